@@ -1,0 +1,1 @@
+"""HER2 FISH on circulating tumour cells."""

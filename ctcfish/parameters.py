@@ -1,0 +1,191 @@
+"""Every parameter of every stage: frozen, bounded, with its unit in its name.
+
+A choice of method is a tagged union of parameter classes; a stranger's own method is :class:`Custom`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Parameters(BaseModel):
+    """Base: frozen values; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Custom(Parameters):
+    """A method of the user's own.
+
+    ``function`` names it as ``package.module:function``; it has the signature of the method it replaces.
+    """
+
+    method: Literal["custom"] = "custom"
+    function: str = Field(pattern=r"^[\w.]+:\w+$")
+
+
+class ChannelPanel(Parameters):
+    """Names under which a channel's role is known, compared without case, and the dye's emission."""
+
+    aliases: dict[str, tuple[str, ...]]
+    emission_nm: dict[str, float]
+    na: float | None = Field(
+        default=None, gt=0, le=1.7, description="used where the file names none; None: measured on the slide"
+    )
+
+
+class Panel(Parameters):
+    """Stains of the two scans."""
+
+    fish: ChannelPanel = ChannelPanel(
+        aliases={
+            "nucleus": ("nucleus", "DAPI", "Hoechst", "Hoechst 33342"),
+            "her2": ("HER2", "ERBB2", "SpectrumOrange", "Orange", "HER2/neu"),
+            "cep17": ("CEP17", "CEN17", "D17Z1", "SpectrumGreen", "Green"),
+        },
+        emission_nm={"nucleus": 461.0, "her2": 588.0, "cep17": 524.0},
+    )
+    if_: ChannelPanel = Field(
+        alias="if",
+        default=ChannelPanel(
+            aliases={
+                "nucleus": ("nucleus", "DAPI", "Hoechst", "Hoechst 33342"),
+                "inclusion": ("inclusion", "CK", "PanCK", "cytokeratin", "PE", "CK-PE"),
+                "exclusion": ("exclusion", "CD45", "APC", "CD45-APC"),
+                "her2_protein": ("her2_protein", "HER2", "ERBB2", "FITC", "HER2-FITC"),
+            },
+            emission_nm={"nucleus": 461.0, "inclusion": 578.0, "exclusion": 660.0, "her2_protein": 519.0},
+        ),
+    )
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Correct(Parameters):
+    """Background and flat field."""
+
+    background_um: float = Field(
+        default=40.0, gt=0, description="scale above which intensity changes are background or shading"
+    )
+
+
+class ClassicalNuclei(Parameters):
+    """Local threshold on the logarithm, distance transform, watershed."""
+
+    method: Literal["classical"] = "classical"
+    smooth_um: float = Field(default=0.5, gt=0)
+    window_um: float = Field(default=20.0, gt=0, description="neighbourhood of the local threshold")
+    split_um: float = Field(default=1.0, gt=0, description="depth of a neck that separates two nuclei")
+
+
+class NetworkNuclei(Parameters):
+    """The network shipped in ``models/``."""
+
+    method: Literal["network"] = "network"
+    model: str = "nuclei"
+
+
+class Segment(Parameters):
+    """Nuclei."""
+
+    nuclei: Annotated[ClassicalNuclei | NetworkNuclei | Custom, Field(discriminator="method")] = ClassicalNuclei()
+    min_area_um2: float = Field(default=12.0, ge=0, description="smaller objects are debris and no nuclei")
+    small_area_um2: float = Field(default=20.0, ge=0, description="below: TOO_SMALL")
+    large_area_um2: float = Field(default=260.0, gt=0, description="above: TOO_LARGE")
+
+
+class Survey(Parameters):
+    """What is measured on the slide before detection."""
+
+    max_nuclei_per_scene: int = Field(default=200, ge=1)
+
+
+class Detect(Parameters):
+    """Detection of signals."""
+
+    false_per_nucleus: float = Field(
+        default=0.005, gt=0, lt=1, description="false signals accepted per nucleus and colour; sets the threshold"
+    )
+    gain_adu_per_photon: float | None = Field(default=None, gt=0, description="None: metadata, else photon transfer")
+    offset_adu: float | None = Field(default=None, ge=0)
+
+
+class Count(Parameters):
+    """Counting rules."""
+
+    diameter_per_fwhm: float = Field(
+        default=1.6, gt=0, description="one signal diameter as a multiple of the measured FWHM"
+    )
+    like_size_ratio: float = Field(
+        default=3.0, ge=1, description="brightness ratio up to which two signals are of like size"
+    )
+
+
+class Phenotype(Parameters):
+    """IF gates; the name of a gate file in ``configs/``."""
+
+    gates: str = "gates_cellsearch"
+
+
+class Relocate(Parameters):
+    """From IF to FISH."""
+
+    max_residual_um: float = Field(default=6.0, gt=0, description="beyond: not the same cell")
+    min_common_nuclei: int = Field(default=12, ge=3, description="fewer pairs: the transform is not trusted")
+
+
+class Calibrate(Parameters):
+    """Error rates, used as they stand where no leukocytes control the slide."""
+
+    missed: float = Field(default=0.05, ge=0, lt=1)
+    split: float = Field(default=0.05, ge=0, lt=1)
+    extra: float = Field(default=0.03, ge=0)
+    min_leukocytes: int = Field(default=20, ge=0, description="fewer: UNCONTROLLED")
+
+
+class Guard(Parameters):
+    """What the guarded rule asks beyond the hard rule."""
+
+    min_cep17: int = Field(default=2, ge=0)
+    or_min_her2: int = Field(default=4, ge=0)
+    min_posterior: float = Field(default=0.95, ge=0, le=1)
+
+
+class FishRule(Parameters):
+    """A cell is amplified if HER2/CEP17 reaches the cut, in exact integers."""
+
+    kind: Literal["fish"] = "fish"
+    cut: str = Field(default="11/5", pattern=r"^\d+(/\d+)?$", description="ratio as a fraction of integers")
+    strict: bool = Field(default=False, description="true: above the cut; false: at or above")
+    min_her2: float = Field(default=0.0, ge=0, description="HER2 copies needed besides the ratio")
+    or_her2: float | None = Field(default=None, ge=0, description="HER2 copies that suffice without the ratio")
+    guard: Guard | None = None
+
+
+class ProteinRule(Parameters):
+    """A cell is positive by its HER2 protein class in the IF scan."""
+
+    kind: Literal["protein"] = "protein"
+    classes: tuple[Literal["negative", "medium", "high"], ...] = ("high",)
+
+
+class Call(Parameters):
+    """Rule for a cell."""
+
+    rule: Annotated[FishRule | ProteinRule, Field(discriminator="kind")] = FishRule()
+
+
+class Summarise(Parameters):
+    """From cells to slides and patients."""
+
+    min_amplified: int = Field(default=1, ge=1, description="amplified CTC that make a patient eligible")
+    min_fraction: float = Field(default=0.0, ge=0, le=1, description="amplified share of evaluable CTC needed besides")
+    specimen: Literal["none", "asco_cap_2007", "asco_cap_2013", "asco_cap_2018", "cap_2009"] = "none"
+
+
+class Report(Parameters):
+    """Pictures."""
+
+    max_gallery_cells: int = Field(default=60, ge=0)
+    crop_um: float = Field(default=16.0, gt=0)
