@@ -181,6 +181,7 @@ class Summarise(Parameters):
 
     min_amplified: int = Field(default=1, ge=1, description="amplified CTC that make a patient eligible")
     min_fraction: float = Field(default=0.0, ge=0, le=1, description="amplified share of evaluable CTC needed besides")
+    min_ctc: int = Field(default=1, ge=1, description="evaluable CTC needed besides")
     specimen: Literal["none", "asco_cap_2007", "asco_cap_2013", "asco_cap_2018", "cap_2009"] = "none"
 
 

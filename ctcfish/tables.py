@@ -89,10 +89,10 @@ class Table:
             values = pd.Series([None] * len(frame), index=frame.index, dtype=_PANDAS[column.kind])
         elif column.kind == "text":
             given = frame[column.name].astype(object)
-            values = given.mask(given.isna(), other=None)  # type: ignore[call-overload]
+            values = given.mask(given.isna(), other=None)
         else:
             values = pd.to_numeric(frame[column.name]) if column.kind != "boolean" else frame[column.name]
-            values = values.astype(_PANDAS[column.kind])  # type: ignore[call-overload]
+            values = values.astype(_PANDAS[column.kind])
         if column.required and len(values) and bool(values.isna().any()):
             raise self._refusal(
                 f"no {column.name} in {int(values.isna().sum())} rows", "one in every row", "Fill it in."
