@@ -18,6 +18,9 @@ from ctcfish.resources import resource_dir
 
 Tree = dict[str, Any]
 
+UNIONS = ("rule", "nuclei")
+"""Keys whose value is one of several parameter classes; validation names the case after them."""
+
 
 class Preset(p.Parameters):
     """What a preset says of itself."""
@@ -76,19 +79,31 @@ def load(preset: str | None = None, file: Path | None = None, sets: Iterable[str
     ConfigError
         An unknown preset, key or value, naming the nearest known one.
     """
-    tree: Tree = {}
-    if preset is not None:
-        known = preset_names()
-        if preset not in known:
-            raise ConfigError(
-                f"preset {preset!r} is not known; the presets are {', '.join(known)}.{_nearest(preset, known)}"
-            )
-        tree = read_toml(resource_dir("configs") / f"{preset}.toml")
+    tree = _merge(build({}).resolved(), _preset_tree(preset))
+    rules = _rules(tree)
     if file is not None:
         tree = _merge(tree, read_toml(file))
     for assignment in sets:
         tree = _merge(tree, _assignment(assignment))
+    if _rules(tree) != rules:
+        tree = _merge(tree, {"preset": {"name": f"{tree['preset']['name']} (modified)"}})
     return build(tree)
+
+
+def _preset_tree(preset: str | None) -> Tree:
+    if preset is None:
+        return {}
+    known = preset_names()
+    if preset not in known:
+        raise ConfigError(
+            f"preset {preset!r} is not known; the presets are {', '.join(known)}.{_nearest(preset, known)}"
+        )
+    return read_toml(resource_dir("configs") / f"{preset}.toml")
+
+
+def _rules(tree: Tree) -> Tree:
+    """The part of the tree a preset is named for."""
+    return {key: tree.get(key) for key in ("call", "summarise")}
 
 
 def build(tree: Tree) -> Config:
@@ -112,6 +127,9 @@ def read_toml(file: Path) -> Tree:
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
+    """Overlay; a table that names another case of a union replaces it whole."""
+    if any(over.get(tag, base.get(tag)) != base.get(tag) for tag in ("kind", "method")):
+        return dict(over)
     merged = dict(base)
     for key, value in over.items():
         nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
@@ -135,7 +153,8 @@ def _assignment(text: str) -> Tree:
 def _explain(error: ValidationError) -> str:
     lines = []
     for item in error.errors():
-        place = ".".join(str(part) for part in item["loc"])
+        parts = [str(part) for part in item["loc"]]
+        place = ".".join(part for before, part in zip(["", *parts], parts, strict=False) if before not in UNIONS)
         if item["type"] == "extra_forbidden":
             known = known_keys()
             lines.append(f"unknown key {place!r}.{_nearest(place, known)}")
@@ -152,7 +171,7 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 def known_keys() -> list[str]:
     """Every dotted key of the resolved default configuration and of the unions' other cases."""
     keys: set[str] = set()
-    trees = [Config().resolved(), build({"call": {"rule": {"guard": {}}}}).resolved()]
+    trees = [Config().resolved(), build({"call": {"rule": {"kind": "fish", "guard": {}}}}).resolved()]
     trees.append(build({"call": {"rule": {"kind": "protein"}}}).resolved())
     for tree in trees:
         keys.update(_dotted(tree, ""))

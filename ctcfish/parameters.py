@@ -5,9 +5,10 @@ A choice of method is a tagged union of parameter classes; a stranger's own meth
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Parameters(BaseModel):
@@ -152,11 +153,19 @@ class Guard(Parameters):
     min_posterior: float = Field(default=0.95, ge=0, le=1)
 
 
+def _as_fraction(value: object) -> str:
+    """``2.2``, ``"2.2"`` and ``"11/5"`` are the same cut; kept exactly, so that counts are compared in integers."""
+    cut = Fraction(str(value))
+    if cut <= 0:
+        raise ValueError("the cut must be above 0")
+    return str(cut)
+
+
 class FishRule(Parameters):
     """A cell is amplified if HER2/CEP17 reaches the cut, in exact integers."""
 
     kind: Literal["fish"] = "fish"
-    cut: str = Field(default="11/5", pattern=r"^\d+(/\d+)?$", description="ratio as a fraction of integers")
+    cut: Annotated[str, BeforeValidator(_as_fraction)] = Field(default="11/5", description="ratio as a fraction")
     strict: bool = Field(default=False, description="true: above the cut; false: at or above")
     min_her2: float = Field(default=0.0, ge=0, description="HER2 copies needed besides the ratio")
     or_her2: float | None = Field(default=None, ge=0, description="HER2 copies that suffice without the ratio")
