@@ -137,12 +137,20 @@ class Relocate(Parameters):
 
 
 class Calibrate(Parameters):
-    """Error rates, used as they stand where no leukocytes control the slide."""
+    """Error rates: what is believed before the slide's leukocytes are counted, and how firmly."""
 
-    missed: float = Field(default=0.05, ge=0, lt=1)
-    split: float = Field(default=0.05, ge=0, lt=1)
-    extra: float = Field(default=0.03, ge=0)
+    missed: float = Field(default=0.05, gt=0, lt=1, description="probability that a true signal is missed")
+    split: float = Field(default=0.05, gt=0, lt=1, description="probability that a seen signal is counted as two")
+    extra: float = Field(default=0.03, gt=0, description="extra signals per nucleus and colour")
+    worth_signals: float = Field(default=20.0, gt=0, description="signals of evidence the two probabilities stand for")
+    worth_nuclei: float = Field(default=30.0, gt=0, description="nuclei of evidence the extra signals stand for")
     min_leukocytes: int = Field(default=20, ge=0, description="fewer: UNCONTROLLED")
+    min_hybridised: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="share of leukocytes showing both colours below which the hybridisation failed",
+    )
 
 
 class Guard(Parameters):
@@ -179,10 +187,31 @@ class ProteinRule(Parameters):
     classes: tuple[Literal["negative", "medium", "high"], ...] = ("high",)
 
 
+GUARDED = FishRule(guard=Guard())
+"""The rule behind ``call_guarded``; the preset ``circe_guarded`` says the same."""
+
+
+class Prior(Parameters):
+    """What a tumour cell's copies are believed to be before it is seen: weights of classes of true states."""
+
+    weights: dict[str, float] = {
+        "diploid": 0.58,
+        "g2": 0.08,
+        "gain": 0.12,
+        "polysomy": 0.10,
+        "monosomy": 0.05,
+        "deletion": 0.02,
+        "unusual": 0.02,
+        "amplified": 0.03,
+    }
+    mean_excess: float = Field(default=1.5, gt=0, description="mean of ratio minus cut among amplified states")
+
+
 class Call(Parameters):
     """Rule for a cell."""
 
     rule: Annotated[FishRule | ProteinRule, Field(discriminator="kind")] = FishRule()
+    prior: Prior = Prior()
 
 
 class Summarise(Parameters):

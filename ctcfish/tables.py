@@ -192,6 +192,8 @@ CELLS = Table(
         Column("cep17_in_clusters", "integer", "CEP17 copies estimated in unresolved clusters."),
         Column("thickness_um", "real", "Axial extent of the nucleus; missing for a single plane.", "um"),
         Column("focus", "real", "Focus score of the nucleus, 0 to 1."),
+        Column("her2_protein", "real", "HER2 protein, in leukocyte standard deviations above the slide's leukocytes."),
+        Column("her2_protein_class", "text", "HER2 protein class.", choices=("negative", "medium", "high")),
         Column("if_scene", "text", "IF scene in which the cell was seen."),
         Column("if_label", "integer", "Label of the cell in that IF scene."),
         Column("if_y_um", "real", "Centroid in the IF scene.", "um"),
@@ -246,6 +248,81 @@ IF_CELLS = Table(
         Column("her2_protein", "real", "HER2 protein, in leukocyte standard deviations above the slide's leukocytes."),
         Column("her2_protein_class", "text", "HER2 protein class.", choices=("negative", "medium", "high")),
         Column("flags", "text", "Doubts about the cell, joined by |.", required=True),
+    ),
+)
+
+SLIDES = Table(
+    "slides",
+    ("slide_id",),
+    (
+        Column("slide_id", "text", "The slide.", required=True),
+        Column("patient_id", "text", "The patient; the slide itself where none was given.", required=True),
+        Column("visit", "text", "The visit, as the sheet names it."),
+        Column("preset", "text", "Rule by which cells were called.", required=True),
+        Column("n_nuclei", "integer", "Nuclei found in the FISH scan.", required=True),
+        Column("n_ctc", "integer", "CTC, lost ones included; missing without a trusted IF scan."),
+        Column("n_lost", "integer", "CTC seen in IF and not found again in FISH."),
+        Column("n_evaluable", "integer", "CTC called amplified or not amplified."),
+        Column("n_amplified", "integer", "Amplified CTC."),
+        Column("n_amplified_guarded", "integer", "CTC amplified by the guarded rule."),
+        Column("n_leukocytes", "integer", "Leukocytes found again in FISH."),
+        Column(
+            "n_unknown_amplified", "integer", "Nuclei of unknown kind called amplified; they make no patient eligible."
+        ),
+        Column("her2_total", "integer", "HER2 signals of all evaluable CTC."),
+        Column("cep17_total", "integer", "CEP17 signals of all evaluable CTC."),
+        Column("ratio_of_totals", "real", "Total HER2 over total CEP17 of the evaluable CTC."),
+        Column("mean_of_ratios", "real", "Mean of the evaluable CTCs' ratios."),
+        Column("specimen_class", "text", "Class of the specimen by the preset's scheme; descriptive on CTC."),
+        Column(
+            "false_amplified_per_cell",
+            "real",
+            "Probability that a diploid 2/2 cell is called amplified, by this slide's error rates.",
+        ),
+        Column("failure", "text", "Code of the technical failure, if any (S0 to S5, RELOCATION)."),
+        Column("flags", "text", "Doubts about the slide, joined by |.", required=True),
+    ),
+)
+
+PATIENTS = Table(
+    "patients",
+    ("patient_id",),
+    (
+        Column("patient_id", "text", "The patient.", required=True),
+        Column("n_slides", "integer", "Slides scored.", required=True),
+        Column("n_ctc", "integer", "CTC on them; missing where no slide had a trusted IF scan."),
+        Column("n_evaluable", "integer", "CTC called amplified or not amplified."),
+        Column("n_amplified", "integer", "Amplified CTC."),
+        Column("n_amplified_guarded", "integer", "CTC amplified by the guarded rule."),
+        Column(
+            "eligible",
+            "text",
+            "By the preset's rule for patients.",
+            required=True,
+            choices=("yes", "no", "not_evaluable"),
+        ),
+        Column(
+            "eligible_guarded",
+            "text",
+            "The same with the guarded calls.",
+            required=True,
+            choices=("yes", "no", "not_evaluable"),
+        ),
+        Column("cohort", "text", "LOW: 1 or 2 amplified CTC; HIGH: 3 or more.", choices=("LOW", "HIGH")),
+        Column("fraction", "real", "Amplified CTC over evaluable CTC."),
+        Column("fraction_low", "real", "Lower end of its exact 95 % interval (Clopper-Pearson)."),
+        Column("fraction_high", "real", "Upper end of its exact 95 % interval (Clopper-Pearson)."),
+        Column(
+            "fraction_upper_bound",
+            "real",
+            "One-sided 95 % upper bound of the amplified share behind a negative result.",
+        ),
+        Column(
+            "p_positive_by_error",
+            "real",
+            "Probability that at least one of the evaluable CTC is called amplified by error alone.",
+        ),
+        Column("note", "text", "What a reader must know of this row."),
     ),
 )
 

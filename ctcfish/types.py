@@ -18,6 +18,9 @@ from ctcfish.flags import SlideFlag
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ctcfish.stats.countmodel import CountErrors
+    from ctcfish.stats.estimate import Estimate
+
 Modality = Literal["if", "fish"]
 Probe = Literal["HER2", "CEP17"]
 PROBES: tuple[Probe, ...] = ("HER2", "CEP17")
@@ -260,6 +263,22 @@ class SlideModel:
 
 
 @dataclass(frozen=True)
+class Detections:
+    """What was detected in one scene.
+
+    Attributes
+    ----------
+    spots : pandas.DataFrame
+        :data:`ctcfish.tables.SPOTS` less ``slide_id``, ``scene`` and ``cell_id``; a status for every row.
+    clusters : pandas.DataFrame
+        :data:`ctcfish.tables.CLUSTERS` less ``slide_id`` and ``scene``.
+    """
+
+    spots: pd.DataFrame
+    clusters: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class Relocation:
     """The transform from IF to FISH and the pairs it makes.
 
@@ -288,20 +307,26 @@ class ErrorRates:
 
     Attributes
     ----------
-    missed, split : mapping of Probe to float
-        Probability that a true signal is missed, else seen as two.
-    extra : mapping of Probe to float
-        Expected false signals per nucleus.
+    errors : CountErrors
+        Missed, split and extra signals of both colours.
+    intervals : mapping of str to Estimate
+        Mean and 95 % credible interval of each rate.
     n_leukocytes : int
-        Control nuclei behind the rates.
-    origin : {"slide", "default", "pooled"}
+        Evaluable control nuclei behind the rates.
+    hybridisation_efficiency : float
+        Share of intact leukocytes that show both colours; NaN without leukocytes.
+    origin : {"slide", "default"}
+        ``slide``: measured on its leukocytes, pooled towards the configured rates; ``default``: the configured rates.
+    flags : SlideFlag
+        ``UNCONTROLLED``, ``HYBRIDISATION_FAILED``.
     """
 
-    missed: Mapping[Probe, float]
-    split: Mapping[Probe, float]
-    extra: Mapping[Probe, float]
+    errors: CountErrors
+    intervals: Mapping[str, Estimate]
     n_leukocytes: int
+    hybridisation_efficiency: float
     origin: str
+    flags: SlideFlag
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,176 @@
+"""From counts to calls: the trial's hard rule, the guarded rule beside it, and a probability.
+
+``call`` is pure in its inputs: a correction of a count or another rule calls again at once. The posterior is
+``P(countable HER2 / countable CEP17 >= cut | counts with their intervals, error rates, prior over true states)``
+(:mod:`ctcfish.stats.count_posterior`); the hard rule never looks at it.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import assert_never
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ctcfish import flags
+from ctcfish.flags import CellFlag, Reason, SlideFlag
+from ctcfish.parameters import GUARDED, Call, FishRule, Prior, ProteinRule
+from ctcfish.stats.count_posterior import (
+    MAX_CEP17_COUNT,
+    MAX_HER2_COUNT,
+    CountWeights,
+    interval_weights,
+    reaching_probability,
+)
+from ctcfish.stats.ratio_rule import exceeds, reaches
+from ctcfish.stats.state_prior import cell_classes, prior_of
+from ctcfish.types import ErrorRates
+
+EXCLUDING: tuple[tuple[CellFlag, Reason], ...] = (
+    (CellFlag.OVERLAP, Reason.OVERLAP),
+    (CellFlag.TRUNCATED, Reason.TRUNCATED),
+    (CellFlag.APOPTOTIC, Reason.APOPTOTIC),
+    (CellFlag.OUT_OF_FOCUS, Reason.OUT_OF_FOCUS),
+    (CellFlag.HIGH_BACKGROUND, Reason.HIGH_BACKGROUND),
+)
+"""Flags that make a cell not evaluable, the first that holds giving the reason."""
+
+
+def call(cells: pd.DataFrame, rates: ErrorRates, params: Call) -> pd.DataFrame:
+    """Call every cell by the run's rule and by the guarded rule.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Counts, intervals, flags; HER2 protein class where an IF scan was made.
+    rates : ErrorRates
+    params : Call
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows with ``ratio, call, reason, call_guarded, reason_guarded, p_amplified`` set.
+    """
+    called = cells.copy()
+    her2, cep17 = _counts(cells, "her2"), _counts(cells, "cep17")
+    called["ratio"] = np.divide(her2, cep17, out=np.full(len(cells), np.nan), where=(cep17 > 0) & np.isfinite(her2))
+    why_not = _why_not_evaluable(cells, rates)
+    guarded_p = _posterior(cells, rates, params.prior, GUARDED)
+    called["call_guarded"], called["reason_guarded"] = _fish_call(cells, GUARDED, guarded_p, why_not)
+    match params.rule:
+        case FishRule() as rule:
+            posterior = _posterior(cells, rates, params.prior, rule)
+            called["call"], called["reason"] = _fish_call(cells, rule, posterior, why_not)
+        case ProteinRule() as rule:
+            posterior = guarded_p
+            called["call"], called["reason"] = _protein_call(cells, rule)
+        case _ as unreachable:
+            assert_never(unreachable)
+    called["p_amplified"] = posterior
+    return called
+
+
+def passes(her2: NDArray[np.int64], cep17: NDArray[np.int64], rule: FishRule) -> NDArray[np.bool_]:
+    """Tell which counts pass the hard rule, guard left aside; in exact integers.
+
+    Parameters
+    ----------
+    her2, cep17 : ndarray of int64, (N,)
+    rule : FishRule
+
+    Returns
+    -------
+    ndarray of bool, (N,)
+        False where CEP17 is 0, unless the rule has copies that suffice without the ratio.
+    """
+    compare = exceeds if rule.strict else reaches
+    passed = compare(her2, cep17, Fraction(rule.cut)) & (her2 >= rule.min_her2)
+    return passed if rule.or_her2 is None else passed | (her2 >= rule.or_her2)
+
+
+def passes_guard(her2: NDArray[np.int64], cep17: NDArray[np.int64], rule: FishRule) -> NDArray[np.bool_]:
+    """Tell which counts pass the guard's demand on counts; all do where the rule has no guard."""
+    if rule.guard is None:
+        return np.ones(her2.shape, bool)
+    return np.asarray((cep17 >= rule.guard.min_cep17) | (her2 >= rule.guard.or_min_her2))
+
+
+def _counts(cells: pd.DataFrame, probe: str) -> NDArray[np.float64]:
+    """Counts as floats; NaN where the channel is absent or the cell was lost."""
+    column = f"{probe}_count"
+    return (
+        cells[column].astype("Float64").to_numpy(float, na_value=np.nan)
+        if column in cells
+        else np.full(len(cells), np.nan)
+    )
+
+
+def _fish_call(
+    cells: pd.DataFrame, rule: FishRule, posterior: NDArray[np.float64], why_not: NDArray[np.object_]
+) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    her2, cep17 = (np.nan_to_num(_counts(cells, probe)).astype(np.int64) for probe in ("her2", "cep17"))
+    bits = flags.from_text(cells["flags"].to_numpy(), CellFlag)
+    uncountable = bits & int(CellFlag.UNCOUNTABLE_CLUSTER) != 0
+    least = np.where(uncountable, _lower(cells, "her2", her2), her2)
+    most = np.where(uncountable, _upper(cells, "cep17", cep17), cep17)
+    hard = passes(least, most, rule)
+    reason = np.where(uncountable & ~hard & (why_not == ""), Reason.UNCOUNTABLE_CLUSTER.value, why_not).astype(object)
+    if rule.guard is not None:
+        sure = passes_guard(least, most, rule) & (np.nan_to_num(posterior) >= rule.guard.min_posterior)
+        reason = np.where(hard & ~sure & (reason == ""), Reason.UNCERTAIN.value, reason).astype(object)
+    verdict = np.where(reason != "", "not_evaluable", np.where(hard, "amplified", "not_amplified")).astype(object)
+    return verdict, np.where(reason == "", None, reason).astype(object)
+
+
+def _lower(cells: pd.DataFrame, probe: str, count: NDArray[np.int64]) -> NDArray[np.int64]:
+    return cells[f"{probe}_low"].fillna(0).to_numpy(np.int64) if f"{probe}_low" in cells else count
+
+
+def _upper(cells: pd.DataFrame, probe: str, count: NDArray[np.int64]) -> NDArray[np.int64]:
+    return cells[f"{probe}_high"].fillna(0).to_numpy(np.int64) if f"{probe}_high" in cells else count
+
+
+def _protein_call(cells: pd.DataFrame, rule: ProteinRule) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    classes = (
+        cells["her2_protein_class"] if "her2_protein_class" in cells else pd.Series(None, cells.index, dtype=object)
+    )
+    missing = classes.isna().to_numpy()
+    positive = classes.isin(rule.classes).to_numpy()
+    verdict = np.where(missing, "not_evaluable", np.where(positive, "amplified", "not_amplified")).astype(object)
+    return verdict, np.where(missing, Reason.NO_HER2_PROTEIN.value, None).astype(object)
+
+
+def _why_not_evaluable(cells: pd.DataFrame, rates: ErrorRates) -> NDArray[np.object_]:
+    """Reason why a cell cannot be scored at all; empty where it can."""
+    bits = flags.from_text(cells["flags"].to_numpy(), CellFlag)
+    her2, cep17 = np.nan_to_num(_counts(cells, "her2")), np.nan_to_num(_counts(cells, "cep17"))
+    reason = np.full(len(cells), "", dtype=object)
+    if SlideFlag.HYBRIDISATION_FAILED in rates.flags:
+        reason[:] = Reason.HYBRIDISATION.value
+    reason[cep17 == 0] = Reason.NO_CEP17.value
+    reason[her2 == 0] = Reason.NO_HER2.value
+    for flag, why in reversed(EXCLUDING):
+        reason[bits & int(flag) != 0] = why.value
+    reason[cells["label"].isna().to_numpy()] = Reason.LOST.value
+    return reason
+
+
+def _posterior(cells: pd.DataFrame, rates: ErrorRates, prior: Prior, rule: FishRule) -> NDArray[np.float64]:
+    """P(countable ratio reaches the cut | counts and intervals); NaN where a colour is wanting."""
+    probability = np.full(len(cells), np.nan)
+    her2, cep17 = _counts(cells, "her2"), _counts(cells, "cep17")
+    rows = np.flatnonzero((np.nan_to_num(her2) > 0) & (np.nan_to_num(cep17) > 0))
+    if not len(rows):
+        return probability
+    seen = CountWeights(_weights(cells, "her2", rows, MAX_HER2_COUNT), _weights(cells, "cep17", rows, MAX_CEP17_COUNT))
+    cut = Fraction(rule.cut)
+    states = prior_of(prior.weights, cell_classes(cut, prior.mean_excess))
+    probability[rows] = reaching_probability(states, rates.errors, seen, cut)
+    return probability
+
+
+def _weights(cells: pd.DataFrame, probe: str, rows: NDArray[np.intp], largest: int) -> NDArray[np.float64]:
+    count, low, high = (cells[f"{probe}_{part}"].to_numpy()[rows].astype(np.int64) for part in ("count", "low", "high"))
+    return interval_weights(count, low, high, largest)

@@ -1,0 +1,162 @@
+"""From signals to counts: the rules cytogeneticists use.
+
+Two signals of one colour in one nucleus whose centres lie within one signal diameter of each other in projection are
+one (sister chromatids; Leica HER2 FISH kit guide TA9217): the fainter becomes a ``doublet``. One diameter is a multiple
+of the measured FWHM of that colour's isolated signals. Three or more unresolved emitters are a cluster, counted by its
+estimate. Signals of the other colour never matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from ctcfish import flags, tables
+from ctcfish.flags import CellFlag, SpotFlag
+from ctcfish.parameters import Count
+from ctcfish.stats.count_posterior import interval_weights, signal_weights
+from ctcfish.types import Detections, Nuclei, Probe, SlideModel
+
+FWHM_PER_SIGMA = 2.3548200450309493
+MAX_COPIES = 400
+"""Beyond this a count is a lower bound."""
+
+
+def count(
+    nuclei: Nuclei, detections: Detections, model: SlideModel, params: Count, place: tuple[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Count the signals of every nucleus of a scene.
+
+    Parameters
+    ----------
+    nuclei : Nuclei
+        N nuclei; each becomes one row.
+    detections : Detections
+    model : SlideModel
+        Signal widths; a probe without model has no channel and no counts.
+    params : Count
+    place : tuple of str
+        ``(slide_id, scene)``.
+
+    Returns
+    -------
+    cells : pandas.DataFrame, N rows
+        Identity, shape and count columns of :data:`ctcfish.tables.CELLS`.
+    spots : pandas.DataFrame
+        :data:`ctcfish.tables.SPOTS`: the signals as given, fainter ones of a pair now ``doublet``.
+    """
+    slide_id, scene = place
+    prefix = f"{slide_id}/{scene}/"
+    spots = detections.spots.assign(slide_id=slide_id, scene=scene)
+    spots["cell_id"] = [prefix + str(label) if label else None for label in spots["label"]]
+    for probe, probe_model in model.probes.items():
+        diameter_um = params.diameter_per_fwhm * FWHM_PER_SIGMA * probe_model.sigma_xy_um
+        spots = _mark_doublets(spots, probe, diameter_um, params.like_size_ratio)
+    cells = _identity(nuclei, prefix, slide_id, scene)
+    bits = nuclei.flags.copy()
+    for probe in model.probes:
+        columns, doubts = _probe_columns(nuclei.label, spots, detections.clusters, probe)
+        cells = cells.assign(**columns)
+        bits |= doubts
+    cells["flags"] = flags.to_text(bits, CellFlag) if len(cells) else []
+    return cells, tables.SPOTS.check(spots)
+
+
+def doublets(
+    position_um: NDArray[np.float64], photons: NDArray[np.float64], diameter_um: float, like: float
+) -> NDArray[np.bool_]:
+    """Mark signals that lie within one diameter of a brighter one of like size that is kept.
+
+    Brightest first: a signal is kept unless a kept one of like size lies closer than the diameter.
+
+    Parameters
+    ----------
+    position_um : ndarray, (N, 2)
+        ``(y, x)``.
+    photons : ndarray, (N,)
+    diameter_um : float
+    like : float
+        Brightness ratio up to which two signals are of like size.
+
+    Returns
+    -------
+    ndarray of bool, (N,)
+    """
+    merged = np.zeros(len(photons), bool)
+    order = np.lexsort((position_um[:, 1], position_um[:, 0], -photons))
+    neighbours = cKDTree(position_um).query_ball_point(position_um, diameter_um) if len(photons) else []
+    kept = np.zeros(len(photons), bool)
+    for i in order.tolist():
+        close = [j for j in neighbours[i] if kept[j] and photons[j] <= like * photons[i]]
+        merged[i] = any(float(np.hypot(*(position_um[i] - position_um[j]))) < diameter_um for j in close)
+        kept[i] = not merged[i]
+    return merged
+
+
+def _mark_doublets(spots: pd.DataFrame, probe: Probe, diameter_um: float, like: float) -> pd.DataFrame:
+    single = (spots["probe"] == probe) & (spots["status"] == "counted") & (spots["cluster"] == 0) & (spots["label"] > 0)
+    rows = spots.index[single]
+    chosen: list[int] = []
+    for _, group in spots.loc[rows].groupby("label", sort=True):
+        hit = doublets(group[["y_um", "x_um"]].to_numpy(float), group["photons"].to_numpy(float), diameter_um, like)
+        chosen.extend(group.index[hit])
+    if not chosen:
+        return spots
+    bits = flags.from_text(spots.loc[chosen, "flags"].to_numpy(), SpotFlag) | int(SpotFlag.SISTER)
+    marked = spots.copy()
+    marked.loc[chosen, "status"] = "doublet"
+    marked.loc[chosen, "flags"] = flags.to_text(bits, SpotFlag)
+    return marked
+
+
+def _identity(nuclei: Nuclei, prefix: str, slide_id: str, scene: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "cell_id": [prefix + str(label) for label in nuclei.label.tolist()],
+            "slide_id": slide_id,
+            "scene": scene,
+            "label": nuclei.label.astype(np.int64),
+            "z_um": nuclei.z_um,
+            "y_um": nuclei.centroid_um[:, 0],
+            "x_um": nuclei.centroid_um[:, 1],
+            "area_um2": nuclei.area_um2,
+            "thickness_um": nuclei.thickness_um,
+            "focus": nuclei.focus,
+        }
+    )
+
+
+def _probe_columns(
+    labels: NDArray[np.int32], spots: pd.DataFrame, clusters: pd.DataFrame, probe: Probe
+) -> tuple[Mapping[str, NDArray[np.int64]], NDArray[np.int64]]:
+    """Points, cluster copies, total and 95 % interval of one probe for each nucleus, and the cells' doubts."""
+    name = probe.lower()
+    counted = spots[(spots["probe"] == probe) & (spots["status"] == "counted") & (spots["cluster"] == 0)]
+    points = {int(k): g.to_numpy(float) for k, g in counted.groupby("label")["probability"]}
+    own = clusters[clusters["probe"] == probe]
+    groups = {int(k): g for k, g in own.groupby("label")}
+    rows = [_one_nucleus(points.get(label, np.zeros(0)), groups.get(label)) for label in labels.tolist()]
+    table = np.array(rows, dtype=np.int64).reshape(-1, 6)
+    columns = ("points", "in_clusters", "count", "low", "high")
+    return {f"{name}_{column}": table[:, i] for i, column in enumerate(columns)}, table[:, 5]
+
+
+def _one_nucleus(probabilities: NDArray[np.float64], clusters: pd.DataFrame | None) -> tuple[int, ...]:
+    pmf = signal_weights(np.nan_to_num(probabilities, nan=1.0), len(probabilities))
+    in_clusters, bits = 0, CellFlag(0)
+    if clusters is not None:
+        in_clusters, bits = int(clusters["copies"].sum()), CellFlag.CLUSTER
+        if clusters["copies_high"].isna().any():
+            bits |= CellFlag.UNCOUNTABLE_CLUSTER | CellFlag.LOWER_BOUND
+        for copies, low, high in (
+            clusters[["copies", "copies_low", "copies_high"]].fillna(MAX_COPIES).to_numpy(int).tolist()
+        ):
+            pmf = np.convolve(pmf, interval_weights([copies], [low], [high], max(high, copies))[0])
+    cumulative = np.cumsum(pmf)
+    low, high = (int(np.searchsorted(cumulative, q * cumulative[-1])) for q in (0.025, 0.975))
+    total = len(probabilities) + in_clusters
+    return len(probabilities), in_clusters, total, min(low, total), max(high, total), int(bits)
