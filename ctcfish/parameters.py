@@ -134,6 +134,7 @@ class Relocate(Parameters):
 
     max_residual_um: float = Field(default=6.0, gt=0, description="beyond: not the same cell")
     min_common_nuclei: int = Field(default=12, ge=3, description="fewer pairs: the transform is not trusted")
+    min_probability: float = Field(default=0.5, gt=0, lt=1, description="below: the cell is lost")
 
 
 class Calibrate(Parameters):

@@ -293,12 +293,15 @@ class Relocation:
     trusted : bool
     evidence : str
         One sentence on why the transform is, or is not, trusted.
+    flags : SlideFlag
+        ``RELOCATION_FAILED``, ``SCALE_MISMATCH`` or none.
     """
 
     matches: pd.DataFrame
     transforms: tuple[Mapping[str, Any], ...]
     trusted: bool
     evidence: str
+    flags: SlideFlag = SlideFlag(0)
 
 
 @dataclass(frozen=True)
