@@ -265,6 +265,7 @@ SLIDES = Table(
         Column("n_evaluable", "integer", "CTC called amplified or not amplified."),
         Column("n_amplified", "integer", "Amplified CTC."),
         Column("n_amplified_guarded", "integer", "CTC amplified by the guarded rule."),
+        Column("n_uncertain", "integer", "CTC that pass the hard rule and fail the guard."),
         Column("n_leukocytes", "integer", "Leukocytes found again in FISH."),
         Column(
             "n_unknown_amplified", "integer", "Nuclei of unknown kind called amplified; they make no patient eligible."
@@ -279,7 +280,13 @@ SLIDES = Table(
             "real",
             "Probability that a diploid 2/2 cell is called amplified, by this slide's error rates.",
         ),
-        Column("failure", "text", "Code of the technical failure, if any (S0 to S5, RELOCATION)."),
+        Column(
+            "technical_code",
+            "text",
+            "First step that failed: S0 no or late tube, S1 enumeration, S3 FISH not attempted, S4 hybridisation, S5 no "
+            "evaluable CTC, RELOCATION; S2, no CTC, is a valid result.",
+            choices=("S0", "S1", "S2", "S3", "S4", "S5", "RELOCATION"),
+        ),
         Column("flags", "text", "Doubts about the slide, joined by |.", required=True),
     ),
 )

@@ -21,9 +21,11 @@ from ctcfish.stats.count_posterior import (
     MAX_CEP17_COUNT,
     MAX_HER2_COUNT,
     CountWeights,
+    exact_weights,
     interval_weights,
     reaching_probability,
 )
+from ctcfish.stats.countmodel import pass_probability
 from ctcfish.stats.ratio_rule import exceeds, reaches
 from ctcfish.stats.state_prior import cell_classes, prior_of
 from ctcfish.types import ErrorRates
@@ -97,6 +99,25 @@ def passes_guard(her2: NDArray[np.int64], cep17: NDArray[np.int64], rule: FishRu
     return np.asarray((cep17 >= rule.guard.min_cep17) | (her2 >= rule.guard.or_min_her2))
 
 
+def false_amplified(rates: ErrorRates, params: Call, rule: FishRule) -> float:
+    """Probability that a diploid 2/2 nucleus is called amplified by a rule, guard and posterior included.
+
+    Among nuclei that show both colours; by the count model with this slide's error rates.
+    """
+    cut = Fraction(rule.cut)
+    states = prior_of(params.prior.weights, cell_classes(cut, params.prior.mean_excess))
+
+    def decide(her2: NDArray[np.int64], cep17: NDArray[np.int64]) -> NDArray[np.bool_]:
+        verdict = passes(her2, cep17, rule) & passes_guard(her2, cep17, rule)
+        if rule.guard is not None:
+            seen = exact_weights(her2.ravel(), cep17.ravel())
+            posterior = reaching_probability(states, rates.errors, seen, cut).reshape(her2.shape)
+            verdict &= np.nan_to_num(posterior) >= rule.guard.min_posterior
+        return verdict
+
+    return pass_probability(2, 2, rates.errors, decide)
+
+
 def _counts(cells: pd.DataFrame, probe: str) -> NDArray[np.float64]:
     """Counts as floats; NaN where the channel is absent or the cell was lost."""
     column = f"{probe}_count"
@@ -121,7 +142,7 @@ def _fish_call(
         sure = passes_guard(least, most, rule) & (np.nan_to_num(posterior) >= rule.guard.min_posterior)
         reason = np.where(hard & ~sure & (reason == ""), Reason.UNCERTAIN.value, reason).astype(object)
     verdict = np.where(reason != "", "not_evaluable", np.where(hard, "amplified", "not_amplified")).astype(object)
-    return verdict, np.where(reason == "", None, reason).astype(object)
+    return verdict, _or_missing(reason)
 
 
 def _lower(cells: pd.DataFrame, probe: str, count: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -139,13 +160,17 @@ def _protein_call(cells: pd.DataFrame, rule: ProteinRule) -> tuple[NDArray[np.ob
     missing = classes.isna().to_numpy()
     positive = classes.isin(rule.classes).to_numpy()
     verdict = np.where(missing, "not_evaluable", np.where(positive, "amplified", "not_amplified")).astype(object)
-    return verdict, np.where(missing, Reason.NO_HER2_PROTEIN.value, None).astype(object)
+    return verdict, _or_missing(np.where(missing, Reason.NO_HER2_PROTEIN.value, "").astype(object))
+
+
+def _or_missing(reason: NDArray[np.object_]) -> NDArray[np.object_]:
+    return np.array([text or None for text in reason.tolist()], dtype=object)
 
 
 def _why_not_evaluable(cells: pd.DataFrame, rates: ErrorRates) -> NDArray[np.object_]:
     """Reason why a cell cannot be scored at all; empty where it can."""
     bits = flags.from_text(cells["flags"].to_numpy(), CellFlag)
-    her2, cep17 = np.nan_to_num(_counts(cells, "her2")), np.nan_to_num(_counts(cells, "cep17"))
+    her2, cep17 = _counts(cells, "her2"), _counts(cells, "cep17")
     reason = np.full(len(cells), "", dtype=object)
     if SlideFlag.HYBRIDISATION_FAILED in rates.flags:
         reason[:] = Reason.HYBRIDISATION.value
@@ -153,6 +178,8 @@ def _why_not_evaluable(cells: pd.DataFrame, rates: ErrorRates) -> NDArray[np.obj
     reason[her2 == 0] = Reason.NO_HER2.value
     for flag, why in reversed(EXCLUDING):
         reason[bits & int(flag) != 0] = why.value
+    reason[np.isnan(her2)] = Reason.NO_HER2.value
+    reason[np.isnan(cep17)] = Reason.NO_CEP17.value
     reason[cells["label"].isna().to_numpy()] = Reason.LOST.value
     return reason
 
