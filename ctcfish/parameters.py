@@ -75,9 +75,9 @@ class ClassicalNuclei(Parameters):
     """Local threshold on the logarithm, distance transform, watershed."""
 
     method: Literal["classical"] = "classical"
-    smooth_um: float = Field(default=0.5, gt=0)
+    smooth_um: float = Field(default=0.3, gt=0)
     window_um: float = Field(default=20.0, gt=0, description="neighbourhood of the local threshold")
-    split_um: float = Field(default=1.0, gt=0, description="depth of a neck that separates two nuclei")
+    split_um: float = Field(default=0.3, gt=0, description="depth of a neck that separates two nuclei")
 
 
 class NetworkNuclei(Parameters):
@@ -99,7 +99,12 @@ class Segment(Parameters):
 class Survey(Parameters):
     """What is measured on the slide before detection."""
 
-    max_nuclei_per_scene: int = Field(default=200, ge=1)
+    max_nuclei_per_scene: int = Field(default=120, ge=1, description="nuclei looked at, spread over the scene")
+    start_na: float = Field(
+        default=1.0, gt=0, le=1.7, description="numerical aperture to start from where neither file nor panel names one"
+    )
+    locus_um: float = Field(default=0.3, ge=0, description="size of a locus, which widens the image of a point")
+    min_isolated: int = Field(default=15, ge=3, description="fewer isolated signals: start values are used, FEW_SIGNALS")
 
 
 class Detect(Parameters):
@@ -110,6 +115,14 @@ class Detect(Parameters):
     )
     gain_adu_per_photon: float | None = Field(default=None, gt=0, description="None: metadata, else photon transfer")
     offset_adu: float | None = Field(default=None, ge=0)
+    read_noise_photons: float = Field(default=2.0, ge=0, description="assumed where the metadata name none")
+    surround: float = Field(default=2.0, gt=1, description="width of the surround over that of the signal")
+    margin_um: float = Field(default=1.5, ge=0, description="how far outside a nucleus signals are looked for")
+    edge_um: float = Field(default=0.3, ge=0, description="a signal this close to a nucleus is still inside it")
+    broad: float = Field(default=1.6, gt=1, description="wider than this multiple of an isolated signal: BROAD")
+    granule_ratio: float = Field(
+        default=2.0, gt=1, description="brightness ratio between colours up to which one object is a granule"
+    )
 
 
 class Count(Parameters):
