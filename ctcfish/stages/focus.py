@@ -1,0 +1,76 @@
+"""What the planes of a stack tell: a projection that shows each place in focus, and each nucleus's own plane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ctcfish.stages.surface import Floats, as_floats, gaussian, reduce
+
+_PLACE_UM = 4.0
+_DEPTH_UM = 1.2
+
+
+def reduce_planes(stack: NDArray[Any], factor: int) -> Floats:
+    """Mean of blocks of each plane.
+
+    Parameters
+    ----------
+    stack : ndarray, (Z, Y, X)
+    factor : int
+
+    Returns
+    -------
+    ndarray of float32, (Z, Y // factor, X // factor)
+    """
+    return np.stack([reduce(plane, factor) for plane in stack])
+
+
+def sharpness(planes: Floats, pixel_um: float) -> Floats:
+    """Squared gradient of each plane, smoothed over 0.5 um.
+
+    Parameters
+    ----------
+    planes : ndarray of float32, (Z, Y, X)
+    pixel_um : float
+
+    Returns
+    -------
+    ndarray of float32, (Z, Y, X)
+    """
+    result = np.empty_like(planes)
+    for plane, target in zip(planes, result, strict=True):
+        smooth = gaussian(plane, 0.5 / pixel_um)
+        down = as_floats(cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125), plane.shape)
+        along = as_floats(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125), plane.shape)
+        np.add(down * down, along * along, out=target)
+    return result
+
+
+def project(planes: Floats, sharp: Floats, pixel_um: float, step_um: float) -> Floats:
+    """Mean of the planes near the sharpest one of each place.
+
+    Parameters
+    ----------
+    planes, sharp : ndarray of float32, (Z, Y, X)
+        Reduced planes and their `sharpness`.
+    pixel_um, step_um : float
+
+    Returns
+    -------
+    ndarray of float32, (Y, X)
+    """
+    if len(planes) == 1:
+        return as_floats(planes[0], planes.shape[1:])
+    place = _PLACE_UM / pixel_um / 2.0
+    local = np.stack([gaussian(plane, place) for plane in sharp])
+    best = gaussian(np.argmax(local, axis=0).astype(np.float32), place / 2.0)
+    total, weight = np.zeros_like(best), np.zeros_like(best)
+    for z, plane in enumerate(planes):
+        share = np.exp(-0.5 * ((z - best) * np.float32(step_um / _DEPTH_UM)) ** 2)
+        total += share * plane
+        weight += share
+    return as_floats(total / np.maximum(weight, np.float32(1e-12)), best.shape)

@@ -1,0 +1,146 @@
+"""Label images as tables of outlines, and outlines brought from a coarse image to full resolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ctcfish.types import Nuclei
+
+Labels = NDArray[np.int32]
+
+_SMOOTH_PX = 0.8
+_MARGIN_PX = 3
+
+
+def from_labels(labels: NDArray[Any], pixel_um: tuple[float, float]) -> Nuclei:
+    """Turn a label image into a table of outlines.
+
+    Parameters
+    ----------
+    labels : ndarray of int, (Y, X)
+        0 is background; labels need not be consecutive, their order is kept.
+    pixel_um : tuple of float
+        ``(y, x)``.
+
+    Returns
+    -------
+    Nuclei
+        Focal plane 0, thickness and focus not known (NaN), no flags.
+    """
+    ranked, count = _consecutive(labels)
+    boxes = [box for box in ndimage.find_objects(ranked, max_label=count) if box is not None]
+    corners = np.empty((count, 4), np.int32)
+    centroid = np.empty((count, 2))
+    area = np.empty(count)
+    packed = []
+    for row, (rows, columns) in enumerate(boxes):
+        mask = ranked[rows, columns] == row + 1
+        along_y, along_x = np.count_nonzero(mask, axis=1), np.count_nonzero(mask, axis=0)
+        area[row] = total = along_y.sum()
+        centroid[row, 0] = rows.start + along_y @ np.arange(len(along_y)) / total
+        centroid[row, 1] = columns.start + along_x @ np.arange(len(along_x)) / total
+        corners[row] = rows.start, columns.start, rows.stop, columns.stop
+        packed.append(np.packbits(mask).tobytes())
+    unknown = np.full(count, np.nan)
+    return Nuclei(
+        label=np.arange(1, count + 1, dtype=np.int32),
+        box_px=corners,
+        packed=tuple(packed),
+        pixel_um=pixel_um,
+        centroid_um=centroid * np.asarray(pixel_um),
+        area_um2=area * pixel_um[0] * pixel_um[1],
+        z_um=np.zeros(count),
+        thickness_um=unknown,
+        focus=unknown.copy(),
+        flags=np.zeros(count, np.int64),
+        shape_px=(labels.shape[0], labels.shape[1]),
+    )
+
+
+def _consecutive(labels: NDArray[Any]) -> tuple[Labels, int]:
+    """Renumber labels from 1 in their order; labels below 1 are background."""
+    if labels.size == 0:
+        return np.zeros(labels.shape, np.int32), 0
+    highest = int(labels.max())
+    if highest <= 0:
+        return np.zeros(labels.shape, np.int32), 0
+    if highest > 2 * labels.size:
+        present, inverse = np.unique(labels, return_inverse=True)
+        number = np.where(present > 0, np.cumsum(present > 0), 0).astype(np.int32)
+        return number[inverse].reshape(labels.shape), int(number[-1])
+    clipped = np.maximum(labels, 0)
+    seen = np.bincount(clipped.ravel(), minlength=highest + 1) > 0
+    seen[0] = False
+    number = np.where(seen, np.cumsum(seen), 0).astype(np.int32)
+    return number[clipped], int(number[-1])
+
+
+def keep(labels: Labels, wanted: NDArray[np.bool_]) -> Labels:
+    """Keep the labels whose entry is true (entry 0 belongs to background), and number them from 1 again."""
+    wanted = wanted.copy()
+    wanted[0] = False
+    number = np.where(wanted, np.cumsum(wanted), 0).astype(np.int32)
+    return number[labels]
+
+
+def enlarge(labels: Labels, shape: tuple[int, int], scale: tuple[float, float]) -> Labels:
+    """Bring labels of a coarse image to full resolution with smooth outlines.
+
+    Each pixel goes to the label, or to the background, whose smoothed coarse mask is highest there: an outline becomes
+    a level line instead of stairs, and nuclei that touch still touch.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, (y, x)
+        Consecutive from 1.
+    shape : tuple of int
+        ``(Y, X)`` of the full image.
+    scale : tuple of float
+        Full pixels per coarse pixel, ``(y, x)``; both images begin at the same corner.
+
+    Returns
+    -------
+    ndarray of int32, (Y, X)
+    """
+    if scale == (1.0, 1.0) and labels.shape == shape:
+        return labels
+    result = np.zeros(shape, np.int32)
+    if labels.size == 0 or not labels.any():
+        return result
+    best = _sample((labels == 0).astype(np.uint8), (0, 0), (0, 0, *shape), scale)
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is None:
+            continue
+        low = [max(0, part.start - _MARGIN_PX) for part in box]
+        high = [min(side, part.stop + _MARGIN_PX) for part, side in zip(box, labels.shape, strict=True)]
+        y0, x0 = (int(at * step) for at, step in zip(low, scale, strict=True))
+        y1, x1 = (
+            side if at == coarse else min(side, int(np.ceil(at * step)))
+            for at, step, side, coarse in zip(high, scale, shape, labels.shape, strict=True)
+        )
+        mask = (labels[low[0] : high[0], low[1] : high[1]] == number).astype(np.uint8)
+        score = _sample(mask, (low[0], low[1]), (y0, x0, y1, x1), scale)
+        window = best[y0:y1, x0:x1]
+        wins = score > window
+        window[wins] = score[wins]
+        result[y0:y1, x0:x1][wins] = number
+    return result
+
+
+def _sample(
+    mask: NDArray[np.uint8], corner: tuple[int, int], box: tuple[int, int, int, int], scale: tuple[float, float]
+) -> NDArray[np.uint8]:
+    """Smoothed coarse mask (0 to 255) at the full pixels of a box; `corner` is the mask's place in the coarse image."""
+    smooth = cv2.GaussianBlur(mask * 255, (0, 0), _SMOOTH_PX, borderType=cv2.BORDER_REPLICATE)
+    (sy, sx), (y0, x0, y1, x1) = scale, box
+    matrix = np.array(
+        [[1 / sx, 0, (x0 + 0.5) / sx - 0.5 - corner[1]], [0, 1 / sy, (y0 + 0.5) / sy - 0.5 - corner[0]]], np.float64
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    sampled = cv2.warpAffine(smooth, matrix, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(sampled, np.uint8).reshape(y1 - y0, x1 - x0)

@@ -1,0 +1,158 @@
+"""Smooth surfaces of background and illumination, estimated on a coarse copy of the image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+CELL_PX = 8
+"""Side of a neighbourhood, in pixels of the coarse image."""
+
+_BACKGROUND_QUANTILE = 0.15
+_NEIGHBOUR_RANK = 2
+_FOREGROUND_SIGMAS = 6.0
+_PEAK_WINDOW_PX = 5
+_MIN_PEAKS = 20
+_SHADING_SD = 0.1
+_SHADING_LIMIT = 0.4
+
+
+def reduce(plane: NDArray[Any], factor: int) -> Floats:
+    """Mean of blocks of ``factor`` x ``factor`` pixels; a last incomplete block is left out.
+
+    Parameters
+    ----------
+    plane : ndarray, (Y, X)
+        Any integer or float type.
+    factor : int
+        From 1 to the shorter side.
+
+    Returns
+    -------
+    ndarray of float32, (Y // factor, X // factor)
+    """
+    rows, columns = plane.shape[0] // factor, plane.shape[1] // factor
+    whole = np.ascontiguousarray(plane[: rows * factor, : columns * factor], np.float32)
+    return as_floats(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), (rows, columns))
+
+
+def gaussian(plane: Floats, sigma_px: float) -> Floats:
+    """Gaussian smoothing with mirrored borders; at least half a pixel.
+
+    Parameters
+    ----------
+    plane : ndarray of float32, (Y, X)
+    sigma_px : float
+
+    Returns
+    -------
+    ndarray of float32, (Y, X)
+    """
+    return as_floats(cv2.GaussianBlur(plane, (0, 0), max(sigma_px, 0.5)), plane.shape)
+
+
+def as_floats(pixels: Any, shape: tuple[int, ...]) -> Floats:
+    """Restore the shape that OpenCV drops for images one pixel high or wide."""
+    return np.asarray(pixels, np.float32).reshape(shape)
+
+
+def enlarge_surface(surface: Floats, shape: tuple[int, ...]) -> Floats:
+    """Bring a smooth surface to the size of the image it was estimated on.
+
+    Parameters
+    ----------
+    surface : ndarray of float32, (y, x)
+    shape : tuple of int
+        ``(Y, X)``.
+
+    Returns
+    -------
+    ndarray of float32, (Y, X)
+    """
+    return as_floats(cv2.resize(surface, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), shape)
+
+
+def background_surface(coarse: Floats) -> Floats:
+    """Background under what stands out: a low quantile of neighbourhoods, smoothed.
+
+    Neighbourhoods full of nuclei hold no background; a low rank among the nine around each one passes over them.
+
+    Parameters
+    ----------
+    coarse : ndarray of float32, (y, x)
+
+    Returns
+    -------
+    ndarray of float32, (y, x)
+    """
+    rows, columns = (max(1, round(side / CELL_PX)) for side in coarse.shape)
+    grid = np.empty((rows, columns), np.float32)
+    for row, band in enumerate(np.array_split(coarse, rows, axis=0)):
+        for column, cell in enumerate(np.array_split(band, columns, axis=1)):
+            grid[row, column] = np.quantile(cell, _BACKGROUND_QUANTILE)
+    padded = np.pad(grid, 1, mode="edge")
+    around = np.stack([padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)])
+    low = np.partition(around, _NEIGHBOUR_RANK, axis=0)[_NEIGHBOUR_RANK]
+    smooth = as_floats(cv2.blur(low, (3, 3), borderType=cv2.BORDER_REPLICATE), low.shape)
+    return enlarge_surface(smooth, coarse.shape)
+
+
+def noise_sd(signal: Floats) -> float:
+    """Standard deviation of background noise, from the values below the median of a background-subtracted image."""
+    if signal.size == 0:
+        return 0.0
+    low, middle = np.quantile(signal, (0.05, 0.25))
+    # Between the 5 % and 25 % quantiles of a normal distribution lie 0.9704 standard deviations.
+    return float(middle - low) / 0.9704
+
+
+def shading_surface(signal: Floats) -> Floats | None:
+    """Uneven illumination as a quadratic surface through the logarithm of local peaks.
+
+    Least squares with a normal prior on the five slopes (a priori even within 10 % at the border of the image), so
+    that a few cells of different brightness do not pass for shading.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, (y, x)
+        Coarse image above its background.
+
+    Returns
+    -------
+    ndarray of float32, (y, x), or None
+        Geometric mean 1; None where fewer than 20 peaks stand out.
+    """
+    window = np.ones((_PEAK_WINDOW_PX, _PEAK_WINDOW_PX), np.uint8)
+    highest = cv2.dilate(signal, window).reshape(signal.shape)
+    level = max(_FOREGROUND_SIGMAS * noise_sd(signal), 0.05 * float(signal.max(initial=0.0)), 1e-6)
+    y, x = np.nonzero((signal >= highest) & (signal > level))
+    if len(y) < _MIN_PEAKS:
+        return None
+    brightness = np.log(signal[y, x].astype(np.float64))
+    terms = _quadratic(y, x, signal.shape)
+    slopes = _fit(terms, brightness)
+    rows, columns = np.indices(signal.shape)
+    surface = _quadratic(rows.ravel(), columns.ravel(), signal.shape) @ slopes
+    surface = np.clip(surface - surface.mean(), -_SHADING_LIMIT, _SHADING_LIMIT)
+    return as_floats(np.exp(surface), signal.shape)
+
+
+def _quadratic(y: NDArray[np.intp], x: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    u, v = (2.0 * (at + 0.5) / side - 1.0 for at, side in zip((y, x), shape, strict=True))
+    return np.stack([u, v, u * u, u * v, v * v], axis=1)
+
+
+def _fit(terms: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Posterior mean of the slopes under a normal prior; the residual spread is measured, outliers clipped once."""
+    centre = np.median(values)
+    spread = max(float(np.quantile(values, 0.84) - np.quantile(values, 0.16)) / 2.0, 1e-3)
+    clipped = np.clip(values, centre - 2.5 * spread, centre + 2.5 * spread)
+    centred = terms - terms.mean(axis=0)
+    normal = centred.T @ centred / spread**2 + np.eye(terms.shape[1]) / _SHADING_SD**2
+    slopes: NDArray[np.float64] = np.linalg.solve(normal, centred.T @ (clipped - clipped.mean()) / spread**2)
+    return slopes
