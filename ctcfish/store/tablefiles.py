@@ -1,0 +1,57 @@
+"""Tables as files: CSV for people, Parquet for programs; the same rows in both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from ctcfish.errors import InputError
+from ctcfish.tables import Table
+
+
+def write_csv(frame: pd.DataFrame, table: Table, target: Path) -> None:
+    """Write UTF-8 CSV: one header line, no comments, empty where missing."""
+    table.check(frame).to_csv(target, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def write_parquet(frame: pd.DataFrame, table: Table, target: Path) -> None:
+    """Write Parquet; unit and meaning of every column stand in the file's key-value metadata under its name."""
+    checked = table.check(frame)
+    notes = {c.name: json.dumps({"unit": c.unit, "meaning": c.meaning}, sort_keys=True) for c in table.columns}
+    metadata = ", ".join(f"{_quote(name)}: {_quote(note)}" for name, note in notes.items())
+    extra = [name for name in checked.columns if name not in notes]
+    with duckdb.connect() as connection:
+        connection.execute("SET threads = 1")
+        connection.execute(table.sql())
+        for name in extra:
+            connection.execute(f'ALTER TABLE {table.name} ADD COLUMN "{name}" DOUBLE')
+        connection.register("given", checked.astype(object).where(checked.notna(), None) if checked.empty else checked)
+        columns = ", ".join(f'"{name}"' for name in checked.columns)
+        connection.execute(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM given")
+        options = f"FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{metadata}}}"
+        connection.execute(f"COPY (SELECT {columns} FROM {table.name}) TO {_quote(str(target))} ({options})")
+
+
+def read_parquet(source: Path, table: Table) -> pd.DataFrame:
+    """Read a table back and check it against its declaration.
+
+    Raises
+    ------
+    InputError
+        No such file, no Parquet file, or another table's columns.
+    """
+    try:
+        with duckdb.connect() as connection:
+            frame = connection.execute(f"SELECT * FROM read_parquet({_quote(str(source))})").df()
+    except duckdb.Error as error:
+        raise InputError(
+            source.name, str(error).splitlines()[0], f"the Parquet file of table {table.name}", "Score the slide again."
+        ) from None
+    return table.check(frame)
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
