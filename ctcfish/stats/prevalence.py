@@ -35,7 +35,7 @@ class RateStudy:
 def corrected_prevalence(
     calls: int, cells: int, false_positive: float, sensitivity: float, confidence: float = 0.95
 ) -> Estimate:
-    """True share of positive cells where the error rates are known (Rogan and Gladen 1978).
+    """Return the true share of positive cells where the error rates are known (Rogan and Gladen 1978).
 
     ``(q - a) / (se - a)`` with q the share called, clipped to 0 to 1; the exact limits of q go through the same
     monotone map, so that the interval keeps the coverage of Clopper and Pearson.
@@ -67,7 +67,7 @@ def corrected_prevalence(
 
 
 def corrected_prevalence_estimated(calls: int, cells: int, rates: RateStudy, confidence: float = 0.95) -> Estimate:
-    """True share of positive cells where the error rates were estimated too (Lang and Reiczigel 2014).
+    """Return the true share of positive cells where the error rates were estimated too (Lang and Reiczigel 2014).
 
     The Agresti-Coull-like adjustment of Lang and Reiczigel (Prev Vet Med 113:13-22) adds z^2 cells to the sample and
     two to each rate study; a large-sample interval.

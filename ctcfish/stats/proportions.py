@@ -172,7 +172,7 @@ def patient_by_error(rate: ArrayLike, cells: ArrayLike) -> FloatArray:
 
 
 def cells_needed(fraction: float, probability: float = 0.95) -> int:
-    """Number of cells to see at least one of a kind that makes up ``fraction`` of them.
+    """Return the number of cells to see at least one of a kind that makes up ``fraction`` of them.
 
     Smallest n with ``1 - (1 - fraction)^n >= probability``.
 

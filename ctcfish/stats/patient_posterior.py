@@ -1,0 +1,182 @@
+"""From cells to the patient: has she any truly amplified cell, and how high must the bar be to be sure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from ctcfish.errors import StatisticsError
+from ctcfish.stats.checks import FloatArray, as_counts, as_floats, as_rates, check_confidence
+from ctcfish.stats.count_posterior import MAX_CEP17_COUNT, MAX_HER2_COUNT
+from ctcfish.stats.countmodel import CountErrors, CountRule, count_matrix
+from ctcfish.stats.proportions import patient_by_error
+from ctcfish.stats.state_prior import MAX_CEP17, MAX_HER2, StatePrior, reaching
+
+
+@dataclass(frozen=True, slots=True)
+class SharePrior:
+    """Prior of a patient's share of amplified cells: none at all, else Beta.
+
+    Attributes
+    ----------
+    absent : float
+        Probability that the patient has no amplified cell anywhere.
+    a, b : float
+        Beta distribution of the share where she has some.
+
+    Raises
+    ------
+    StatisticsError
+        A probability outside [0, 1], or a parameter that is not positive.
+    """
+
+    absent: float
+    a: float
+    b: float
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        as_rates(self.absent, "probability of no amplified cell")
+        if not (self.a > 0 and self.b > 0):
+            raise StatisticsError(f"the share needs positive Beta parameters, found {self.a:g} and {self.b:g}")
+
+
+def any_amplified(inside: ArrayLike, outside: ArrayLike, prior: SharePrior) -> float:
+    """Return P(at least one of a patient's cells is truly amplified | counts of all of them).
+
+    The cells of a patient share an unknown fraction f of amplified cells, so that a hundred unremarkable cells speak
+    against it. With likelihood ratios ``r = inside / outside``::
+
+        1 - (w0 + (1 - w0) E[(1 - f)^n]) / (w0 + (1 - w0) E[prod(f r_i + 1 - f)])
+
+    The integrands are polynomials in f: Gauss-Jacobi quadrature with more than n / 2 nodes is exact.
+
+    Parameters
+    ----------
+    inside, outside : array_like, shape (n,)
+        P(counts | amplified) and P(counts | not) of each evaluable cell, not both zero.
+    prior : SharePrior
+
+    Returns
+    -------
+    float
+        0 for no cell.
+
+    Raises
+    ------
+    StatisticsError
+        A negative likelihood, or a cell impossible both ways.
+    """
+    like, unlike = as_floats(inside, "likelihoods"), as_floats(outside, "likelihoods")
+    if like.shape != unlike.shape or (like < 0).any() or (unlike < 0).any() or (like + unlike == 0).any():
+        raise StatisticsError("every cell needs two likelihoods of 0 or more, not both 0")
+    if not like.size:
+        return 0.0
+    nodes, weights = special.roots_sh_jacobi(like.size // 2 + 2, prior.a + prior.b - 1.0, prior.a)
+    log_weights = np.log(weights / weights.sum())
+    with np.errstate(divide="ignore"):
+        log_none = np.log(unlike).sum() + np.logaddexp(
+            np.log(prior.absent),
+            np.log1p(-prior.absent) + special.logsumexp(log_weights + like.size * np.log1p(-nodes)),
+        )
+        mixed = np.log(nodes[:, None] * like + (1 - nodes[:, None]) * unlike).sum(axis=1)
+        log_all = np.logaddexp(
+            np.log(prior.absent) + np.log(unlike).sum(),
+            np.log1p(-prior.absent) + special.logsumexp(log_weights + mixed),
+        )
+    return float(np.clip(-np.expm1(log_none - log_all), 0.0, 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoints:
+    """What a bar on the posterior costs, one row a distinct posterior value, from the highest bar down.
+
+    Attributes
+    ----------
+    posterior : ndarray, shape (P,)
+        A cell that passes the rule is called if its posterior is at least this.
+    false_call : ndarray, shape (P,)
+        Probability that a scored cell below the cut is called.
+    sensitivity : ndarray, shape (P,)
+        Probability that a scored cell that reaches the cut is called.
+    """
+
+    posterior: FloatArray
+    false_call: FloatArray
+    sensitivity: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class CallControl:
+    """The bar a patient's cells must pass, and what it costs.
+
+    Attributes
+    ----------
+    posterior_cut : float
+        Smallest posterior that is called; above 1 where no bar keeps the promise.
+    false_call, sensitivity : float
+        Per-cell rates at this bar.
+    patient_false_positive : float
+        ``1 - (1 - false_call)^n``.
+    """
+
+    posterior_cut: float
+    false_call: float
+    sensitivity: float
+    patient_false_positive: float
+
+
+def operating_points(prior: StatePrior, errors: CountErrors, cut: Fraction, rule: CountRule) -> OperatingPoints:
+    """Return false-call rate and sensitivity of every bar on the posterior, by enumeration of all counts.
+
+    Cells are those with at least one signal of each colour; true states are weighted as in the prior, separately among
+    those that reach the cut and those that do not.
+
+    Parameters
+    ----------
+    prior : StatePrior
+    errors : CountErrors
+    cut : Fraction
+        Cut-off of the true ratio.
+    rule : callable
+        Rule on the counts that a call must pass as well.
+    """
+    her2 = count_matrix(errors.her2, MAX_HER2, MAX_HER2_COUNT)
+    cep17 = count_matrix(errors.cep17, MAX_CEP17, MAX_CEP17_COUNT)
+    mask, table = reaching(cut), prior.table()
+    inside = (her2.T @ np.where(mask, table, 0.0) @ cep17)[1:, 1:]
+    outside = (her2.T @ np.where(mask, 0.0, table) @ cep17)[1:, 1:]
+    grid = np.meshgrid(np.arange(1, MAX_HER2_COUNT + 1), np.arange(1, MAX_CEP17_COUNT + 1), indexing="ij")
+    passing = rule(grid[0], grid[1]) & (inside + outside > 0)
+    good, bad = inside[passing], outside[passing]
+    value = good / (good + bad)
+    order = np.argsort(-value, kind="stable")
+    last = np.append(np.diff(value[order]) != 0, True)
+    return OperatingPoints(
+        value[order][last],
+        np.minimum(np.cumsum(bad[order])[last] / outside.sum(), 1.0) if outside.any() else np.zeros(int(last.sum())),
+        np.minimum(np.cumsum(good[order])[last] / inside.sum(), 1.0) if inside.any() else np.zeros(int(last.sum())),
+    )
+
+
+def control_cut(points: OperatingPoints, cells: int, level: float = 0.05) -> CallControl:
+    """Return the lowest bar that keeps a patient of ``cells`` cells falsely positive with at most ``level``.
+
+    Raises
+    ------
+    StatisticsError
+        The level lies outside (0, 1).
+    """
+    check_confidence(level)
+    n = int(as_counts(cells, "cells"))
+    patient = patient_by_error(points.false_call, n)
+    kept = np.flatnonzero(patient <= level)
+    if not kept.size:
+        return CallControl(float(np.nextafter(1.0, 2.0)), 0.0, 0.0, 0.0)
+    best = kept[-1]
+    values = (points.posterior[best], points.false_call[best], points.sensitivity[best], patient[best])
+    return CallControl(*(float(value) for value in values))

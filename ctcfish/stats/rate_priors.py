@@ -1,0 +1,100 @@
+"""Priors of a slide's error rates: what the laboratory has seen before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ctcfish.errors import StatisticsError
+from ctcfish.stats.checks import FloatArray, as_floats
+
+
+@dataclass(frozen=True, slots=True)
+class GammaPrior:
+    """Gamma prior of an expected number of signals: mean ``shape / rate``, worth ``rate`` nuclei."""
+
+    shape: float
+    rate: float
+
+    def __post_init__(self) -> None:
+        """Check that both are positive."""
+        if not (self.shape > 0 and self.rate > 0):
+            raise StatisticsError(f"Gamma prior needs positive shape and rate, found {self.shape:g} and {self.rate:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class BetaPrior:
+    """Beta prior of a probability: mean ``a / (a + b)``, worth ``a + b`` signals."""
+
+    a: float
+    b: float
+
+    def __post_init__(self) -> None:
+        """Check that both are positive."""
+        if not (self.a > 0 and self.b > 0):
+            raise StatisticsError(f"Beta prior needs positive parameters, found {self.a:g} and {self.b:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class RatePriors:
+    """What is believed of a slide's error rates before its leukocytes are counted.
+
+    Attributes
+    ----------
+    missed, split : tuple of BetaPrior
+        HER2, CEP17.
+    extra : tuple of GammaPrior
+        HER2, CEP17.
+    g2_fraction : BetaPrior
+        Share of 4/4 nuclei among leukocytes.
+    """
+
+    missed: tuple[BetaPrior, BetaPrior] = (BetaPrior(1.0, 19.0), BetaPrior(1.0, 19.0))
+    split: tuple[BetaPrior, BetaPrior] = (BetaPrior(1.0, 19.0), BetaPrior(1.0, 19.0))
+    extra: tuple[GammaPrior, GammaPrior] = (GammaPrior(1.0, 30.0), GammaPrior(1.0, 30.0))
+    g2_fraction: BetaPrior = field(default=BetaPrior(1.0, 49.0))
+
+    def shapes(self) -> FloatArray:
+        """Return the two parameters of every prior in the order of ``PARAMETERS``, shape (7, 2)."""
+        rows = []
+        for colour in (0, 1):
+            rows += [(self.missed[colour].a, self.missed[colour].b), (self.split[colour].a, self.split[colour].b)]
+            rows += [(self.extra[colour].shape, self.extra[colour].rate)]
+        return np.array([*rows, (self.g2_fraction.a, self.g2_fraction.b)])
+
+
+def beta_history(rates: Sequence[float], floor: float = 1e-4) -> BetaPrior:
+    """Return the Beta prior with mean and variance of a laboratory's past slides (method of moments).
+
+    Past rates scatter by their own sampling error too, so that the prior is wider than the slides differ.
+
+    Raises
+    ------
+    StatisticsError
+        Fewer than two past slides.
+    """
+    mean, variance = _moments(rates, floor)
+    mean = min(mean, 1 - floor)
+    size = max(mean * (1 - mean) / variance - 1.0, 2.0)
+    return BetaPrior(mean * size, (1 - mean) * size)
+
+
+def gamma_history(means: Sequence[float], floor: float = 1e-4) -> GammaPrior:
+    """Return the Gamma prior with mean and variance of a laboratory's past slides (method of moments).
+
+    Raises
+    ------
+    StatisticsError
+        Fewer than two past slides.
+    """
+    mean, variance = _moments(means, floor)
+    return GammaPrior(mean**2 / variance, mean / variance)
+
+
+def _moments(values: Sequence[float], floor: float) -> tuple[float, float]:
+    past = as_floats(values, "past rates")
+    if past.size < 2:
+        raise StatisticsError(f"a history needs at least 2 slides, found {past.size}: use the default priors")
+    return max(float(past.mean()), floor), max(float(past.var(ddof=1)), floor**2)
