@@ -1,0 +1,125 @@
+"""Find the cells of the IF scan again in the FISH scan, from the constellation of their nuclei.
+
+Coordinates are moved; no pixel is resampled. The model is described in ``design/relocation.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ctcfish.flags import SlideFlag
+from ctcfish.parameters import Relocate
+from ctcfish.stages.alignment import Alignment, Fields, align
+from ctcfish.stages.pairing import Cells, pair
+from ctcfish.tables import integers
+from ctcfish.types import Relocation
+
+Points = NDArray[np.float64]
+
+_COLUMNS = ["if_scene", "if_label", "scene", "label", "residual_um", "probability"]
+_SCALE_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Positions ``(y, x)``, um, of the first pixel of scenes on the microscope's stage; FISH scenes by name."""
+
+    fish_um: Mapping[str, tuple[float, float]]
+
+
+def relocate(
+    if_points: pd.DataFrame, fish_points: pd.DataFrame, params: Relocate, stage: Stage | None = None
+) -> Relocation:
+    """Pair every IF nucleus with its FISH nucleus, or say that it is lost.
+
+    Parameters
+    ----------
+    if_points : pandas.DataFrame
+        ``if_scene, if_label, y_um, x_um, area_um2``; further columns are ignored.
+    fish_points : pandas.DataFrame
+        ``scene, label, y_um, x_um, area_um2``.
+    params : Relocate
+    stage : Stage, optional
+        Stage positions of the FISH fields, as a prior.
+
+    Returns
+    -------
+    Relocation
+        Not trusted, and without pairs, where the constellations do not agree; ``evidence`` says why.
+    """
+    if_scenes = {name: _points(g) for name, g in if_points.groupby("if_scene", sort=True)}
+    fish_scenes = {name: _points(g) for name, g in fish_points.groupby("scene", sort=True)}
+    offsets = dict(stage.fish_um) if stage is not None else {}
+    found = align(if_scenes, Fields(fish_scenes, offsets), params)
+    common = sum(a.n_matched for a in found)
+    trusted = common >= params.min_common_nuclei
+    matches = _matches(if_points, fish_points, found if trusted else [], params)
+    flags = SlideFlag(0) if trusted else SlideFlag.RELOCATION_FAILED
+    if trusted and _scale_is_off(found):
+        flags |= SlideFlag.SCALE_MISMATCH
+    return Relocation(
+        matches=matches,
+        transforms=tuple(a.summary() for a in found),
+        trusted=trusted,
+        evidence=_evidence(if_points, fish_points, found, params),
+        flags=flags,
+    )
+
+
+def _points(group: pd.DataFrame) -> Points:
+    return np.ascontiguousarray(group[["y_um", "x_um"]].to_numpy(np.float64))
+
+
+def _scale(found: list[Alignment]) -> float:
+    weight = np.array([a.n_matched for a in found], float)
+    return float(np.average([a.warp.similarity.scale for a in found], weights=weight))
+
+
+def _scale_is_off(found: list[Alignment]) -> bool:
+    return bool(abs(np.log(_scale(found))) > _SCALE_TOLERANCE)
+
+
+def _evidence(if_points: pd.DataFrame, fish_points: pd.DataFrame, found: list[Alignment], params: Relocate) -> str:
+    common = sum(a.n_matched for a in found)
+    counts = f"{common} of {len(if_points)} IF and {len(fish_points)} FISH nuclei agree in one constellation"
+    if common < params.min_common_nuclei:
+        return f"{counts}; {params.min_common_nuclei} are needed before the scans are taken for the same slide."
+    best = min(a.log10_chance for a in found)
+    sentence = f"{counts}; the best pair of scenes does so by chance with probability below 1e{round(best)}."
+    if _scale_is_off(found):
+        sentence += (
+            f" FISH lengths are {_scale(found):.2f} times the IF lengths:"
+            " one of the two pixel sizes is wrong; correct if_pixel_um or fish_pixel_um."
+        )
+    return sentence
+
+
+def _matches(
+    if_points: pd.DataFrame, fish_points: pd.DataFrame, found: list[Alignment], params: Relocate
+) -> pd.DataFrame:
+    """One row per IF nucleus, in the order given; of several FISH scenes the most probable nucleus."""
+    n = len(if_points)
+    scene = np.full(n, None, dtype=object)
+    label, residual, probability = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n)
+    if_rows = if_points.groupby("if_scene", sort=True).indices
+    fish_rows = fish_points.groupby("scene", sort=True).indices
+    for one in found:
+        here, there = if_rows[one.if_scene], fish_rows[one.scene]
+        cells = Cells(one.moved_um, if_points["area_um2"].to_numpy(float)[here] * one.warp.similarity.scale**2)
+        nuclei = Cells(one.fish_um, fish_points["area_um2"].to_numpy(float)[there])
+        pairing = pair(cells, nuclei, one.sigma_um, params.max_residual_um)
+        better = pairing.probability > probability[here]
+        probability[here[better]] = pairing.probability[better]
+        kept = better & (pairing.probability >= params.min_probability)
+        scene[here[kept]] = one.scene
+        label[here[kept]] = fish_points["label"].to_numpy(float)[there[pairing.partner[kept]]]
+        residual[here[kept]] = pairing.distance_um[kept]
+    frame = if_points[["if_scene", "if_label"]].reset_index(drop=True)
+    frame["scene"], frame["label"] = scene, integers(label)
+    frame["residual_um"], frame["probability"] = residual, probability
+    return frame[_COLUMNS]
