@@ -1,0 +1,231 @@
+"""Who lies where on the slide: cells with their shapes, loci and fates, before any light is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctcfish.errors import ConfigError
+from ctcfish.synth.loci import Copies, Loci, draw_copies, place_loci
+from ctcfish.synth.nucleus import Shape, apoptotic, draw_shape
+from ctcfish.synth.spec import CopyClass, FishScan, Population, SlideSpec
+
+_STREAM = {"order": 1, "place": 2, "cell": 3, "field": 4, "if": 5}
+_TRIES = 4000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the slide, in FISH micrometres from the first pixel centre of the first field.
+
+    Attributes
+    ----------
+    number : int
+        From 1, over the whole slide.
+    kind : str
+        ``ctc`` or ``wbc``.
+    copy_class : CopyClass
+    copies : Copies
+    shape : Shape
+    zyx_um : tuple of float
+        Centre; z from the first plane.
+    loci : Loci
+    overlap, blurred, dying : bool
+        Lies on or under another; lies outside the stack's focus; apoptotic.
+    in_fish, in_if : bool
+        Whether the scan shows it.
+    """
+
+    number: int
+    kind: str
+    copy_class: CopyClass
+    copies: Copies
+    shape: Shape
+    zyx_um: tuple[float, float, float]
+    loci: Loci
+    overlap: bool = False
+    blurred: bool = False
+    dying: bool = False
+    in_fish: bool = True
+    in_if: bool = True
+
+
+def generator(spec: SlideSpec, stream: str, index: int = 0) -> np.random.Generator:
+    """Chance of one part of the slide, independent of how many others were drawn before it."""
+    return np.random.default_rng([spec.seed, _STREAM[stream], index])
+
+
+def world_um(fish: FishScan) -> tuple[float, float]:
+    """Height and width of all fields together."""
+    height, width = (
+        n * side * fish.pixel_um + (n - 1) * fish.spacing_um for n, side in zip(fish.fields, fish.shape_px, strict=True)
+    )
+    return height, width
+
+
+def field_origins_um(fish: FishScan) -> list[tuple[float, float]]:
+    """First pixel centre of every field, row by row."""
+    step = [side * fish.pixel_um + fish.spacing_um for side in fish.shape_px]
+    return [(row * step[0], column * step[1]) for row in range(fish.fields[0]) for column in range(fish.fields[1])]
+
+
+def populate(spec: SlideSpec) -> tuple[Cell, ...]:
+    """Draw every cell of a slide.
+
+    Raises
+    ------
+    ConfigError
+        The cells do not fit on the slide.
+    """
+    states = _states(spec)
+    shapes = [_shape(spec, number, kind) for number, (kind, _) in enumerate(states, 1)]
+    places, overlaps = _places(spec, shapes)
+    fates = _fates(spec, len(states))
+    cells = []
+    for index, (kind, copy_class) in enumerate(states):
+        cell = _cell(spec, index + 1, (kind, copy_class), shapes[index], fates[index])
+        cells.append(replace(cell, zyx_um=_lift(cell, places[index], spec), overlap=bool(overlaps[index])))
+    return tuple(cells)
+
+
+def _states(spec: SlideSpec) -> list[tuple[str, CopyClass]]:
+    population, rng = spec.population, generator(spec, "order")
+    ctc = [("ctc", c) for c in _shares(population.ctc, population.ctc_mix)]
+    wbc = [("wbc", c) for c in _shares(population.leukocytes, population.leukocyte_mix)]
+    states = ctc + wbc
+    return [states[i] for i in rng.permutation(len(states))]
+
+
+def _shares(n: int, mix: dict[CopyClass, float]) -> list[CopyClass]:
+    """Split n by shares, the largest remainders rounded up."""
+    total = sum(mix.values())
+    if n and total <= 0:
+        raise ConfigError(f"a mix of copy classes sums to {total}; give at least one class a positive share.")
+    exact = {c: n * share / total for c, share in mix.items()} if n else {}
+    counts = {c: int(x) for c, x in exact.items()}
+    by_remainder = sorted(exact, key=lambda c: counts[c] - exact[c])
+    for c in by_remainder[: n - sum(counts.values())]:
+        counts[c] += 1
+    return [c for c, count in counts.items() for _ in range(count)]
+
+
+def _shape(spec: SlideSpec, number: int, kind: str) -> Shape:
+    rng, population = generator(spec, "cell", 2 * number), spec.population
+    if kind == "ctc":
+        diameter = float(np.clip(population.ctc_diameter_um * np.exp(0.16 * rng.standard_normal()), 7.0, 15.0))
+    else:
+        diameter = float(np.clip(population.leukocyte_diameter_um * np.exp(0.07 * rng.standard_normal()), 6.0, 8.0))
+    lobed = kind == "wbc" and rng.random() < 0.15
+    return draw_shape(diameter, population.thickness_share, lobed, rng)
+
+
+def _fates(spec: SlideSpec, n: int) -> list[dict[str, bool]]:
+    """Which cells are spoiled, each by one thing at most."""
+    rng, nuisance = generator(spec, "order", 1), spec.nuisance
+    order = rng.permutation(n)
+    cuts = np.cumsum([nuisance.out_of_focus, nuisance.apoptotic])
+    lost, extra = rng.random(n) < nuisance.lost_share, rng.random(n) < nuisance.extra_share
+    fates = [{"blurred": False, "dying": False, "in_fish": True, "in_if": True} for _ in range(n)]
+    for rank, index in enumerate(order):
+        fates[index]["blurred"] = bool(rank < cuts[0])
+        fates[index]["dying"] = bool(cuts[0] <= rank < cuts[1])
+        fates[index]["in_fish"] = not lost[index]
+        fates[index]["in_if"] = bool(lost[index] or not extra[index])
+    return fates
+
+
+def _cell(spec: SlideSpec, number: int, state: tuple[str, CopyClass], shape: Shape, fate: dict[str, bool]) -> Cell:
+    rng = generator(spec, "cell", 2 * number + 1)
+    copies = draw_copies(state[1], rng)
+    final = apoptotic(shape, rng) if fate["dying"] else shape
+    loci = _hybridised(place_loci(copies, final, spec.signals, rng), spec, rng)
+    return Cell(number, state[0], state[1], copies, final, (0.0, 0.0, 0.0), loci, **fate)
+
+
+def _hybridised(loci: Loci, spec: SlideSpec, rng: np.random.Generator) -> Loci:
+    """Loci the probe reached."""
+    keep = rng.random(len(loci.probe)) >= spec.nuisance.missed
+    keep &= rng.random() >= spec.nuisance.dim_hybridisation_share
+    return Loci(loci.probe[keep], loci.zyx_um[keep], loci.photons[keep], loci.size_um[keep], loci.group[keep])
+
+
+def _places(spec: SlideSpec, shapes: list[Shape]) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """Centres ``(N, 3)`` with z relative to the glass-side layer, and who overlaps (1 below, 2 above)."""
+    rng, population = generator(spec, "place"), spec.population
+    n, extent = len(shapes), np.array(world_um(spec.fish))
+    reach = np.array([s.reach_um for s in shapes])
+    places, overlaps = np.full((n, 3), np.nan), np.zeros(n, np.int8)
+    pairs = _partners(n, population, rng)
+    for index in range(n):
+        taken = ~np.isnan(places[:, 0])
+        if not np.isnan(places[index, 0]):
+            continue
+        partner = pairs.get(index)
+        for _ in range(_TRIES):
+            centre = rng.uniform(0, extent)
+            other = None if partner is None else _beside(centre, index, partner, shapes, rng)
+            spots = [(index, centre)] if other is None else [(index, centre), (partner[0], other[:2])]  # type: ignore[index]
+            if all(_free(c, reach[i], places[taken, :2], reach[taken], population.gap_um) for i, c in spots):
+                break
+        else:
+            raise ConfigError(
+                f"{n} cells do not fit on {extent[0]:.0f} x {extent[1]:.0f} um; "
+                "lower population.ctc or population.leukocytes, or raise fish.shape_px or fish.fields."
+            )
+        places[index] = (0.0, *centre)
+        if partner is not None and other is not None:
+            places[partner[0]] = (other[2], other[0], other[1])
+            overlaps[[index, partner[0]]] = (1, 2) if partner[1] else (0, 0)
+    return places, overlaps
+
+
+def _partners(n: int, population: Population, rng: np.random.Generator) -> dict[int, tuple[int, bool]]:
+    """First cell of each pair -> (second cell, whether they overlap)."""
+    wanted = population.overlap_pairs + population.touching_pairs
+    if 2 * wanted > n:
+        raise ConfigError(
+            f"{wanted} touching and overlapping pairs need {2 * wanted} cells, there are {n}; lower "
+            "population.touching_pairs or population.overlap_pairs."
+        )
+    order = rng.permutation(n)[: 2 * wanted].reshape(-1, 2)
+    pairs = [tuple(sorted(map(int, pair))) for pair in order]
+    return {first: (second, k < population.overlap_pairs) for k, (first, second) in enumerate(pairs)}
+
+
+def _beside(
+    centre: NDArray[np.float64], index: int, partner: tuple[int, bool], shapes: list[Shape], rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """Place ``(y, x, z)`` of the second of a pair: in contact, or lying on the first."""
+    angle = rng.uniform(0, 2 * np.pi)
+    first, second = shapes[index], shapes[partner[0]]
+    contact = float(first.outline_um(angle) + second.outline_um(angle + np.pi))
+    if partner[1]:
+        distance = contact * rng.uniform(0.4, 0.8)
+        # where both rest on each other the upper one is lifted by the thickness that lies under it
+        lift = 0.42 * (first.thickness_um + second.thickness_um)
+    else:
+        distance, lift = contact + rng.uniform(0.0, 0.15), 0.0
+    return float(centre[0] + distance * np.sin(angle)), float(centre[1] + distance * np.cos(angle)), lift
+
+
+def _free(
+    centre: NDArray[np.float64] | tuple[float, ...],
+    reach: float,
+    places: NDArray[np.float64],
+    reaches: NDArray[np.float64],
+    gap_um: float,
+) -> bool:
+    away = np.hypot(places[:, 0] - centre[0], places[:, 1] - centre[1])
+    return bool(np.all(away > reaches + reach + gap_um))
+
+
+def _lift(cell: Cell, place: NDArray[np.float64], spec: SlideSpec) -> tuple[float, float, float]:
+    """Centre of the cell with its height in the stack; all rest on the glass, give or take."""
+    rng = generator(spec, "cell", 2 * cell.number + 1_000_000_007)
+    middle = (spec.fish.planes - 1) * spec.fish.z_step_um / 2
+    z = middle + place[0] + spec.population.z_sd_um * rng.standard_normal()
+    if cell.blurred:
+        z += float(rng.choice([-1.0, 1.0])) * (middle + rng.uniform(4.0, 6.0))
+    return float(z), float(place[1]), float(place[2])
