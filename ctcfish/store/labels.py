@@ -27,8 +27,14 @@ def write_labels(nuclei: Mapping[str, Nuclei], target: Path) -> None:
     root = zarr.open_group(str(target), mode="w", zarr_format=3)
     names = [key.replace("/", "_") for key in nuclei]
     labels = root.create_group("labels", attributes={"ome": {"version": "0.5", "labels": names}})
-    for name, own in zip(names, nuclei.values(), strict=True):
-        _write_scene(labels.create_group(name, attributes=_metadata(name, own)), own)
+    for name, (key, own) in zip(names, nuclei.items(), strict=True):
+        _write_scene(labels.create_group(name, attributes=_metadata(name, own) | {"scene": key}), own)
+
+
+def read_labels(source: Path) -> dict[str, zarr.Array[Any]]:
+    """Label images by ``fish/<scene>`` or ``if/<scene>``; pixels are read where they are asked for."""
+    root = zarr.open_group(str(source / "labels"), mode="r")
+    return {str(group.attrs["scene"]): zarr.open_array(group.store_path / "0", mode="r") for _, group in root.groups()}
 
 
 def _write_scene(group: zarr.Group, nuclei: Nuclei) -> None:

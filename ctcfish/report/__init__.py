@@ -1,0 +1,1 @@
+"""What people look at: pictures of cells, outlines over scenes, plots, and the pages that hold them."""
