@@ -104,7 +104,9 @@ class Survey(Parameters):
         default=1.0, gt=0, le=1.7, description="numerical aperture to start from where neither file nor panel names one"
     )
     locus_um: float = Field(default=0.3, ge=0, description="size of a locus, which widens the image of a point")
-    min_isolated: int = Field(default=15, ge=3, description="fewer isolated signals: start values are used, FEW_SIGNALS")
+    min_isolated: int = Field(
+        default=15, ge=3, description="fewer isolated signals: start values are used, FEW_SIGNALS"
+    )
 
 
 class Detect(Parameters):
@@ -137,9 +139,33 @@ class Count(Parameters):
 
 
 class Phenotype(Parameters):
-    """IF gates; the name of a gate file in ``configs/``."""
+    """IF markers and kinds."""
 
-    gates: str = "gates_cellsearch"
+    gates: str = Field(default="gates_cellsearch", description="name of a gate file in configs/")
+    ring_um: float = Field(default=2.0, gt=0, description="width of the ring around the nucleus taken for cytoplasm")
+    background_um: float = Field(default=20.0, gt=0, description="neighbourhood of the local background")
+    min_probability: float = Field(default=0.9, gt=0.5, lt=1, description="below: unknown, UNSURE_KIND")
+    min_leukocytes: int = Field(default=20, ge=3, description="fewer: the slide has no leukocyte model of its own")
+    her2_medium_sd: float = Field(default=5.0, gt=0, description="HER2 protein above it is medium; leukocyte SDs")
+    her2_high_sd: float = Field(default=60.0, gt=0, description="HER2 protein above it is high; leukocyte SDs")
+
+
+class Gate(Parameters):
+    """One rule on one measured value; what lies outside is not a CTC."""
+
+    feature: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="a measured column")
+    unit: Literal["um2", "fraction", "leukocyte_sd", "adu_12bit"]
+    min: float | None = None
+    max: float | None = None
+
+
+class GateSet(Parameters):
+    """A versioned set of gates; a cell must pass every one to be a CTC."""
+
+    name: str
+    version: str
+    source: str
+    gates: tuple[Gate, ...]
 
 
 class Relocate(Parameters):
