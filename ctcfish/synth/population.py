@@ -167,7 +167,7 @@ def _places(spec: SlideSpec, shapes: list[Shape]) -> tuple[NDArray[np.float64], 
             centre = rng.uniform(0, extent)
             other = None if partner is None else _beside(centre, index, partner, shapes, rng)
             spots = [(index, centre)] if other is None else [(index, centre), (partner[0], other[:2])]  # type: ignore[index]
-            if all(_free(c, reach[i], places[taken, :2], reach[taken], population.gap_um) for i, c in spots):
+            if all(_free(c, reach[i], places[taken, 1:], reach[taken], population.gap_um) for i, c in spots):
                 break
         else:
             raise ConfigError(
