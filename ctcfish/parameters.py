@@ -121,7 +121,7 @@ class Detect(Parameters):
     surround: float = Field(default=2.0, gt=1, description="width of the surround over that of the signal")
     margin_um: float = Field(default=1.5, ge=0, description="how far outside a nucleus signals are looked for")
     edge_um: float = Field(default=0.3, ge=0, description="a signal this close to a nucleus is still inside it")
-    broad: float = Field(default=1.6, gt=1, description="wider than this multiple of an isolated signal: BROAD")
+    broad: float = Field(default=2.5, gt=1, description="wider than this multiple of an isolated signal: BROAD")
     granule_ratio: float = Field(
         default=2.0, gt=1, description="brightness ratio between colours up to which one object is a granule"
     )
