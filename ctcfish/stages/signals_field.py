@@ -1,0 +1,170 @@
+"""One probe in one field: its noise, its isolated signals and its background maxima."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from ctcfish.ops.bands import Bands
+from ctcfish.ops.camera import transfer_points
+from ctcfish.ops.fit import SpotFits, fit_spots
+from ctcfish.ops.fit_model import FitModel
+from ctcfish.parameters import Detect
+from ctcfish.stages.signals_camera import Camera
+from ctcfish.stages.signals_candidates import Candidates, Search, find
+from ctcfish.stages.signals_measure import Measures, measure
+from ctcfish.stages.signals_optics import sigma_px, window_half
+from ctcfish.stages.signals_regions import regions
+from ctcfish.stages.signals_threshold import histogram
+from ctcfish.types import Nuclei
+
+_FLOOR_SNR = 2.5
+_BRIGHT_SNR = 8.0
+_APART_SIGMA = 6.0
+_MOST_ISOLATED = 1000
+_RESTART = 0.05
+
+
+@dataclass(frozen=True)
+class Isolated:
+    """Isolated signals of one probe in one field.
+
+    Attributes
+    ----------
+    position_um : ndarray, (N, 3)
+        ``(z, y, x)``.
+    sigma_um : ndarray, (N, 2)
+        Width ``(z, xy)``.
+    photons : ndarray, (N,)
+        By the field's own camera.
+    """
+
+    position_um: NDArray[np.float64]
+    sigma_um: NDArray[np.float64]
+    photons: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ProbeSurvey:
+    """Statistics of one probe in one field.
+
+    Attributes
+    ----------
+    background_photons : float
+        Median inside nuclei, per pixel and plane; NaN without candidates.
+    isolated : Isolated
+    counts : ndarray, (K,)
+        Histogram of maxima inside nuclei.
+    n_nuclei : float
+    """
+
+    background_photons: float
+    isolated: Isolated
+    counts: NDArray[np.float64]
+    n_nuclei: float
+
+
+def sampled_noise(stack: NDArray[np.generic], nuclei: Nuclei, device: str) -> NDArray[np.float64]:
+    """Photon-transfer points (K, 3) of a few planes around the sampled nuclei."""
+    planes = np.unique(np.linspace(0, len(stack) - 1, min(3, len(stack))).round().astype(int))
+    height, width = nuclei.shape_px
+    side = 512
+    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
+    if len(nuclei):
+        middle = np.median(nuclei.box_px, axis=0)
+        top = int(np.clip(middle[[0, 2]].mean() - side / 2, 0, max(0, height - side)))
+        left = int(np.clip(middle[[1, 3]].mean() - side / 2, 0, max(0, width - side)))
+    block = stack[planes, top : top + side, left : left + side]
+    return transfer_points(torch.from_numpy(block.astype(np.float32)).to(device)).numpy()
+
+
+def survey_probe(
+    stack: NDArray[np.generic],
+    nuclei: Nuclei,
+    voxel_um: tuple[float, float, float],
+    start_sigma_um: tuple[float, float],
+    setting: tuple[Camera, Detect, str],
+) -> ProbeSurvey:
+    """Survey one probe; the search is repeated once where the signals are not as wide as the optics say."""
+    sigma_um = start_sigma_um
+    for _ in range(2):
+        found, measures, inside = _look(stack, nuclei, voxel_um, sigma_um, setting)
+        isolated = _isolated(found, measures, sigma_px(sigma_um, voxel_um), voxel_um, setting[0].read_variance)
+        if len(isolated.photons) < 5:
+            break
+        width = np.median(isolated.sigma_um, axis=0)
+        measured = (float(width[0]) if len(stack) > 1 else sigma_um[0], float(width[1]))
+        moved = max(abs(a / b - 1) for a, b in zip(measured, sigma_um, strict=True))
+        sigma_um = measured
+        if moved < _RESTART:
+            break
+    background = found.surround[inside & (measures.snr < _BRIGHT_SNR)].cpu().numpy()
+    return ProbeSurvey(
+        float(np.median(background)) if len(background) else float("nan"),
+        isolated,
+        histogram(measures.snr[inside & ~measures.hot].cpu().numpy().astype(np.float64)),
+        float(len(nuclei)),
+    )
+
+
+def _look(
+    stack: NDArray[np.generic],
+    nuclei: Nuclei,
+    voxel_um: tuple[float, float, float],
+    sigma_um: tuple[float, float],
+    setting: tuple[Camera, Detect, str],
+) -> tuple[Candidates, Measures, torch.Tensor]:
+    camera, detect, device = setting
+    sigma = sigma_px(sigma_um, voxel_um)
+    bands = Bands.of(sigma, len(stack), detect.surround)
+    search = Search(bands, camera, _FLOOR_SNR, window_half(sigma, len(stack)), device)
+    found = find(stack, regions(nuclei, 0), search)
+    labels = nuclei.paint()
+    place = found.place_px.cpu().numpy()
+    inside = torch.from_numpy(labels[place[:, 1], place[:, 2]] > 0).to(device)
+    return found, measure(found, sigma, camera.read_variance), inside
+
+
+def _isolated(
+    found: Candidates,
+    measures: Measures,
+    sigma: tuple[float, float],
+    voxel_um: tuple[float, float, float],
+    read_variance: float,
+) -> Isolated:
+    """Fit width and brightness of bright candidates that have no neighbour."""
+    near = _near(found, measures, sigma)
+    whole = found.inside.flatten(1).all(1)
+    use = (measures.snr > _BRIGHT_SNR) & ~measures.hot & ~near & whole & (measures.ratio < 1.8)
+    rows = use.nonzero()[:, 0][:_MOST_ISOLATED]
+    fits = fit_windows(measures.window[rows], sigma, read_variance, free_width=True)
+    good = fits.converged & (fits.sigma_error_px[:, 1] < 0.15 * fits.sigma_px[:, 1])
+    half = torch.tensor([n // 2 for n in measures.window.shape[1:]], device=rows.device)
+    step = np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
+    position = (found.place_px[rows] - half + fits.position_px)[good].cpu().numpy() * step
+    width = fits.sigma_px[good].cpu().numpy() * np.array([step[0], (voxel_um[1] * voxel_um[2]) ** 0.5])
+    return Isolated(position.astype(float), width.astype(float), fits.photons[good].cpu().numpy().astype(float))
+
+
+def _near(found: Candidates, measures: Measures, sigma: tuple[float, float]) -> torch.Tensor:
+    """Whether a candidate has another noticeable one close by."""
+    noticed = (measures.snr > 4.0).cpu().numpy()
+    place = found.place_px.cpu().numpy() / np.array([sigma[0], sigma[1], sigma[1]])
+    near = np.zeros(len(found), bool)
+    if noticed.sum() > 1:
+        distance = cKDTree(place[noticed]).query(place, k=2)[0][:, 1]
+        near = distance < _APART_SIGMA
+    return torch.from_numpy(near).to(found.snr.device)
+
+
+def fit_windows(window: torch.Tensor, sigma: tuple[float, float], read_variance: float, free_width: bool) -> SpotFits:
+    """Fit the central signal of every window."""
+    half = torch.tensor([n // 2 for n in window.shape[1:]], device=window.device, dtype=window.dtype)
+    model = FitModel(sigma[1], sigma[0], free_width=free_width, sloped_background=True, max_shift_px=max(1.5, sigma[1]))
+    if window.shape[1] == 1:
+        return fit_spots(window[:, 0], half[1:].expand(len(window), 2), read_variance, model)
+    return fit_spots(window, half.expand(len(window), 3), read_variance, model)

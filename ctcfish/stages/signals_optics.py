@@ -1,0 +1,47 @@
+"""Width of a signal: where to start from, and in pixels."""
+
+from __future__ import annotations
+
+import math
+
+from ctcfish.parameters import Survey
+from ctcfish.types import Optics
+
+_SIGMA_PER_FWHM = 1.0 / 2.3548200450309493
+_DEFAULT_EMISSION_NM = 560.0
+
+
+def start_sigma_um(optics: Optics, role: str, params: Survey) -> tuple[float, float]:
+    """Gaussian width ``(z, xy)`` of a locus seen through the optics.
+
+    FWHM = 0.51 λ/NA in the plane and 0.88 λ/(n − √(n² − NA²)) along z (wide field; n = 1.515 from NA 1, else 1); the
+    locus adds in quadrature with a quarter of its size as standard deviation.
+
+    Parameters
+    ----------
+    optics : Optics
+        An unknown aperture is taken from the parameters.
+    role : str
+        Channel role, for its emission.
+    params : Survey
+    """
+    na = optics.na or params.start_na
+    emission_um = optics.emission_nm.get(role, _DEFAULT_EMISSION_NM) / 1000.0
+    index = 1.515 if na >= 1.0 else 1.0
+    lateral = 0.51 * emission_um / na
+    axial = 0.88 * emission_um / (index - math.sqrt(index**2 - na**2))
+    locus = params.locus_um / 4.0
+    return math.hypot(axial * _SIGMA_PER_FWHM, locus), math.hypot(lateral * _SIGMA_PER_FWHM, locus)
+
+
+def sigma_px(sigma_um: tuple[float, float], voxel_um: tuple[float, float, float]) -> tuple[float, float]:
+    """Width ``(z, xy)`` in voxels; at least 0.6 pixels, as a pixel blurs too."""
+    axial = sigma_um[0] / voxel_um[0] if voxel_um[0] > 0 else 1.0
+    lateral = sigma_um[1] / math.sqrt(voxel_um[1] * voxel_um[2])
+    return max(axial, 0.5), max(lateral, 0.6)
+
+
+def window_half(sigma: tuple[float, float], planes: int) -> tuple[int, int, int]:
+    """Half size ``(z, y, x)`` of the window around a signal: 4.5 widths in the plane, 3 along z."""
+    lateral = math.ceil(4.5 * sigma[1])
+    return (math.ceil(2.5 * sigma[0]) if planes > 1 else 0), lateral, lateral

@@ -1,0 +1,97 @@
+"""Where to look for signals: bands of rows that cover the nuclei and no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctcfish.types import Nuclei
+
+_BAND_PX = 256
+_GAP_PX = 32
+TILE_UM = 9.0
+"""Side of the squares that stand in for nuclei where there are none: the area of an ordinary nucleus."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """Half-open rows and columns of a scene, which this region alone owns."""
+
+    y0: int
+    y1: int
+    x0: int
+    x1: int
+
+
+def regions(nuclei: Nuclei, margin_px: int) -> list[Region]:
+    """Disjoint regions that cover every nucleus with a margin, in a fixed order.
+
+    Parameters
+    ----------
+    nuclei : Nuclei
+    margin_px : int
+        How far outside a nucleus signals are looked for.
+
+    Returns
+    -------
+    list of Region
+        Bands of rows, each cut into runs of columns; no nuclei give no region.
+    """
+    height, width = nuclei.shape_px
+    boxes = nuclei.box_px.astype(np.int64) + np.array([-margin_px, -margin_px, margin_px, margin_px])
+    boxes = np.clip(boxes, 0, np.array([height, width, height, width]))
+    out: list[Region] = []
+    for top in range(0, height, _BAND_PX):
+        bottom = min(top + _BAND_PX, height)
+        touching = boxes[(boxes[:, 0] < bottom) & (boxes[:, 2] > top)]
+        if not len(touching):
+            continue
+        y0, y1 = max(top, int(touching[:, 0].min())), min(bottom, int(touching[:, 2].max()))
+        out.extend(Region(y0, y1, x0, x1) for x0, x1 in _runs(touching[:, [1, 3]]))
+    return out
+
+
+def _runs(intervals: NDArray[np.int64]) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    for start, stop in intervals[np.argsort(intervals[:, 0], kind="stable")].tolist():
+        if runs and start <= runs[-1][1] + _GAP_PX:
+            runs[-1] = (runs[-1][0], max(runs[-1][1], stop))
+        else:
+            runs.append((start, stop))
+    return runs
+
+
+def sample(nuclei: Nuclei, most: int) -> Nuclei:
+    """At most so many nuclei, spread evenly over the list."""
+    if len(nuclei) <= most:
+        return nuclei
+    rows = np.linspace(0, len(nuclei) - 1, most).round().astype(int)
+    names = ("label", "box_px", "centroid_um", "area_um2", "z_um", "thickness_um", "focus", "flags")
+    picked = {name: getattr(nuclei, name)[rows] for name in names}
+    return replace(nuclei, packed=tuple(nuclei.packed[row] for row in rows), **picked)
+
+
+def tiles(shape_px: tuple[int, int], pixel_um: tuple[float, float]) -> Nuclei:
+    """Squares of a nucleus's size that cover an image which comes without nuclei."""
+    steps = [max(8, round(TILE_UM / pixel)) for pixel in pixel_um]
+    edges = [np.arange(0, max(1, n - s // 2), s) for n, s in zip(shape_px, steps, strict=True)]
+    y0, x0 = (g.ravel() for g in np.meshgrid(*edges, indexing="ij"))
+    stops = [np.append(e[1:], n) for e, n in zip(edges, shape_px, strict=True)]
+    y1, x1 = (g.ravel() for g in np.meshgrid(*stops, indexing="ij"))
+    count = len(y0)
+    centroid = np.stack([(y0 + y1 - 1) / 2 * pixel_um[0], (x0 + x1 - 1) / 2 * pixel_um[1]], 1)
+    return Nuclei(
+        label=np.arange(1, count + 1, dtype=np.int32),
+        box_px=np.stack([y0, x0, y1, x1], 1).astype(np.int32),
+        packed=tuple(np.packbits(np.ones(int(n), bool)).tobytes() for n in ((y1 - y0) * (x1 - x0)).tolist()),
+        pixel_um=pixel_um,
+        centroid_um=centroid,
+        area_um2=((y1 - y0) * (x1 - x0)) * pixel_um[0] * pixel_um[1],
+        z_um=np.zeros(count),
+        thickness_um=np.full(count, np.nan),
+        focus=np.full(count, np.nan),
+        flags=np.zeros(count, np.int64),
+        shape_px=shape_px,
+    )

@@ -1,0 +1,175 @@
+"""Survey: what one field says of the slide's light, and the slide's model merged over its fields.
+
+A field gives counts and short lists, never pixels; :func:`merge` puts them together in the order given, so that the
+model is the same however the fields were shared among workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctcfish.flags import SlideFlag
+from ctcfish.parameters import Detect, Survey
+from ctcfish.stages import signals_camera as cameras
+from ctcfish.stages import signals_colours as colours
+from ctcfish.stages.signals_field import ProbeSurvey, sampled_noise, survey_probe
+from ctcfish.stages.signals_optics import start_sigma_um
+from ctcfish.stages.signals_regions import sample
+from ctcfish.stages.signals_threshold import fit_background, threshold_range
+from ctcfish.types import PROBES, Nuclei, Optics, Probe, ProbeModel, SlideModel
+
+
+@dataclass(frozen=True)
+class SceneInfo:
+    """What a survey must know of a scene besides its pixels.
+
+    Attributes
+    ----------
+    voxel_um : tuple of float
+        ``(z, y, x)``; z is 0 for a single plane.
+    optics : Optics
+    """
+
+    voxel_um: tuple[float, float, float]
+    optics: Optics = Optics()
+
+
+@dataclass(frozen=True)
+class FieldSurvey:
+    """Sufficient statistics of one field.
+
+    Attributes
+    ----------
+    camera : Camera
+        Known, or this field's own estimate.
+    transfer : ndarray, (K, 3)
+        Photon-transfer points; no rows where the camera is known.
+    probes : mapping of Probe to ProbeSurvey
+    start_sigma_um : mapping of Probe to tuple of float
+        Width ``(z, xy)`` expected from the optics.
+    colours : Pairs
+        Signals measured in both channels.
+    """
+
+    camera: cameras.Camera
+    transfer: NDArray[np.float64]
+    probes: Mapping[Probe, ProbeSurvey]
+    start_sigma_um: Mapping[Probe, tuple[float, float]]
+    colours: colours.Pairs
+
+
+def survey(
+    pixels: Mapping[str, NDArray[np.generic]],
+    nuclei: Nuclei,
+    scene: SceneInfo,
+    params: Survey,
+    detect: Detect,
+    device: str = "cpu",
+) -> FieldSurvey:
+    """Survey one field.
+
+    Parameters
+    ----------
+    pixels : mapping of role to ndarray, (Z, Y, X)
+        Camera numbers of any type; roles ``her2`` and ``cep17``, either may be absent.
+    nuclei : Nuclei
+        At most ``params.max_nuclei_per_scene`` of them are looked at, spread evenly.
+    scene : SceneInfo
+    params : Survey
+    detect : Detect
+        Camera and false-signal rate.
+    device : str
+
+    Returns
+    -------
+    FieldSurvey
+    """
+    picked = sample(nuclei, params.max_nuclei_per_scene)
+    stacks: dict[Probe, NDArray[np.generic]] = {p: pixels[p.lower()] for p in PROBES if p.lower() in pixels}
+    camera = cameras.known_camera(scene.optics, detect)
+    transfer = np.empty((0, 3))
+    if camera is None:
+        transfer = np.concatenate([transfer, *(sampled_noise(stack, picked, device) for stack in stacks.values())])
+        camera = cameras.estimated_camera([transfer], detect)
+    start = {probe: start_sigma_um(scene.optics, probe.lower(), params) for probe in stacks}
+    found = {
+        probe: survey_probe(stack, picked, scene.voxel_um, start[probe], (camera, detect, device))
+        for probe, stack in stacks.items()
+    }
+    pairs = colours.pair(stacks, {p: s.isolated for p, s in found.items()}, scene.voxel_um, camera)
+    return FieldSurvey(camera, transfer, found, start, pairs)
+
+
+def merge(surveys: Sequence[FieldSurvey], params: Survey, detect: Detect) -> SlideModel:
+    """Merge the fields of a slide, in the order given.
+
+    Parameters
+    ----------
+    surveys : sequence of FieldSurvey
+    params : Survey
+    detect : Detect
+
+    Returns
+    -------
+    SlideModel
+        No probes where there was no field.
+    """
+    if not surveys:
+        return SlideModel({}, 1.0, 0.0, detect.read_noise_photons, cameras.CONFIGURATION, {}, flags=SlideFlag.NO_NUCLEI)
+    camera = surveys[0].camera
+    flags = SlideFlag(0)
+    if camera.origin == cameras.PHOTON_TRANSFER:
+        camera = cameras.estimated_camera([s.transfer for s in surveys], detect)
+        flags |= SlideFlag.GAIN_ESTIMATED
+    probes: dict[Probe, ProbeModel] = {}
+    for probe in PROBES:
+        fields = [s for s in surveys if probe in s.probes]
+        if fields:
+            probes[probe], doubts = _merge_probe(fields, probe, camera, (params, detect))
+            flags |= doubts
+    crosstalk, shift = colours.merge_pairs([s.colours for s in surveys])
+    return SlideModel(
+        probes,
+        camera.gain_adu_per_photon,
+        camera.offset_adu,
+        camera.read_noise_photons,
+        camera.origin,
+        crosstalk,
+        shift,
+        flags,
+    )
+
+
+def _merge_probe(
+    fields: Sequence[FieldSurvey], probe: Probe, camera: cameras.Camera, params: tuple[Survey, Detect]
+) -> tuple[ProbeModel, SlideFlag]:
+    survey_params, detect = params
+    parts = [f.probes[probe] for f in fields]
+    gains = [f.camera.gain_adu_per_photon / camera.gain_adu_per_photon for f in fields]
+    counts = np.sum([p.counts for p in parts], axis=0)
+    n_nuclei = float(sum(p.n_nuclei for p in parts))
+    background = fit_background(counts, n_nuclei)
+    threshold = background.threshold(detect.false_per_nucleus)
+    width = np.concatenate([p.isolated.sigma_um for p in parts])
+    photons = np.concatenate([p.isolated.photons * g for p, g in zip(parts, gains, strict=True)])
+    enough = len(photons) >= survey_params.min_isolated
+    sigma_z, sigma_xy = np.median(width, axis=0).tolist() if enough else fields[0].start_sigma_um[probe]
+    levels = np.concatenate([np.full(1, p.background_photons * g) for p, g in zip(parts, gains, strict=True)])
+    log = np.log(np.maximum(photons, 1e-6)) if len(photons) else np.array([np.log(threshold * 50.0)])
+    spread = float(np.subtract(*np.percentile(log, [75, 25]))) / 1.349 if enough else 0.4
+    model = ProbeModel(
+        background_photons=float(np.nanmedian(levels)),
+        sigma_xy_um=sigma_xy,
+        sigma_z_um=sigma_z,
+        photons_median=float(np.exp(np.median(log))),
+        photons_log_sd=min(max(spread, 0.05), 1.5),
+        threshold_snr=threshold,
+        threshold_range_snr=threshold_range([(p.counts, p.n_nuclei) for p in parts], detect.false_per_nucleus),
+        false_per_nucleus=background.above(threshold),
+        n_isolated=len(photons),
+    )
+    return model, SlideFlag(0) if enough else SlideFlag.FEW_SIGNALS
