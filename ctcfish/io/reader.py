@@ -9,6 +9,7 @@ from ctcfish.errors import InputError, UsageError
 from ctcfish.io import names
 from ctcfish.io.failures import damaged, refusing
 from ctcfish.io.image import FileImage
+from ctcfish.io.omezarr import is_zarr, open_omezarr
 from ctcfish.io.picture import open_picture
 from ctcfish.io.stack import stack
 from ctcfish.io.tiff import open_tiff
@@ -36,9 +37,11 @@ def read_images(path: Path, *, pages_are_planes: bool = False) -> tuple[FileImag
         empty = path.is_file() and path.stat().st_size == 0
     if empty:
         raise damaged(path, "an empty file")
-    if suffix in names.TIFF:
+    if is_zarr(path):
+        return open_omezarr(path)
+    if suffix in names.TIFF and path.is_file():
         return open_tiff(path, pages_are_planes=pages_are_planes)
-    if suffix in names.PICTURE:
+    if suffix in names.PICTURE and path.is_file():
         return open_picture(path)
     raise InputError(
         path.name,

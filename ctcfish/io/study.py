@@ -10,6 +10,7 @@ from pathlib import Path
 from ctcfish.errors import InputError, UsageError
 from ctcfish.io import names
 from ctcfish.io.image import FileImage
+from ctcfish.io.omezarr import is_zarr
 from ctcfish.io.reader import read_images
 from ctcfish.io.sheet import merge, read_csv, read_toml
 from ctcfish.types import Modality
@@ -130,7 +131,8 @@ def scan_files(ref: SlideRef, modality: Modality, values: Mapping[str, str]) -> 
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in names.TIFF + names.PICTURE + names.ZARR or path.suffix.lower() in names.VENDOR
+    suffix = path.suffix.lower()
+    return suffix in names.TIFF + names.PICTURE or suffix in names.VENDOR or suffix in names.ZARR or is_zarr(path)
 
 
 def _folder_images(folder: Path) -> list[Path]:
