@@ -283,8 +283,8 @@ SLIDES = Table(
         Column(
             "technical_code",
             "text",
-            "First step that failed: S0 no or late tube, S1 enumeration, S3 FISH not attempted, S4 hybridisation, S5 no "
-            "evaluable CTC, RELOCATION; S2, no CTC, is a valid result.",
+            "First step that failed: S0 no or late tube, S1 enumeration, S3 FISH not attempted, S4 hybridisation, "
+            "S5 no evaluable CTC, RELOCATION; S2, no CTC, is a valid result.",
             choices=("S0", "S1", "S2", "S3", "S4", "S5", "RELOCATION"),
         ),
         Column("flags", "text", "Doubts about the slide, joined by |.", required=True),
@@ -330,6 +330,16 @@ PATIENTS = Table(
             "Probability that at least one of the evaluable CTC is called amplified by error alone.",
         ),
         Column("note", "text", "What a reader must know of this row."),
+    ),
+)
+
+FAILURES = Table(
+    "failures",
+    ("slide_id",),
+    (
+        Column("slide_id", "text", "The slide.", required=True),
+        Column("cause", "text", "What went wrong, as a kind of error.", required=True),
+        Column("message", "text", "What was found, what was needed, and what to do.", required=True),
     ),
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +16,7 @@ from ctcfish.report.overlay import overlays
 from ctcfish.report.plots import counts_plot
 from ctcfish.report.strips import strips
 from ctcfish.report.windows import gallery
+from ctcfish.report.words import number, sentences
 from ctcfish.store.labels import read_labels
 from ctcfish.store.pictures import read_pictures
 from ctcfish.store.tablefiles import read_parquet
@@ -51,18 +51,6 @@ def render(folder: Path) -> str:
         reasons=_reasons(cells),
         cell_doubts={f.name: flags.SENTENCES[f] for f in flags.CellFlag},
     )
-
-
-def number(value: object, digits: int = 2) -> str:
-    """A figure for people: a dash where it is missing."""
-    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
-
-
-def sentences(text: str, kind: type[flags.SlideFlag]) -> dict[str, str]:
-    """Sentence of every flag named in a table's text."""
-    return {name: flags.SENTENCES[kind[name]] for name in text.split("|") if name}
 
 
 def _cuts(summary: Mapping[str, Any]) -> list[tuple[str, Fraction]]:

@@ -1,0 +1,204 @@
+"""The route: from a slide's pixels to its cells, calls and summary. Read this first.
+
+Every step is a pure function of :mod:`ctcfish.stages`; this module only calls them in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+import ctcfish
+from ctcfish import tables
+from ctcfish.config import Config
+from ctcfish.gates import load_gates
+from ctcfish.stages.calibrate import calibrate
+from ctcfish.stages.call import call
+from ctcfish.stages.chosen import mark_chosen
+from ctcfish.stages.count import FWHM_PER_SIGMA, count
+from ctcfish.stages.detect import detect
+from ctcfish.stages.identify import identify
+from ctcfish.stages.leukocytes import leukocyte_model
+from ctcfish.stages.markers import measure
+from ctcfish.stages.phenotype import classify
+from ctcfish.stages.relocate import relocate
+from ctcfish.stages.segment import segment
+from ctcfish.stages.summarise import summarise
+from ctcfish.stages.survey import SceneInfo, merge, survey
+from ctcfish.types import ErrorRates, Nuclei, Relocation, Scene, Slide, SlideModel, SlideResult
+
+Progress = Callable[[str], None]
+"""Told the name of each step as it begins."""
+
+PROBE_ROLES = ("her2", "cep17")
+
+
+def quiet(_: str) -> None:
+    """No progress."""
+
+
+def steps(slide: Slide) -> int:
+    """How many times :func:`score` reports progress."""
+    return len(slide.if_scenes) + 3 * len(slide.fish_scenes) + 2
+
+
+def score(slide: Slide, config: Config, device: str = "cpu", progress: Progress = quiet) -> SlideResult:
+    """Score one slide.
+
+    Parameters
+    ----------
+    slide : Slide
+    config : Config
+    device : str
+        Torch device.
+    progress : callable
+        Called with the name of each step.
+
+    Returns
+    -------
+    SlideResult
+    """
+    if_scan = _score_if(slide, config, device, progress)
+    fields = [_survey_scene(scene, config, device, progress) for scene in slide.fish_scenes]
+    model = merge([field.survey for field in fields], config.survey, config.detect)
+    counted = [_count_scene(slide, field, model, config, device, progress) for field in fields]
+    cells = pd.concat([own for own, _ in counted], ignore_index=True) if counted else tables.CELLS.empty()
+    spots = tables.concatenate([own for _, own in counted], tables.SPOTS)
+    progress("relocate")
+    relocation = _relocate(slide, if_scan.cells, cells, config) if slide.if_scenes else None
+    cells = identify(cells, if_scan.cells, relocation)
+    progress("call")
+    rates = calibrate(cells, config.calibrate)
+    cells = tables.CELLS.check(call(cells, rates, config.call))
+    row = summarise(slide, cells, rates, config, relocation.trusted if relocation else None)
+    nuclei = {f"if/{name}": own for name, own in if_scan.nuclei.items()}
+    nuclei |= {f"fish/{field.scene.name}": field.nuclei for field in fields}
+    return SlideResult(
+        slide_id=slide.slide_id,
+        patient_id=slide.patient_id,
+        visit=slide.visit,
+        cells=cells,
+        spots=spots,
+        if_cells=if_scan.cells,
+        nuclei=nuclei,
+        summary=_summary(slide, row, model, rates, relocation, config),
+        failure="RELOCATION" if relocation and not relocation.trusted else "",
+    )
+
+
+@dataclass(frozen=True)
+class _IfScan:
+    cells: pd.DataFrame
+    nuclei: dict[str, Nuclei]
+
+
+@dataclass(frozen=True)
+class _Field:
+    scene: Scene
+    nuclei: Nuclei
+    survey: Any
+
+
+def _score_if(slide: Slide, config: Config, device: str, progress: Progress) -> _IfScan:
+    """Nuclei of the IF scan and what each is: measured field by field, classified by the slide's own leukocytes."""
+    nuclei: dict[str, Nuclei] = {}
+    measured = []
+    for scene in slide.if_scenes:
+        progress(f"IF {scene.name}")
+        nuclei[scene.name] = segment(scene.read("nucleus"), scene.voxel_um, config.segment, device)
+        planes = {role: scene.read(role).max(axis=0) for role in scene.roles}
+        own = measure(planes, nuclei[scene.name], config.phenotype)
+        measured.append(own.assign(slide_id=slide.slide_id, if_scene=scene.name))
+    if not measured:
+        return _IfScan(tables.IF_CELLS.empty(), nuclei)
+    leukocytes = leukocyte_model(measured, config.phenotype.min_leukocytes)
+    gates = load_gates(config.phenotype.gates)
+    cells = classify(pd.concat(measured, ignore_index=True), leukocytes, gates, config.phenotype)
+    if slide.chosen_ctc is not None:
+        cells = mark_chosen(cells, slide.chosen_ctc, {scene.name: scene for scene in slide.if_scenes})
+    return _IfScan(tables.IF_CELLS.check(cells), nuclei)
+
+
+def _survey_scene(scene: Scene, config: Config, device: str, progress: Progress) -> _Field:
+    """Nuclei of a FISH scene and what it says of the slide's light."""
+    progress(f"nuclei {scene.name}")
+    nuclei = segment(scene.read("nucleus"), scene.voxel_um, config.segment, device)
+    progress(f"survey {scene.name}")
+    info = SceneInfo(scene.voxel_um, scene.optics)
+    return _Field(scene, nuclei, survey(_probe_pixels(scene), nuclei, info, config.survey, config.detect, device))
+
+
+def _count_scene(
+    slide: Slide, field: _Field, model: SlideModel, config: Config, device: str, progress: Progress
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    progress(f"signals {field.scene.name}")
+    pixels = _probe_pixels(field.scene)
+    found = detect(pixels, field.nuclei, field.scene.voxel_um, model, config.detect, device)
+    return count(field.nuclei, found, model, config.count, (slide.slide_id, field.scene.name))
+
+
+def _probe_pixels(scene: Scene) -> dict[str, NDArray[Any]]:
+    return {role: scene.read(role) for role in PROBE_ROLES if role in scene.roles}
+
+
+def _relocate(slide: Slide, if_cells: pd.DataFrame, cells: pd.DataFrame, config: Config) -> Relocation:
+    points = if_cells.rename(columns={"if_y_um": "y_um", "if_x_um": "x_um"})
+    if not slide.fish_scenes:
+        keys = points[["if_scene", "if_label"]]
+        return Relocation(
+            keys.assign(scene=None, label=None, residual_um=np.nan, probability=np.nan), (), True, "No FISH scan."
+        )
+    return relocate(points, cells, config.relocate)
+
+
+def _summary(
+    slide: Slide,
+    row: dict[str, Any],
+    model: SlideModel,
+    rates: ErrorRates,
+    relocation: Relocation | None,
+    config: Config,
+) -> dict[str, Any]:
+    """What ``slide.json`` carries."""
+    probes = {
+        name: asdict(probe) | {"fwhm_um": FWHM_PER_SIGMA * probe.sigma_xy_um} for name, probe in model.probes.items()
+    }
+    return {
+        "program": "ctcfish",
+        "version": ctcfish.__version__,
+        "notice": "Research use only.",
+        "configuration_sha256": config.sha256(),
+        "rule": config.call.rule.model_dump(mode="json"),
+        "slide": {name: row.get(name) for name in tables.SLIDES.names},
+        "note": ""
+        if slide.if_scenes
+        else "No IF scan: every nucleus is of unknown kind and makes no patient eligible.",
+        "scenes": [_scene_summary(scene) for scene in slide.if_scenes + slide.fish_scenes],
+        "model": asdict(model) | {"probes": probes, "flags": int(model.flags)},
+        "error_rates": {
+            "rates": {name: asdict(estimate) for name, estimate in rates.intervals.items()},
+            "n_leukocytes": rates.n_leukocytes,
+            "hybridisation_efficiency": rates.hybridisation_efficiency,
+            "origin": rates.origin,
+        },
+        "relocation": relocation
+        and {"trusted": relocation.trusted, "evidence": relocation.evidence, "transforms": list(relocation.transforms)},
+    }
+
+
+def _scene_summary(scene: Scene) -> dict[str, Any]:
+    return {
+        "scene": scene.name,
+        "modality": scene.modality,
+        "shape_czyx": scene.pixels.shape,
+        "voxel_um": scene.voxel_um,
+        "roles": dict(scene.roles),
+        "channel_names": scene.channel_names,
+        "optics": asdict(scene.optics),
+        "origin": dict(scene.origin),
+    }

@@ -1,0 +1,60 @@
+"""One slide's folder, and what stands beside the slides in a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ctcfish import tables
+from ctcfish.store.atomic import write_json, write_text
+from ctcfish.store.labels import write_labels
+from ctcfish.store.pictures import Picture, write_pictures
+from ctcfish.store.tablefiles import write_csv, write_parquet
+from ctcfish.types import SlideResult
+
+SLIDE_TABLES = (tables.CELLS, tables.SPOTS, tables.IF_CELLS)
+DECLARED = (*SLIDE_TABLES, tables.SLIDES, tables.PATIENTS, tables.FAILURES)
+
+
+def write_slide(result: SlideResult, inputs: Mapping[str, str], pictures: Mapping[str, Picture], folder: Path) -> None:
+    """Write tables, labels, pictures and ``slide.json`` into a folder.
+
+    Parameters
+    ----------
+    result : SlideResult
+    inputs : mapping of str to str
+        SHA-256 of every input file.
+    pictures : mapping of str to Picture
+    folder : Path
+        An empty folder.
+    """
+    for table, frame in zip(SLIDE_TABLES, (result.cells, result.spots, result.if_cells), strict=True):
+        write_csv(frame, table, folder / f"{table.name}.csv")
+        write_parquet(frame, table, folder / f"{table.name}.parquet")
+    write_labels(result.nuclei, folder / "labels.ome.zarr")
+    write_pictures(pictures, folder / "pictures.zarr")
+    write_json(folder / "slide.json", dict(result.summary) | {"failure": result.failure, "inputs_sha256": dict(inputs)})
+
+
+def read_slide_json(folder: Path) -> dict[str, Any]:
+    """``slide.json`` of a slide's folder."""
+    summary: dict[str, Any] = json.loads((folder / "slide.json").read_text(encoding="utf-8"))
+    return summary
+
+
+def slides_table(summaries: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows of :data:`ctcfish.tables.SLIDES` from the slides' summaries."""
+    rows = [summary["slide"] for summary in summaries]
+    return tables.SLIDES.check(pd.DataFrame(rows)) if rows else tables.SLIDES.empty()
+
+
+def write_run_tables(slides: pd.DataFrame, patients: pd.DataFrame, failures: pd.DataFrame, out: Path) -> None:
+    """Write ``slides.csv``, ``patients.csv``, ``failures.csv`` and the data dictionary."""
+    for table, frame in ((tables.SLIDES, slides), (tables.PATIENTS, patients), (tables.FAILURES, failures)):
+        write_text(out / f"{table.name}.csv", table.check(frame).to_csv(index=False, lineterminator="\n"))
+    rows = [row for table in DECLARED for row in table.dictionary()]
+    write_json(out / "data_dictionary.json", {"columns": rows})
