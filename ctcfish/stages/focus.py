@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -12,25 +13,58 @@ from ctcfish.stages.surface import Floats, as_floats, gaussian, reduce
 
 _PLACE_UM = 4.0
 _DEPTH_UM = 1.2
+_SLOPE_UM = 0.5
 
 
-def reduce_planes(stack: NDArray[Any], factor: int) -> Floats:
-    """Mean of blocks of each plane.
+@dataclass(frozen=True)
+class View:
+    """A stack at the scale at which nuclei are looked for.
+
+    Attributes
+    ----------
+    planes, sharp : ndarray of float32, (Z, Y, X)
+        Reduced planes and their :func:`sharpness`.
+    image : ndarray of float32, (Y, X)
+        Projection that shows each place in focus.
+    pixel_um, step_um : float
+    """
+
+    planes: Floats
+    sharp: Floats
+    image: Floats
+    pixel_um: float
+    step_um: float
+
+
+def view(stack: NDArray[Any], factor: int, pixel_um: float, step_um: float) -> View:
+    """Reduce a stack and project it.
 
     Parameters
     ----------
     stack : ndarray, (Z, Y, X)
+        Any integer or float type.
     factor : int
+        Pixels averaged along y and x.
+    pixel_um, step_um : float
+        Of the stack.
 
     Returns
     -------
-    ndarray of float32, (Z, Y // factor, X // factor)
+    View
     """
-    return np.stack([reduce(plane, factor) for plane in stack])
+    planes = np.stack([reduce(plane, factor) for plane in stack])
+    coarse_um = pixel_um * factor
+    sharp = sharpness(planes, coarse_um)
+    return View(planes, sharp, project(planes, sharp, coarse_um, step_um), coarse_um, step_um)
+
+
+def smoothing_um(pixel_um: float) -> float:
+    """Standard deviation of the Gaussian under which slopes are taken."""
+    return max(_SLOPE_UM, 0.5 * pixel_um)
 
 
 def sharpness(planes: Floats, pixel_um: float) -> Floats:
-    """Squared gradient of each plane, smoothed over 0.5 um.
+    """Squared gradient of each plane, under a Gaussian of 0.5 um.
 
     Parameters
     ----------
@@ -43,7 +77,7 @@ def sharpness(planes: Floats, pixel_um: float) -> Floats:
     """
     result = np.empty_like(planes)
     for plane, target in zip(planes, result, strict=True):
-        smooth = gaussian(plane, 0.5 / pixel_um)
+        smooth = gaussian(plane, smoothing_um(pixel_um) / pixel_um)
         down = as_floats(cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125), plane.shape)
         along = as_floats(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125), plane.shape)
         np.add(down * down, along * along, out=target)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import cv2
@@ -9,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ctcfish.stages.regions import Labels
 from ctcfish.types import Nuclei
-
-Labels = NDArray[np.int32]
 
 _SMOOTH_PX = 0.8
 _MARGIN_PX = 3
@@ -80,12 +82,44 @@ def _consecutive(labels: NDArray[Any]) -> tuple[Labels, int]:
     return number[clipped], int(number[-1])
 
 
-def keep(labels: Labels, wanted: NDArray[np.bool_]) -> Labels:
-    """Keep the labels whose entry is true (entry 0 belongs to background), and number them from 1 again."""
-    wanted = wanted.copy()
-    wanted[0] = False
-    number = np.where(wanted, np.cumsum(wanted), 0).astype(np.int32)
-    return number[labels]
+def assemble(parts: Sequence[Nuclei]) -> Nuclei:
+    """Join nuclei of several tiles of one scene, numbered from 1 in the order given.
+
+    Parameters
+    ----------
+    parts : sequence of Nuclei
+        At least one; boxes in scene pixels.
+
+    Returns
+    -------
+    Nuclei
+    """
+    if len(parts) == 1:
+        return parts[0]
+    return Nuclei(
+        label=np.arange(1, sum(map(len, parts)) + 1, dtype=np.int32),
+        box_px=np.concatenate([part.box_px for part in parts]),
+        packed=tuple(chain.from_iterable(part.packed for part in parts)),
+        pixel_um=parts[0].pixel_um,
+        centroid_um=np.concatenate([part.centroid_um for part in parts]),
+        area_um2=np.concatenate([part.area_um2 for part in parts]),
+        z_um=np.concatenate([part.z_um for part in parts]),
+        thickness_um=np.concatenate([part.thickness_um for part in parts]),
+        focus=np.concatenate([part.focus for part in parts]),
+        flags=np.concatenate([part.flags for part in parts]),
+        shape_px=parts[0].shape_px,
+    )
+
+
+def shifted(nuclei: Nuclei, corner_px: tuple[int, int], shape_px: tuple[int, int]) -> Nuclei:
+    """Nuclei of a window as nuclei of the scene that holds it; `corner_px` is the window's first pixel."""
+    y, x = corner_px
+    return replace(
+        nuclei,
+        box_px=nuclei.box_px + np.array([y, x, y, x], np.int32),
+        centroid_um=nuclei.centroid_um + np.array(corner_px) * np.array(nuclei.pixel_um),
+        shape_px=shape_px,
+    )
 
 
 def enlarge(labels: Labels, shape: tuple[int, int], scale: tuple[float, float]) -> Labels:

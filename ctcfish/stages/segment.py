@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.errors import ConfigError, InputError
-from ctcfish.flags import CellFlag
 from ctcfish.parameters import ClassicalNuclei, Custom, NetworkNuclei, Segment
 from ctcfish.stages.classical import WORKING_UM, classical_labels
-from ctcfish.stages.focus import project, reduce_planes, sharpness
-from ctcfish.stages.outlines import enlarge, from_labels, keep
+from ctcfish.stages.doubts import doubts, focus_score
+from ctcfish.stages.focus import view
+from ctcfish.stages.measure import Traits, join, measure
+from ctcfish.stages.outlines import assemble, enlarge, from_labels, shifted
+from ctcfish.stages.regions import Labels, keep
+from ctcfish.stages.scale import estimate_pixel_um
 from ctcfish.stages.surface import Floats
+from ctcfish.stages.tiles import Tile, tiles
 from ctcfish.types import Nuclei
 
-Labels = NDArray[np.int32]
+Method = Callable[[Floats, float], Labels]
+"""From an image (Y, X) and its pixel in um to labels (Y, X)."""
+
+_CORE_PX = 1024
+_MARGIN_PX = 64
+_TOLERANCE_PX = 3.0
+
+
+@dataclass(frozen=True)
+class _Found:
+    tile: Tile
+    nuclei: Nuclei
+    traits: Traits
 
 
 def segment(stack: NDArray[Any], voxel_um: tuple[float, float, float], params: Segment, device: str) -> Nuclei:
     """Find the nuclei of a scene.
+
+    Work goes tile by tile, so memory beyond the stack and the outlines does not grow with the scene.
 
     Parameters
     ----------
     stack : ndarray, (Z, Y, X)
         Nucleus channel, any integer or float type, finite.
     voxel_um : tuple of float
-        ``(z, y, x)``.
+        ``(z, y, x)``; z is not looked at in a single plane.
     params : Segment
     device : str
         Torch device of the network.
@@ -42,24 +61,23 @@ def segment(stack: NDArray[Any], voxel_um: tuple[float, float, float], params: S
     Raises
     ------
     InputError
-        The stack is not three-dimensional or not of real numbers.
+        The stack has not three axes, or no real numbers.
     ConfigError
-        A custom method cannot be imported or returns something else than labels.
+        A custom method cannot be imported, or returns something else than labels.
     """
     _check(stack)
-    pixel_um = (voxel_um[1], voxel_um[2])
     shape = (stack.shape[1], stack.shape[2])
     if 0 in stack.shape:
-        return from_labels(np.zeros(shape, np.int32), pixel_um)
+        return from_labels(np.zeros(shape, np.int32), voxel_um[1:])
     factor = min(max(1, round(WORKING_UM / voxel_um[1])), *shape)
-    planes = reduce_planes(stack, factor)
-    coarse_um = voxel_um[1] * factor
-    sharp = sharpness(planes, coarse_um)
-    image = project(planes, sharp, coarse_um, voxel_um[0])
-    labels = _find(image, coarse_um, params, device)
-    labels = _without_debris(labels, coarse_um * voxel_um[2] * factor, params.min_area_um2)
-    nuclei = from_labels(enlarge(labels, shape, (float(factor), float(factor))), pixel_um)
-    return replace(nuclei, flags=_shape_flags(nuclei, params))
+    method = _method(params, device)
+    found: list[_Found] = []
+    for tile in tiles(shape, _CORE_PX * factor, _MARGIN_PX * factor, factor):
+        labels, traits = _in_window(stack[:, *tile.slices], (voxel_um, factor), method, params.min_area_um2)
+        found.append(_owned(labels, traits, (tile, shape, voxel_um[1:], factor), found))
+    nuclei, traits = assemble([part.nuclei for part in found]), join([part.traits for part in found])
+    nuclei = replace(nuclei, z_um=traits.z_um, thickness_um=traits.thickness_um, focus=focus_score(traits))
+    return replace(nuclei, flags=doubts(nuclei, traits, params))
 
 
 def _check(stack: NDArray[Any]) -> None:
@@ -71,19 +89,20 @@ def _check(stack: NDArray[Any]) -> None:
         )
 
 
-def _find(image: Floats, pixel_um: float, params: Segment, device: str) -> Labels:
+def _method(params: Segment, device: str) -> Method:
     match params.nuclei:
-        case ClassicalNuclei() as method:
-            return classical_labels(image, pixel_um, method)
+        case ClassicalNuclei() as classical:
+            return lambda image, pixel_um: classical_labels(image, pixel_um, classical)
         case NetworkNuclei():
             raise ConfigError(f"segment.nuclei: the network is not available on {device} yet; use 'classical'.")
-        case Custom() as method:
-            return _custom(image, pixel_um, method.function)
+        case Custom(function=function):
+            return _custom(function)
         case _ as never:
             assert_never(never)
 
 
-def _custom(image: Floats, pixel_um: float, function: str) -> Labels:
+def _custom(function: str) -> Method:
+    """Import a stranger's method and check what it returns."""
     module, _, name = function.partition(":")
     try:
         method = getattr(importlib.import_module(module), name)
@@ -92,27 +111,61 @@ def _custom(image: Floats, pixel_um: float, function: str) -> Labels:
             f"segment.nuclei.function {function!r}: cannot be imported ({error}); "
             "give an installed package.module:function."
         ) from None
-    labels = np.asarray(method(image, pixel_um))
-    if labels.shape != image.shape or labels.dtype.kind not in "ui":
-        raise ConfigError(
-            f"segment.nuclei.function {function!r}: returned {labels.dtype} of shape {labels.shape}; "
-            f"integers of the image's shape {image.shape} are needed."
-        )
-    return keep(labels.astype(np.int32), np.bincount(labels.ravel()) > 0)
+
+    def checked(image: Floats, pixel_um: float) -> Labels:
+        labels = np.asarray(method(image, pixel_um))
+        if labels.shape != image.shape or labels.dtype.kind not in "ui":
+            raise ConfigError(
+                f"segment.nuclei.function {function!r}: returned {labels.dtype} of shape {labels.shape}; "
+                f"integers of the image's shape {image.shape} are needed."
+            )
+        return keep(labels.astype(np.int32), np.bincount(labels.ravel()) > 0)
+
+    return checked
 
 
-def _without_debris(labels: Labels, pixel_area_um2: float, min_area_um2: float) -> Labels:
-    return keep(labels, np.bincount(labels.ravel()) * pixel_area_um2 >= max(min_area_um2, pixel_area_um2))
+def _in_window(
+    stack: NDArray[Any], scale: tuple[tuple[float, float, float], int], method: Method, min_area_um2: float
+) -> tuple[Labels, Traits]:
+    """Labels at full resolution and traits of all nuclei in a window."""
+    voxel_um, factor = scale
+    seen = view(stack, factor, voxel_um[1], voxel_um[0])
+    coarse = method(seen.image, seen.pixel_um)
+    area = np.bincount(coarse.ravel()) * seen.pixel_um**2
+    coarse = keep(coarse, area >= max(min_area_um2, seen.pixel_um**2))
+    traits = measure(seen, coarse)
+    labels = enlarge(coarse, (stack.shape[1], stack.shape[2]), (float(factor), float(factor)))
+    present = np.bincount(labels.ravel(), minlength=len(traits.z_um) + 1) > 0
+    return keep(labels, present), traits.rows(present[1:])
 
 
-def _shape_flags(nuclei: Nuclei, params: Segment) -> NDArray[np.int64]:
-    flags = np.zeros(len(nuclei), np.int64)
-    box, (rows, columns) = nuclei.box_px, nuclei.shape_px
-    cut = (box[:, 0] == 0) | (box[:, 1] == 0) | (box[:, 2] == rows) | (box[:, 3] == columns)
-    flags[cut] |= CellFlag.TRUNCATED
-    flags[~cut & (nuclei.area_um2 < params.small_area_um2)] |= CellFlag.TOO_SMALL
-    flags[nuclei.area_um2 > params.large_area_um2] |= CellFlag.TOO_LARGE
-    return flags
+def _owned(
+    labels: Labels,
+    traits: Traits,
+    place: tuple[Tile, tuple[int, int], tuple[float, float], int],
+    earlier: list[_Found],
+) -> _Found:
+    """Nuclei whose centre the tile owns and that no earlier tile holds already, as nuclei of the scene.
+
+    Two tiles may see a nucleus on their border a little differently; the core is therefore taken a little wider, and
+    who comes second gives way where more than half of its ground is taken.
+    """
+    tile, shape, pixel_um, factor = place
+    window = tile.slices
+    corner = (window[0].start, window[1].start)
+    nuclei = shifted(from_labels(labels, pixel_um), corner, shape)
+    if tile.window == (0, 0, *shape):
+        return _Found(tile, nuclei, traits)
+    y, x = (nuclei.centroid_um / np.array(pixel_um)).T
+    mine = tile.owns(y, x, _TOLERANCE_PX * factor)
+    taken = np.zeros(labels.shape, bool)
+    for other in earlier:
+        if tile.meets(other.tile):
+            taken |= other.nuclei.paint(*window) > 0
+    size = np.bincount(labels.ravel(), minlength=len(mine) + 1)[1:]
+    mine &= 2 * np.bincount(labels[taken], minlength=len(mine) + 1)[1:] <= size
+    left = keep(np.where(taken, 0, labels), np.append(False, mine))
+    return _Found(tile, shifted(from_labels(left, pixel_um), corner, shape), traits.rows(mine))
 
 
 def segment_nuclei(image: NDArray[Any], pixel_um: float | None = None) -> Labels:
@@ -129,7 +182,15 @@ def segment_nuclei(image: NDArray[Any], pixel_um: float | None = None) -> Labels
     -------
     ndarray of int32, (Y, X)
         0 is background; no nucleus is an image of zeros.
+
+    Raises
+    ------
+    InputError
+        The image has not two or three axes, or no real numbers.
     """
     stack = image[None] if image.ndim == 2 else image
-    size = 0.2 if pixel_um is None else pixel_um
-    return segment(stack, (0.0, size, size), Segment(), "cpu").paint()
+    _check(stack)
+    if stack.size == 0:
+        return np.zeros(stack.shape[1:], np.int32)
+    size = estimate_pixel_um(stack.max(axis=0)) if pixel_um is None else pixel_um
+    return segment(stack, (size, size, size), Segment(), "cpu").paint()

@@ -13,6 +13,7 @@ Floats = NDArray[np.float32]
 CELL_PX = 8
 """Side of a neighbourhood, in pixels of the coarse image."""
 
+_COARSE_UM = 2.5
 _BACKGROUND_QUANTILE = 0.15
 _NEIGHBOUR_RANK = 2
 _FOREGROUND_SIGMAS = 6.0
@@ -100,6 +101,22 @@ def background_surface(coarse: Floats) -> Floats:
     low = np.partition(around, _NEIGHBOUR_RANK, axis=0)[_NEIGHBOUR_RANK]
     smooth = as_floats(cv2.blur(low, (3, 3), borderType=cv2.BORDER_REPLICATE), low.shape)
     return enlarge_surface(smooth, coarse.shape)
+
+
+def above_background(image: Floats, pixel_um: float) -> Floats:
+    """An image less its :func:`background_surface`, estimated on pixels of 2.5 um.
+
+    Parameters
+    ----------
+    image : ndarray of float32, (Y, X)
+    pixel_um : float
+
+    Returns
+    -------
+    ndarray of float32, (Y, X)
+    """
+    factor = min(max(1, round(_COARSE_UM / pixel_um)), *image.shape)
+    return image - enlarge_surface(background_surface(reduce(image, factor)), image.shape)
 
 
 def noise_sd(signal: Floats) -> float:

@@ -1,0 +1,171 @@
+"""What planes and outline tell of each nucleus: focal plane, thickness, sharpness of its border, brightness, shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ctcfish.stages.contact import contact_light, lobe_light
+from ctcfish.stages.focus import View, smoothing_um
+from ctcfish.stages.regions import Labels, Values, grow, quantiles
+from ctcfish.stages.surface import Floats, above_background, as_floats, gaussian
+
+_RIM_UM = 1.0
+
+
+@dataclass(frozen=True)
+class Traits:
+    """One value per nucleus, in the order of labels.
+
+    Attributes
+    ----------
+    z_um : ndarray
+        Sharpest plane.
+    thickness_um : ndarray
+        Width at half height of the sharpness along z; NaN where one plane was taken.
+    edge_um : ndarray
+        Width (standard deviation) of the blur that would give the border its slope.
+    brightness : ndarray
+        Upper quartile above the background, in the nucleus's own plane.
+    unevenness : ndarray
+        Brightest over dimmest part inside the border.
+    solidity : ndarray
+        Area over area of the convex hull.
+    contact : ndarray
+        Light along the contact with a neighbour over the pair's own; 0 without neighbour.
+    lobes : ndarray
+        The same between the lobes of one outline.
+    """
+
+    z_um: Values
+    thickness_um: Values
+    edge_um: Values
+    brightness: Values
+    unevenness: Values
+    solidity: Values
+    contact: Values
+    lobes: Values
+
+    def rows(self, wanted: NDArray[Any]) -> Traits:
+        """Select nuclei by mask or index."""
+        return Traits(*(getattr(self, f.name)[wanted] for f in fields(self)))
+
+
+def join(parts: list[Traits]) -> Traits:
+    """Concatenate traits of several tiles."""
+    return Traits(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Traits)))
+
+
+def measure(view: View, labels: Labels) -> Traits:
+    """Measure every nucleus of a reduced stack.
+
+    Parameters
+    ----------
+    view : View
+    labels : ndarray of int32, (Y, X)
+        Consecutive from 1.
+
+    Returns
+    -------
+    Traits
+    """
+    count, pixel_um = int(labels.max(initial=0)), view.pixel_um
+    wide = grow(labels, _RIM_UM / pixel_um)
+    profile = np.stack([_sums(plane, wide, count) for plane in view.sharp])
+    best, thickness = _along_z(profile, view.step_um)
+    own = np.rint(best).astype(np.intp)
+    slope = np.sqrt(_in_own_plane(view.sharp, wide, own))
+    signal = above_background(_in_own_plane(view.planes, wide, own), pixel_um)
+    flat = above_background(view.image, pixel_um)
+    brightness = quantiles(signal, labels, count, (0.75,))[0]
+    steepest = quantiles(slope, wide, count, (0.9,))[0]
+    core = np.where(_inside(labels, pixel_um) > 0, labels, 0)
+    low, high = quantiles(gaussian(signal, 0.4 / pixel_um), core, count, (0.1, 0.95))
+    return Traits(
+        z_um=best * view.step_um,
+        thickness_um=thickness,
+        edge_um=_blur_um(brightness, steepest, pixel_um),
+        brightness=brightness,
+        unevenness=high / np.maximum(low, 1e-9),
+        solidity=_solidity(labels, count),
+        contact=contact_light(flat, labels, pixel_um),
+        lobes=lobe_light(flat, labels, pixel_um),
+    )
+
+
+def _blur_um(brightness: Values, steepest: Values, pixel_um: float) -> Values:
+    """Standard deviation of the Gaussian that turns a step of this height into this slope, less our own smoothing."""
+    total = pixel_um * brightness / (np.sqrt(2.0 * np.pi) * np.maximum(steepest, 1e-9))
+    result: Values = np.sqrt(np.maximum(total**2 - smoothing_um(pixel_um) ** 2, 0.0))
+    return result
+
+
+def _inside(labels: Labels, pixel_um: float) -> NDArray[np.bool_]:
+    """Pixels deeper than the rim inside the foreground."""
+    depth = cv2.distanceTransform((labels > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.asarray(depth).reshape(labels.shape) > _RIM_UM / pixel_um
+
+
+def _sums(plane: Floats, labels: Labels, count: int) -> Values:
+    inside = np.flatnonzero(labels)
+    total = np.bincount(labels.ravel()[inside], plane.ravel()[inside], count + 1)[1:]
+    return total.astype(np.float64)
+
+
+def _along_z(profile: Values, step_um: float) -> tuple[Values, Values]:
+    """Sharpest plane (a fraction of planes, by a parabola) and width at half height of the sharpness, in um."""
+    depth, count = profile.shape
+    best = np.argmax(profile, axis=0)
+    if depth < 3:
+        return best.astype(np.float64), np.full(count, np.nan)
+    middle = np.clip(best, 1, depth - 2)
+    before, here, after = (profile[middle + k, np.arange(count)] for k in (-1, 0, 1))
+    bend = before - 2.0 * here + after
+    shift = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, -1.0), 0.0)
+    exact = np.where(best == middle, middle + np.clip(shift, -0.5, 0.5), best)
+    return exact, _width_at_half(profile, best) * step_um
+
+
+def _width_at_half(profile: Values, best: NDArray[np.intp]) -> Values:
+    """Planes between the crossings of half the peak nearest to it, interpolated; up to the stack's end without one."""
+    depth, count = profile.shape
+    column = np.arange(count)
+    share = profile / np.maximum(profile[best, column], 1e-30)
+    width = np.zeros(count)
+    for step in (-1, 1):
+        open_, last = np.ones(count, bool), np.ones(count)
+        for away in range(1, depth + 1):
+            at = best + step * away
+            here = np.where((at >= 0) & (at < depth), share[np.clip(at, 0, depth - 1), column], 0.0)
+            crossed = open_ & (here < 0.5)
+            part = np.where(crossed, (last - 0.5) / np.maximum(last - here, 1e-9), 1.0)
+            width += np.where(open_, part, 0.0)
+            open_ &= ~crossed
+            last = here
+    return width
+
+
+def _in_own_plane(planes: Floats, labels: Labels, own: NDArray[np.intp]) -> Floats:
+    """Image in which every nucleus is shown in its own plane; background in the median one."""
+    common = int(np.median(own)) if len(own) else 0
+    plane = np.concatenate([[common], own])[labels]
+    return as_floats(np.take_along_axis(planes, plane[None], axis=0), labels.shape)
+
+
+def _solidity(labels: Labels, count: int) -> Values:
+    result = np.ones(count)
+    for row, box in enumerate(ndimage.find_objects(labels, max_label=count)):
+        if box is None:
+            continue
+        mask = (labels[box] == row + 1).astype(np.uint8)
+        points = cv2.findNonZero(mask)
+        hull = cv2.convexHull(points)
+        # Pixels are squares: the hull of their centres misses half a pixel all around.
+        around = cv2.contourArea(hull) + 0.5 * cv2.arcLength(hull, True) + 1.0
+        result[row] = min(1.0, np.count_nonzero(mask) / around)
+    return result

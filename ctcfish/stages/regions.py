@@ -1,0 +1,77 @@
+"""Small operations on label images, over all labels at once."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ctcfish.stages.surface import Floats
+
+Labels = NDArray[np.int32]
+Values = NDArray[np.float64]
+
+
+def keep(labels: Labels, wanted: NDArray[np.bool_]) -> Labels:
+    """Keep some labels and number them from 1 again.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, (Y, X)
+    wanted : ndarray of bool, (highest label + 1,)
+        Entry 0 belongs to background and is not looked at.
+
+    Returns
+    -------
+    ndarray of int32, (Y, X)
+    """
+    number = np.cumsum(np.append(False, wanted[1:])).astype(np.int32)
+    number[1:][~wanted[1:]] = 0
+    return number[labels]
+
+
+def grow(labels: Labels, distance_px: float) -> Labels:
+    """Widen every label by a distance; ground that two could reach goes to the nearer.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, (Y, X)
+    distance_px : float
+
+    Returns
+    -------
+    ndarray of int32, (Y, X)
+    """
+    if not labels.any():
+        return labels
+    away, nearest = cv2.distanceTransformWithLabels(
+        (labels == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    near = np.asarray(nearest).reshape(labels.shape)
+    number = np.zeros(int(near.max()) + 1, np.int32)
+    number[near[labels > 0]] = labels[labels > 0]
+    return np.where(np.asarray(away).reshape(labels.shape) <= distance_px, number[near], 0).astype(np.int32)
+
+
+def quantiles(image: Floats, labels: Labels, count: int, shares: tuple[float, ...]) -> list[Values]:
+    """Quantiles of the pixels under each label.
+
+    Parameters
+    ----------
+    image : ndarray of float32
+    labels : ndarray of int32, shape of `image`
+    count : int
+        Highest label.
+    shares : tuple of float
+
+    Returns
+    -------
+    list of ndarray of float64, (count,)
+        One for each share; 0 where a label has no pixel.
+    """
+    inside = np.flatnonzero(labels)
+    number, value = labels.ravel()[inside], image.ravel()[inside]
+    size = np.bincount(number, minlength=count + 1)[1:]
+    ordered = np.append(value[np.lexsort((value, number))], np.float32(0.0)).astype(np.float64)
+    start = np.cumsum(size) - size
+    return [ordered[np.where(size > 0, start + ((size - 1) * share).astype(np.intp), -1)] for share in shares]
