@@ -44,13 +44,15 @@ def contact_light(signal: Floats, labels: Labels, pixel_um: float) -> Values:
     return result[1:]
 
 
-def lobe_light(signal: Floats, labels: Labels, pixel_um: float) -> Values:
+def lobe_light(signal: Floats, labels: Labels, lobed: NDArray[np.bool_], pixel_um: float) -> Values:
     """The same inside one outline: along the necks between its lobes.
 
     Parameters
     ----------
     signal : ndarray of float32, (Y, X)
     labels : ndarray of int32, (Y, X)
+    lobed : ndarray of bool, (N,)
+        Outlines worth looking at.
     pixel_um : float
 
     Returns
@@ -59,9 +61,11 @@ def lobe_light(signal: Floats, labels: Labels, pixel_um: float) -> Values:
         Highest value over the necks of each outline; 0 for an outline of one lobe.
     """
     count = int(labels.max(initial=0))
-    apart = labels.copy()
+    apart = np.where(np.append(False, lobed)[labels], labels, 0)
     for one, two in (np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:]):
-        apart[one][(labels[one] != labels[two]) & (labels[two] > 0)] = 0
+        apart[one][(apart[one] != apart[two]) & (apart[two] > 0)] = 0
+    if not apart.any():
+        return np.zeros(count)
     depth = cv2.distanceTransform((apart > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     smooth_depth = gaussian(as_floats(depth, labels.shape), _SMOOTH_UM / pixel_um) * np.float32(pixel_um)
     lobes = split(smooth_depth, apart > 0, _LOBE_DEPTH_UM)

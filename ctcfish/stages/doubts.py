@@ -15,7 +15,6 @@ _SHARP_EDGE_UM = 0.65
 _BLURRED_EDGE_UM = 0.95
 _CONTACT_LIGHT = 0.9
 _LOBE_LIGHT = 0.95
-_LOBED_SOLIDITY = 0.93
 _UNEVEN = 1.8
 _BROKEN_SOLIDITY = 0.9
 _CONDENSED_LIGHT = 1.25
@@ -58,8 +57,8 @@ def doubts(nuclei: Nuclei, traits: Traits, params: Segment) -> NDArray[np.int64]
 
 
 def _overlapping(traits: Traits) -> NDArray[np.bool_]:
-    lobed = (traits.lobes > _LOBE_LIGHT) & (traits.solidity < _LOBED_SOLIDITY)
-    result: NDArray[np.bool_] = (traits.contact > _CONTACT_LIGHT) | lobed | (traits.unevenness > _UNEVEN)
+    lit = (traits.contact > _CONTACT_LIGHT) | (traits.lobes > _LOBE_LIGHT)
+    result: NDArray[np.bool_] = lit | (traits.unevenness > _UNEVEN)
     return result
 
 

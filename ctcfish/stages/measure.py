@@ -17,6 +17,9 @@ from ctcfish.stages.surface import Floats, above_background, as_floats, gaussian
 
 _RIM_UM = 1.0
 
+LOBED_SOLIDITY = 0.93
+"""Below it an outline has lobes; whole nuclei lie at 0.95 to 0.98."""
+
 
 @dataclass(frozen=True)
 class Traits:
@@ -86,15 +89,16 @@ def measure(view: View, labels: Labels) -> Traits:
     steepest = quantiles(slope, wide, count, (0.9,))[0]
     core = np.where(_inside(labels, pixel_um) > 0, labels, 0)
     low, high = quantiles(gaussian(signal, 0.4 / pixel_um), core, count, (0.1, 0.95))
+    solidity = _solidity(labels, count)
     return Traits(
         z_um=best * view.step_um,
         thickness_um=thickness,
         edge_um=_blur_um(brightness, steepest, pixel_um),
         brightness=brightness,
         unevenness=high / np.maximum(low, 1e-9),
-        solidity=_solidity(labels, count),
+        solidity=solidity,
         contact=contact_light(flat, labels, pixel_um),
-        lobes=lobe_light(flat, labels, pixel_um),
+        lobes=lobe_light(flat, labels, solidity < LOBED_SOLIDITY, pixel_um),
     )
 
 

@@ -16,7 +16,7 @@ from ctcfish.stages.regions import Labels
 from ctcfish.types import Nuclei
 
 _SMOOTH_PX = 0.8
-_MARGIN_PX = 3
+_MARGIN_PX = 2
 
 
 def from_labels(labels: NDArray[Any], pixel_um: tuple[float, float]) -> Nuclei:
@@ -34,22 +34,26 @@ def from_labels(labels: NDArray[Any], pixel_um: tuple[float, float]) -> Nuclei:
     Nuclei
         Focal plane 0, thickness and focus not known (NaN), no flags.
     """
-    ranked, count = _consecutive(labels)
-    boxes = [box for box in ndimage.find_objects(ranked, max_label=count) if box is not None]
+    return outline_table(labels, pixel_um)[0]
+
+
+def outline_table(labels: NDArray[Any], pixel_um: tuple[float, float]) -> tuple[Nuclei, NDArray[np.int64]]:
+    """As :func:`from_labels`, and the label that each nucleus had in the image."""
+    number, boxes = _boxes(labels)
+    count = len(number)
     corners = np.empty((count, 4), np.int32)
     centroid = np.empty((count, 2))
     area = np.empty(count)
     packed = []
     for row, (rows, columns) in enumerate(boxes):
-        mask = ranked[rows, columns] == row + 1
+        mask = labels[rows, columns] == number[row]
         along_y, along_x = np.count_nonzero(mask, axis=1), np.count_nonzero(mask, axis=0)
         area[row] = total = along_y.sum()
         centroid[row, 0] = rows.start + along_y @ np.arange(len(along_y)) / total
         centroid[row, 1] = columns.start + along_x @ np.arange(len(along_x)) / total
         corners[row] = rows.start, columns.start, rows.stop, columns.stop
         packed.append(np.packbits(mask).tobytes())
-    unknown = np.full(count, np.nan)
-    return Nuclei(
+    nuclei = Nuclei(
         label=np.arange(1, count + 1, dtype=np.int32),
         box_px=corners,
         packed=tuple(packed),
@@ -57,29 +61,28 @@ def from_labels(labels: NDArray[Any], pixel_um: tuple[float, float]) -> Nuclei:
         centroid_um=centroid * np.asarray(pixel_um),
         area_um2=area * pixel_um[0] * pixel_um[1],
         z_um=np.zeros(count),
-        thickness_um=unknown,
-        focus=unknown.copy(),
+        thickness_um=np.full(count, np.nan),
+        focus=np.full(count, np.nan),
         flags=np.zeros(count, np.int64),
         shape_px=(labels.shape[0], labels.shape[1]),
     )
+    return nuclei, number
 
 
-def _consecutive(labels: NDArray[Any]) -> tuple[Labels, int]:
-    """Renumber labels from 1 in their order; labels below 1 are background."""
-    if labels.size == 0:
-        return np.zeros(labels.shape, np.int32), 0
-    highest = int(labels.max())
+def _boxes(labels: NDArray[Any]) -> tuple[NDArray[np.int64], list[tuple[slice, slice]]]:
+    """Labels present, ascending, and the box around each."""
+    highest = int(labels.max(initial=0))
     if highest <= 0:
-        return np.zeros(labels.shape, np.int32), 0
-    if highest > 2 * labels.size:
-        present, inverse = np.unique(labels, return_inverse=True)
-        number = np.where(present > 0, np.cumsum(present > 0), 0).astype(np.int32)
-        return number[inverse].reshape(labels.shape), int(number[-1])
-    clipped = np.maximum(labels, 0)
-    seen = np.bincount(clipped.ravel(), minlength=highest + 1) > 0
-    seen[0] = False
-    number = np.where(seen, np.cumsum(seen), 0).astype(np.int32)
-    return number[clipped], int(number[-1])
+        return np.zeros(0, np.int64), []
+    if highest <= max(labels.size, 1 << 16):
+        found = ndimage.find_objects(labels, max_label=highest)
+        number = np.array([k for k, box in enumerate(found, start=1) if box is not None], np.int64)
+        return number, [box for box in found if box is not None]
+    # Hashes and the like: numbered first, for a table by label would not fit.
+    present, inverse = np.unique(labels, return_inverse=True)
+    number, boxes = _boxes(inverse.reshape(labels.shape) + 1)
+    wanted = present[number - 1] > 0
+    return present[number - 1][wanted].astype(np.int64), [box for box, w in zip(boxes, wanted, strict=True) if w]
 
 
 def assemble(parts: Sequence[Nuclei]) -> Nuclei:

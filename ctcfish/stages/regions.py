@@ -70,8 +70,20 @@ def quantiles(image: Floats, labels: Labels, count: int, shares: tuple[float, ..
         One for each share; 0 where a label has no pixel.
     """
     inside = np.flatnonzero(labels)
+    if len(inside) == 0:
+        return [np.zeros(count) for _ in shares]
     number, value = labels.ravel()[inside], image.ravel()[inside]
     size = np.bincount(number, minlength=count + 1)[1:]
-    ordered = np.append(value[np.lexsort((value, number))], np.float32(0.0)).astype(np.float64)
-    start = np.cumsum(size) - size
-    return [ordered[np.where(size > 0, start + ((size - 1) * share).astype(np.intp), -1)] for share in shares]
+    # One sort of whole numbers: the label above, the bits of the float below, negative ones turned round.
+    bits = np.ascontiguousarray(value, np.float32).view(np.int32)
+    rank = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
+    ordered = np.sort((number.astype(np.int64) << 32) + rank)
+    lowest = np.cumsum(size) - size
+    result = []
+    for share in shares:
+        place = lowest + ((size - 1) * share).astype(np.intp)
+        chosen = ordered[np.minimum(place, len(ordered) - 1)]
+        bits = (chosen - (np.arange(1, count + 1, dtype=np.int64) << 32)).astype(np.int32)
+        found = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).view(np.float32)
+        result.append(np.where(size > 0, found, 0.0).astype(np.float64))
+    return result

@@ -16,7 +16,7 @@ from ctcfish.stages.classical import WORKING_UM, classical_labels
 from ctcfish.stages.doubts import doubts, focus_score
 from ctcfish.stages.focus import view
 from ctcfish.stages.measure import Traits, join, measure
-from ctcfish.stages.outlines import assemble, enlarge, from_labels, shifted
+from ctcfish.stages.outlines import assemble, enlarge, from_labels, outline_table, shifted
 from ctcfish.stages.regions import Labels, keep
 from ctcfish.stages.scale import estimate_pixel_um
 from ctcfish.stages.surface import Floats
@@ -134,9 +134,7 @@ def _in_window(
     area = np.bincount(coarse.ravel()) * seen.pixel_um**2
     coarse = keep(coarse, area >= max(min_area_um2, seen.pixel_um**2))
     traits = measure(seen, coarse)
-    labels = enlarge(coarse, (stack.shape[1], stack.shape[2]), (float(factor), float(factor)))
-    present = np.bincount(labels.ravel(), minlength=len(traits.z_um) + 1) > 0
-    return keep(labels, present), traits.rows(present[1:])
+    return enlarge(coarse, (stack.shape[1], stack.shape[2]), (float(factor), float(factor))), traits
 
 
 def _owned(
@@ -153,7 +151,9 @@ def _owned(
     tile, shape, pixel_um, factor = place
     window = tile.slices
     corner = (window[0].start, window[1].start)
-    nuclei = shifted(from_labels(labels, pixel_um), corner, shape)
+    nuclei, number = outline_table(labels, pixel_um)
+    traits = traits.rows(number - 1)
+    nuclei = shifted(nuclei, corner, shape)
     if tile.window == (0, 0, *shape):
         return _Found(tile, nuclei, traits)
     y, x = (nuclei.centroid_um / np.array(pixel_um)).T
@@ -162,9 +162,11 @@ def _owned(
     for other in earlier:
         if tile.meets(other.tile):
             taken |= other.nuclei.paint(*window) > 0
-    size = np.bincount(labels.ravel(), minlength=len(mine) + 1)[1:]
-    mine &= 2 * np.bincount(labels[taken], minlength=len(mine) + 1)[1:] <= size
-    left = keep(np.where(taken, 0, labels), np.append(False, mine))
+    lost = np.bincount(labels[taken], minlength=int(number.max(initial=0)) + 1)[number]
+    mine &= 2 * lost * (pixel_um[0] * pixel_um[1]) <= nuclei.area_um2
+    wanted = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    wanted[number[mine]] = True
+    left = keep(np.where(taken, 0, labels), wanted)
     return _Found(tile, shifted(from_labels(left, pixel_um), corner, shape), traits.rows(mine))
 
 

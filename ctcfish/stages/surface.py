@@ -95,7 +95,8 @@ def background_surface(coarse: Floats) -> Floats:
     grid = np.empty((rows, columns), np.float32)
     for row, band in enumerate(np.array_split(coarse, rows, axis=0)):
         for column, cell in enumerate(np.array_split(band, columns, axis=1)):
-            grid[row, column] = np.quantile(cell, _BACKGROUND_QUANTILE)
+            place = int(_BACKGROUND_QUANTILE * (cell.size - 1))
+            grid[row, column] = np.partition(cell, place, axis=None)[place]
     padded = np.pad(grid, 1, mode="edge")
     around = np.stack([padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)])
     low = np.partition(around, _NEIGHBOUR_RANK, axis=0)[_NEIGHBOUR_RANK]
