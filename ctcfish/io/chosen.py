@@ -42,7 +42,7 @@ def read_chosen(path: Path, scenes: tuple[Scene, ...]) -> pd.DataFrame:
     """
     by_name = {scene.name: scene for scene in scenes}
     rows = []
-    for number, row in enumerate(read_csv(path), start=2):
+    for number, row in read_csv(path):
         where = f"{path.name}, line {number}"
         unit = _unit(row, where)
         scene = _scene(row, by_name, where)

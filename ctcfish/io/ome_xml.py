@@ -25,7 +25,6 @@ class OmeImage:
     """One ``Image`` element; ``None`` is not stated. Sizes are ``(y, x)`` in micrometres."""
 
     name: str
-    size_t: int
     pixel_um: tuple[float, float] | None
     z_step_um: float | None
     channel_names: tuple[str, ...]
@@ -80,7 +79,6 @@ def _image(root: Element, image: Element) -> OmeImage:
     gain, offset = _camera(root, channels)
     return OmeImage(
         name=image.get("Name", ""),
-        size_t=int(to_number(attributes.get("SizeT")) or 1),
         pixel_um=(sizes["Y"], sizes["X"]) if sizes["Y"] and sizes["X"] else None,
         z_step_um=sizes["Z"],
         channel_names=tuple(c.get("Name") or c.get("Fluor") or "" for c in channels),

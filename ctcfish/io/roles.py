@@ -28,6 +28,12 @@ class Found:
     origin: dict[str, str] = field(default_factory=dict)
     gaps: list[Texts] = field(default_factory=list)
 
+    def miss(self, role: str, modality: Modality, found: str, wanted: str) -> None:
+        """Note what is missing or contradictory about a role."""
+        sheet = f"{modality}_channels in the study sheet"
+        how = f"Give --channel {role}=NAME or INDEX (from 0), {sheet}, or an alias in [panel.{modality}]."
+        self.gaps.append((found, wanted, how))
+
 
 def check_roles(channels: Mapping[str, str], modalities: set[Modality]) -> None:
     """Refuse a role that none of the scans has.
@@ -49,22 +55,24 @@ def resolve_roles(
     found = Found()
     names = image.channel_names
     by_name = _by_alias(names, panel.fish if modality == "fish" else panel.if_, ROLES[modality])
+    unplaced: set[str] = set()
     for role in ROLES[modality]:
         source, text = ("option", option[role]) if role in option else ("sheet", sheet.get(role, ""))
         if not text:
             continue
         channel, problem = _locate(text, image)
         if channel is None:
-            found.gaps.append((problem, f"a channel for {role}", _how(modality, role)))
+            found.miss(role, modality, problem, f"a channel for {role}")
+            unplaced.add(role)
             continue
         found.roles[role], found.origin[f"role:{role}"] = channel, source
         claimed = by_name.get(role, [])
         if source == "sheet" and claimed and channel not in claimed:
-            said = f"{role} is channel {channel} in the study sheet and channel {claimed[0]} by its name"
-            found.gaps.append((said, "one channel for each role", f"Correct the sheet, or give --channel {role}=..."))
-    _add_named(found, by_name, names, modality)
+            said = f"{role} as channel {channel} in the study sheet and as channel {claimed[0]} by its name"
+            found.miss(role, modality, said, "one channel for each role")
+    _add_named(found, {r: c for r, c in by_name.items() if r not in unplaced}, names, modality)
     _check_unique(found, modality)
-    _check_complete(found, names, modality)
+    _check_complete(found, unplaced, names, modality)
     return found
 
 
@@ -106,7 +114,7 @@ def _add_named(found: Found, by_name: dict[str, list[int]], names: tuple[str, ..
             continue
         if len(free) > 1:
             said = f"channels {', '.join(f'{k} ({names[k]})' for k in free)} that could all be {role}"
-            found.gaps.append((said, f"one channel for {role}", _how(modality, role)))
+            found.miss(role, modality, said, f"one channel for {role}")
         found.roles[role], found.origin[f"role:{role}"] = free[0], "panel"
 
 
@@ -115,19 +123,17 @@ def _check_unique(found: Found, modality: Modality) -> None:
         roles = [role for role, k in found.roles.items() if k == channel]
         if len(roles) > 1:
             said = f"channel {channel} for {' and '.join(roles)}"
-            found.gaps.append((said, "a channel of its own for each role", _how(modality, roles[-1])))
+            found.miss(roles[-1], modality, said, "a channel of its own for each role")
 
 
-def _check_complete(found: Found, names: tuple[str, ...], modality: Modality) -> None:
-    tried = " ".join(text for gap in found.gaps for text in gap)
+def _check_complete(found: Found, unplaced: set[str], names: tuple[str, ...], modality: Modality) -> None:
     for role in REQUIRED[modality]:
-        if role not in found.roles and f"a channel for {role}" not in tried:
-            said = f"no {role} channel in {channel_list(names)}"
-            found.gaps.append((said, f"a channel for {role}", _how(modality, role)))
-    probes = [p.lower() for p in PROBES]
-    if modality == "fish" and not any(p in found.roles for p in probes) and "a channel for her2" not in tried:
+        if role not in found.roles and role not in unplaced:
+            found.miss(role, modality, f"no {role} channel in {channel_list(names)}", f"a channel for {role}")
+    probes = {probe.lower() for probe in PROBES}
+    if modality == "fish" and not probes & (set(found.roles) | unplaced):
         said = f"no her2 or cep17 channel in {channel_list(names)}"
-        found.gaps.append((said, "a channel for her2 or cep17 (both to call cells)", _how(modality, "her2")))
+        found.miss("her2", modality, said, "a channel for her2 or cep17 (both to call cells)")
 
 
 def channel_list(names: tuple[str, ...]) -> str:
@@ -141,8 +147,3 @@ def channel_list(names: tuple[str, ...]) -> str:
     shown = ", ".join(f"{k}: {name or 'unnamed'}" for k, name in enumerate(names[:12]))
     more = ", ..." if len(names) > 12 else ""
     return f"{len(names)} channel{'s' if len(names) != 1 else ''} ({shown}{more})"
-
-
-def _how(modality: Modality, role: str) -> str:
-    sheet = f"{modality}_channels in the study sheet"
-    return f"Give --channel {role}=NAME or INDEX (from 0), {sheet}, or an alias in [panel.{modality}]."

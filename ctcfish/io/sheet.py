@@ -23,8 +23,8 @@ USED = (
 """Columns that the reader itself uses; every other one is kept in ``Slide.sheet`` as given."""
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV file as texts without surrounding space; lines without any value are left out.
+def read_csv(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Line number and row of a CSV file, texts without surrounding space; lines without any value are left out.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
                 f"{len(header)} as in the header",
                 "Correct the line; values that hold a comma stand in quotes.",
             )
-        rows.append({name: value.strip() for name, value in zip(header, line, strict=False)})
+        rows.append((number, {name: value.strip() for name, value in zip(header, line, strict=False)}))
     return rows
 
 
@@ -97,7 +97,7 @@ def merge(row: Mapping[str, str], own: Mapping[str, str], where: str) -> dict[st
     """
     stated = {key: value for key, value in row.items() if value}
     for key, value in own.items():
-        if key in stated and value and stated[key] != value and to_number(stated[key]) != (to_number(value) or value):
+        if key in stated and value and not _same(stated[key], value):
             raise InputError(
                 where,
                 f"{key} {value!r} in slide.toml and {stated[key]!r} in the study sheet",
@@ -105,6 +105,10 @@ def merge(row: Mapping[str, str], own: Mapping[str, str], where: str) -> dict[st
                 "Correct one of them.",
             )
     return stated | {key: value for key, value in own.items() if value}
+
+
+def _same(a: str, b: str) -> bool:
+    return a == b or (to_number(a) is not None and to_number(a) == to_number(b))
 
 
 def sheet_overrides(values: Mapping[str, str], modality: Modality, where: str) -> Overrides:

@@ -58,7 +58,7 @@ def study_slides(folder: Path) -> list[SlideRef]:
     """
     folder = Path(folder)
     if (folder / SHEET).is_file():
-        slides = [_from_row(folder, row, line) for line, row in enumerate(read_csv(folder / SHEET), start=2)]
+        slides = [_from_row(folder, row, line) for line, row in read_csv(folder / SHEET)]
     elif is_slide_folder(folder):
         slides = [SlideRef(names.check_id(folder.resolve().name), folder)]
     elif folder.is_dir():

@@ -98,7 +98,12 @@ def _listed(path: Path, series: Any, n_pages: int) -> tuple[Plane, ...]:
     for number in range(n_pages):
         page = series[number]
         if page is None:
-            raise damaged(path, f"no page {number} of the {n_pages} declared")
+            raise InputError(
+                path.name,
+                f"no page {number} of the {n_pages} declared",
+                "every page, and every file of an OME-TIFF of several files",
+                "Put all its files into one folder under their own names, or export one file per image.",
+            )
         file = Path(page.parent.filehandle.path)
         planes.append(Plane(file, tuple(page.dataoffsets), tuple(page.databytecounts)))
     return tuple(planes)
@@ -111,8 +116,6 @@ def _is_run(plane: Plane, nbytes: int) -> bool:
 
 def _decodable(path: Path, page: Any) -> None:
     check_type(path, page.dtype, "" if page.dtype is not None else f"{page.bitspersample}-bit pixels")
-    if page.sampleformat == 5 or page.dtype.kind not in "uif":
-        check_type(path, page.dtype)
     photometric = int(page.photometric)
     if photometric in _REFUSED_PHOTOMETRIC:
         raise InputError(
