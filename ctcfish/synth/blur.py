@@ -13,8 +13,8 @@ _REACH_UM = 18.0
 
 def photograph_layers(
     layers: NDArray[np.float32],
-    layer_z_um: NDArray[np.float64],
-    plane_z_um: NDArray[np.float64],
+    layer_z_um: NDArray[np.floating],
+    plane_z_um: NDArray[np.floating],
     lens: Lens,
     pixel_um: float,
 ) -> NDArray[np.float32]:
@@ -56,7 +56,7 @@ def photograph_layers(
 
 
 def _transfer(
-    lens: Lens, defocus_um: NDArray[np.float64], shape: tuple[int, int], pixel_um: float
+    lens: Lens, defocus_um: NDArray[np.floating], shape: tuple[int, int], pixel_um: float
 ) -> NDArray[np.float32]:
     """Transfer functions ``(D, Y, X // 2 + 1)``; real, since a point's image is symmetric."""
     light = profile(lens, 0.0, (float(defocus_um.max()) + 0.4, _REACH_UM), (0.2, 0.05))

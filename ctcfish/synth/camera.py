@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from ctcfish.synth.spec import Camera
 
-
 _FEW_PHOTONS = 12.0
 """Below, Poisson numbers are drawn one by one; above, by their quantile function, four times faster."""
 

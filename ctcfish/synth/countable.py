@@ -9,6 +9,13 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
+
+DIAMETER_PER_FWHM = 1.6
+"""One signal diameter as a multiple of the width at half height of isolated signals."""
+LIKE_SIZE = 3.0
+"""Brightness ratio up to which two signals are of like size."""
+_CLUSTER = 3
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,7 @@ class Reading:
     ----------
     count : int
     cluster : ndarray of int32, (N,)
-        Number of the cluster (three or more linked signals) each signal lies in, from 1; 0 for none.
+        Number of the cluster each signal lies in, from 1; 0 for none.
     doublet : ndarray of bool, (N,)
         The fainter of a pair that counts as one.
     """
@@ -29,29 +36,34 @@ class Reading:
     doublet: NDArray[np.bool_]
 
 
-def read_signals(yx_um: NDArray[np.float64], photons: NDArray[np.float64], diameter_um: float) -> Reading:
+def read_signals(yx_um: NDArray[np.float64], photons: NDArray[np.float64], fwhm_um: float) -> Reading:
     """Count signals of one colour in one nucleus under perfect optics.
 
-    Signals whose centres lie closer than a diameter in projection are linked. A linked pair counts as one; three or
-    more linked ones are a cluster, whose estimate is the number of its members.
+    Signals that lie closer than a width at half height in projection are not resolved; three or more so linked are a
+    cluster, whose estimate is the number of its members. Of the others the brightest first is kept, and one of like
+    size within a signal diameter of a kept one is its doublet.
 
     Parameters
     ----------
     yx_um : ndarray, (N, 2)
     photons : ndarray, (N,)
-    diameter_um : float
-        One signal diameter.
+    fwhm_um : float
+        Width at half height of an isolated signal.
     """
     n = len(yx_um)
     if n == 0:
         return Reading(0, np.zeros(0, np.int32), np.zeros(0, bool))
-    pairs = cKDTree(yx_um).query_pairs(diameter_um, output_type="ndarray")
+    pairs = cKDTree(yx_um).query_pairs(fwhm_um, output_type="ndarray")
     graph = coo_matrix((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     _, part = connected_components(graph, directed=False)
-    size = np.bincount(part)
-    numbers = np.cumsum(size >= 3) * (size >= 3)
+    large = np.bincount(part) >= _CLUSTER
+    cluster = (np.cumsum(large) * large)[part].astype(np.int32)
     doublet = np.zeros(n, bool)
-    for first, second in pairs:
-        if size[part[first]] == 2:
-            doublet[first if photons[first] < photons[second] else second] = True
-    return Reading(n - int(doublet.sum()), numbers[part].astype(np.int32), doublet)
+    single = np.flatnonzero(cluster == 0)
+    near = cdist(yx_um, yx_um) < DIAMETER_PER_FWHM * fwhm_um
+    kept: list[int] = []
+    for i in single[np.argsort(-photons[single], kind="stable")].tolist():
+        doublet[i] = any(near[i, j] and photons[j] <= LIKE_SIZE * photons[i] for j in kept)
+        if not doublet[i]:
+            kept.append(i)
+    return Reading(n - int(doublet.sum()), cluster, doublet)

@@ -10,18 +10,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ctcfish.synth.body import window
 from ctcfish.synth.camera import expose, shading
 from ctcfish.synth.nucleus import mask
-from ctcfish.synth.population import Cell, generator, populate, world_um
-from ctcfish.synth.spec import AMPLIFIED, IfScan, SlideSpec, Stage
+from ctcfish.synth.population import Cell, Scrap, generator, populate, scraps_of, world_um
+from ctcfish.synth.spec import IfScan, SlideSpec
+from ctcfish.synth.stains import BODY, levels, protein_class, stain
 from ctcfish.tables import IF_CELLS
 
 CHANNELS = ("DAPI", "CK", "CD45", "HER2")
-_ROLES = ("nucleus", "inclusion", "exclusion", "her2_protein")
 SCENE = "scan"
 _FINE_UM = 0.2
-_BODY = {"ctc": 1.5, "wbc": 1.32}
-"""Cell over nucleus: 12.4 and 9.4 um whole objects."""
+_HALO_SHARE, _HALO_UM = 0.15, 3.0
+_COVERED = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,10 @@ class IfField:
         ``(0, y, x)``.
     channels : tuple of str
     labels : ndarray of int32, (Y, X)
+        Projected nuclei; the one drawn last holds the ground.
     cells : pandas.DataFrame
-        Columns of ``if_cells``, and ``cell`` (number on the slide), ``copy_class``, ``in_fish``.
+        One row per nucleus in the scan: columns of ``if_cells``, and ``cell`` (number on the slide), ``copy_class``,
+        ``in_fish``, ``her2_photons``.
     to_fish : ndarray of float64, (2, 3)
         IF um ``(y, x)`` to um on the slide, from the first FISH field's first pixel centre.
     """
@@ -51,8 +54,24 @@ class IfField:
     to_fish: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A cell as it lies in the IF scan."""
+
+    cell: Cell
+    yx_um: NDArray[np.float64]
+    levels: NDArray[np.float64]
+    protein: str
+
+
 def if_field(spec: SlideSpec) -> IfField:
-    """Simulate the IF scan of a slide in memory."""
+    """Simulate the IF scan of a slide in memory.
+
+    Raises
+    ------
+    ConfigError
+        The cells do not fit on the slide.
+    """
     return render_if(spec, populate(spec))
 
 
@@ -62,27 +81,26 @@ def render_if(spec: SlideSpec, cells: Sequence[Cell]) -> IfField:
     shape, to_if = geometry(spec)
     light = np.zeros((4, *shape), np.float32)
     labels = np.zeros(shape, np.int32)
-    rows = []
+    shown: list[_Seen] = []
     for cell in cells:
         chance = generator(spec, "if", cell.number)
-        moved = _place(cell, to_if, spec.stage, chance)
-        levels = _levels(cell, scan, chance)
-        if not cell.in_if:
-            continue
-        label = len(rows) + 1
-        if _draw(light, labels, (cell, moved, levels, label), to_if, spec, chance):
-            rows.append((label, moved, cell, levels))
-    for _ in range(spec.nuisance.debris):
-        _draw_debris(light, scan, rng)
-    per_pixel = (scan.pixel_um / 0.64) ** 2
-    for channel in range(4):
-        light[channel] = _blur(light[channel], scan, _ROLES[channel]) * np.float32(per_pixel)
-        light[channel] += np.float32(scan.background_photons * per_pixel)
-        light[channel] *= shading(shape, scan.shading, rng)
-    pixels = expose(light, scan.camera, rng)[:, None]
-    inverse = _inverse(to_if)
+        seen = _see(spec, cell, to_if, chance)
+        if cell.in_if and _draw(light, labels, (seen, len(shown) + 1), spec, chance):
+            shown.append(seen)
+    for scrap in scraps_of(spec):
+        _draw_scrap(light, scrap, to_if, scan)
+    per_pixel = np.float32((scan.pixel_um / 0.64) ** 2)
+    for channel, emission in enumerate(scan.emission_nm):
+        light[channel] = _blur(light[channel], scan, emission) + np.float32(scan.background_photons)
+        light[channel] *= per_pixel * shading(shape, scan.shading, rng)
     return IfField(
-        SCENE, pixels, (0.0, scan.pixel_um, scan.pixel_um), CHANNELS, labels, _rows(spec, rows, labels), inverse
+        scene=SCENE,
+        pixels=expose(light, scan.camera, rng)[:, None],
+        voxel_um=(0.0, scan.pixel_um, scan.pixel_um),
+        channels=CHANNELS,
+        labels=labels,
+        cells=_rows(spec, shown, labels),
+        to_fish=inverse(to_if),
     )
 
 
@@ -97,144 +115,90 @@ def geometry(spec: SlideSpec) -> tuple[tuple[int, int], NDArray[np.float64]]:
     linear = stage.scale * turn @ np.diag([1.0, -1.0 if stage.mirrored else 1.0])
     world = np.array(world_um(spec.fish))
     size_um = np.abs(linear) @ world + 2 * scan.margin_um
-    shape = tuple(int(np.ceil(s / scan.pixel_um)) for s in size_um)
+    height, width = (int(np.ceil(s / scan.pixel_um)) for s in size_um)
     offset = size_um / 2 + np.array(stage.shift_um) - linear @ (world / 2)
-    return (shape[0], shape[1]), np.column_stack([linear, offset])
+    return (height, width), np.column_stack([linear, offset])
 
 
-def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse of an affine transform ``(2, 3)``."""
     linear = np.linalg.inv(matrix[:, :2])
     return np.column_stack([linear, -linear @ matrix[:, 2]])
 
 
-def _place(cell: Cell, to_if: NDArray[np.float64], stage: Stage, rng: np.random.Generator) -> NDArray[np.float64]:
-    return np.asarray(to_if[:, :2] @ cell.zyx_um[1:] + to_if[:, 2] + stage.jitter_um * rng.standard_normal(2))
-
-
-def _levels(cell: Cell, scan: IfScan, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Photons of each marker in the cell: DNA, cytokeratin, CD45, HER2 protein."""
-    spread = np.exp(scan.marker_log_sd * rng.standard_normal(4))
-    spread[0] = np.exp(0.15 * rng.standard_normal())
-    if cell.kind == "wbc":
-        own = (scan.nucleus_photons, 0.02 * scan.ck_photons, scan.cd45_photons, 0.08 * scan.her2_photons)
-    else:
-        amplified = scan.amplified_her2_ratio if cell.copy_class in AMPLIFIED else 1.0
-        own = (
-            0.8 * scan.nucleus_photons, scan.ck_photons, 0.02 * scan.cd45_photons, amplified * scan.her2_photons,
-        )  # fmt: skip
-    return np.asarray(own * spread)
-
-
-_Drawn = tuple[Cell, NDArray[np.float64], NDArray[np.float64], int]
+def _see(spec: SlideSpec, cell: Cell, to_if: NDArray[np.float64], rng: np.random.Generator) -> _Seen:
+    place = to_if[:, :2] @ cell.zyx_um[1:] + to_if[:, 2] + spec.stage.jitter_um * rng.standard_normal(2)
+    protein = protein_class(cell, spec.immuno, rng)
+    return _Seen(cell, place, levels(cell, protein, spec.immuno, rng), protein)
 
 
 def _draw(
     light: NDArray[np.float32],
     labels: NDArray[np.int32],
-    drawn: _Drawn,
-    to_if: NDArray[np.float64],
+    drawn: tuple[_Seen, int],
     spec: SlideSpec,
     rng: np.random.Generator,
 ) -> bool:
     """Add one cell to the image; false where nothing of its nucleus lies in it."""
-    cell, moved, levels, label = drawn
-    pixel = spec.immuno.pixel_um
-    body = _BODY[cell.kind] * float(rng.uniform(0.92, 1.1))
-    reach = 1.3 * body * cell.shape.reach_um * spec.stage.scale + 1.0
+    seen, label = drawn
+    pixel, cell = spec.immuno.pixel_um, seen.cell
+    body = BODY[cell.kind] * float(rng.uniform(0.92, 1.1))
+    reach = 1.2 * body * cell.shape.reach_um * spec.stage.scale / spec.stage.swelling + 1.0
+    shape = (labels.shape[0], labels.shape[1])
+    around = window((seen.yx_um[0], seen.yx_um[1]), reach, pixel, shape)
     fine = max(1, int(np.ceil(pixel / _FINE_UM)))
-    spans = [
-        (max(0, int((m - reach) / pixel)), min(side, int((m + reach) / pixel) + 2))
-        for m, side in zip(moved, labels.shape, strict=True)
-    ]
-    if any(high <= low for low, high in spans):
+    within = ((np.arange(fine) + 0.5) / fine - 0.5) * pixel
+    dy = (around.dy_um[:, :1] + within).ravel()[:, None]
+    dx = (around.dx_um[:1].T + within).ravel() if around.dx_um.size else np.zeros(0)
+    if not (dy.size and dx.size):
         return False
-    axes = [
-        (np.arange((high - low) * fine) - (fine - 1) / 2) / fine * pixel + low * pixel - m
-        for (low, high), m in zip(spans, moved, strict=True)
-    ]
-    dy, dx = np.broadcast_arrays(axes[0][:, None], axes[1])
-    back = np.linalg.inv(to_if[:, :2]) * spec.stage.swelling
-    local = (back[0, 0] * dy + back[0, 1] * dx, back[1, 0] * dy + back[1, 1] * dx)
-    stains = _stains(cell, local, body, rng)
-    window = (slice(*spans[0]), slice(*spans[1]))
-    shape = (spans[0][1] - spans[0][0], fine, spans[1][1] - spans[1][0], fine)
-    for channel, stain in enumerate(stains):
-        light[channel][window] += (levels[channel] * stain.reshape(shape).mean(axis=(1, 3))).astype(np.float32)
-    inside = mask(cell.shape, *local).reshape(shape).mean(axis=(1, 3)) >= 0.5
-    labels[window][inside] = label
+    back = np.linalg.inv(geometry(spec)[1][:, :2]) * spec.stage.swelling
+    own_y, own_x = back[0, 0] * dy + back[0, 1] * dx, back[1, 0] * dy + back[1, 1] * dx
+    parts = (4, dy.size // fine, fine, dx.size // fine, fine)
+    share = stain(cell, own_y, own_x, body, rng).reshape(parts).mean(axis=(2, 4))
+    light[:, around.rows, around.columns] += seen.levels.astype(np.float32)[:, None, None] * share
+    inside = mask(cell.shape, own_y, own_x).reshape(parts[1:]).mean(axis=(1, 3)) >= _COVERED
+    labels[around.rows, around.columns][inside] = label
     return bool(inside.any())
 
 
-def _stains(
-    cell: Cell, local: tuple[NDArray[np.float64], NDArray[np.float64]], body: float, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], ...]:
-    """Share of each marker's light over the cell: DNA, cytokeratin, CD45, HER2 protein."""
-    shape = cell.shape
-    aside = rng.normal(0, 0.08 * shape.radius_um, 2)
-    nucleus = mask(shape, *local)
-    rim = shape.depth(local[0] - aside[0], local[1] - aside[1]) / body
-    dna = nucleus * (1.8 if cell.dying else shape.half_thickness_um(shape.depth(*local)) * 2 / shape.thickness_um)
-    inside = np.clip((1.0 - rim) / 0.08, 0.0, 1.0)
-    filaments = np.clip(1.0 + 0.35 * _grain(rim.shape, rng), 0.2, 2.5)
-    ring = np.exp(-0.5 * ((rim - 0.93) / 0.07) ** 2)
-    cytokeratin = inside * filaments * np.where(nucleus, 0.4, 1.0) * np.clip(1.25 - 0.45 * rim, 0.4, None)
-    membrane = ring * np.clip(1.0 + 0.25 * _grain(rim.shape, rng), 0.3, 2.0) + 0.3 * inside
-    return dna, cytokeratin, membrane, membrane * (1.0 if cell.kind == "ctc" else 0.6)
+def _draw_scrap(light: NDArray[np.float32], scrap: Scrap, to_if: NDArray[np.float64], scan: IfScan) -> None:
+    y, x = to_if[:, :2] @ scrap.zyx_um[1:] + to_if[:, 2]
+    around = window((float(y), float(x)), scrap.shape.reach_um, scan.pixel_um, (light.shape[1], light.shape[2]))
+    inside = mask(scrap.shape, around.dy_um, around.dx_um).astype(np.float32)
+    own = np.array([scan.nucleus_photons, scan.ck_photons, scan.cd45_photons, scan.her2_photons])
+    light[:, around.rows, around.columns] += (own * scrap.stain).astype(np.float32)[:, None, None] * inside
 
 
-def _grain(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-    noise = cv2.GaussianBlur(rng.standard_normal(shape, dtype=np.float32), (0, 0), 2.5)
-    return np.asarray(noise / max(float(noise.std()), 1e-9), np.float32)
-
-
-def _draw_debris(light: NDArray[np.float32], scan: IfScan, rng: np.random.Generator) -> None:
-    """Add a stained scrap without nucleus."""
-    shape = light.shape[1:]
-    centre = tuple(int(c) for c in rng.uniform((0, 0), shape))
-    axes = tuple(max(1, round(a / scan.pixel_um)) for a in rng.uniform(0.8, 4.0, 2))
-    scrap = np.zeros(shape, np.float32)
-    cv2.ellipse(scrap, (centre[1], centre[0]), axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
-    strength = np.array([0.1 * scan.nucleus_photons, scan.ck_photons, scan.cd45_photons, scan.her2_photons])
-    light += scrap * (strength * rng.uniform(0.1, 1.2, 4) * (1, 1, 0.5, 1)).astype(np.float32)[:, None, None]
-
-
-def _blur(image: NDArray[np.float32], scan: IfScan, role: str) -> NDArray[np.float32]:
+def _blur(image: NDArray[np.float32], scan: IfScan, emission_nm: float) -> NDArray[np.float32]:
     """Lens blur (a Gaussian of the Airy disc's width) and a faint halo of what lies out of focus."""
-    emission = {str(k): v for k, v in scan.emission_nm.items()}[role] / 1000.0
-    sigma = 0.51 * emission / scan.na / 2.355 / scan.pixel_um
+    sigma = 0.51 * emission_nm / 1000.0 / scan.na / 2.355 / scan.pixel_um
     sharp = cv2.GaussianBlur(image, (0, 0), max(sigma, 0.1))
-    return np.asarray(0.85 * sharp + 0.15 * cv2.GaussianBlur(image, (0, 0), 3.0 / scan.pixel_um), np.float32)
+    halo = cv2.GaussianBlur(image, (0, 0), _HALO_UM / scan.pixel_um)
+    return np.asarray((1 - _HALO_SHARE) * sharp + _HALO_SHARE * halo, np.float32)
 
 
-def _rows(
-    spec: SlideSpec,
-    drawn: Sequence[tuple[int, NDArray[np.float64], Cell, NDArray[np.float64]]],
-    labels: NDArray[np.int32],
-) -> pd.DataFrame:
-    area = np.bincount(labels.ravel(), minlength=len(drawn) + 1)[1:] * spec.immuno.pixel_um**2
+def _rows(spec: SlideSpec, shown: Sequence[_Seen], labels: NDArray[np.int32]) -> pd.DataFrame:
+    area = np.bincount(labels.ravel(), minlength=len(shown) + 1)[1:] * spec.immuno.pixel_um**2
     frame = pd.DataFrame(
         {
             "slide_id": spec.slide_id,
             "if_scene": SCENE,
-            "if_label": [label for label, *_ in drawn],
-            "if_y_um": [moved[0] for _, moved, *_ in drawn],
-            "if_x_um": [moved[1] for _, moved, *_ in drawn],
-            "area_um2": area[: len(drawn)],
-            "kind": [cell.kind for _, _, cell, _ in drawn],
-            "her2_protein_class": [_protein_class(cell) for _, _, cell, _ in drawn],
+            "if_label": np.arange(1, len(shown) + 1),
+            "if_y_um": [float(s.yx_um[0]) for s in shown],
+            "if_x_um": [float(s.yx_um[1]) for s in shown],
+            "area_um2": area,
+            "kind": [s.cell.kind for s in shown],
+            "her2_protein_class": [s.protein for s in shown],
             "flags": "",
         }
     )
     own = pd.DataFrame(
         {
-            "cell": [cell.number for _, _, cell, _ in drawn],
-            "copy_class": [cell.copy_class for _, _, cell, _ in drawn],
-            "in_fish": [cell.in_fish for _, _, cell, _ in drawn],
-            "her2_photons": [float(levels[3]) for *_, levels in drawn],
+            "cell": [s.cell.number for s in shown],
+            "copy_class": [s.cell.copy_class for s in shown],
+            "in_fish": [s.cell.in_fish for s in shown],
+            "her2_photons": [float(s.levels[3]) for s in shown],
         }
     )
     return pd.concat([IF_CELLS.check(frame), own], axis=1)
-
-
-def _protein_class(cell: Cell) -> str:
-    return "high" if cell.kind == "ctc" and cell.copy_class in AMPLIFIED else "negative"

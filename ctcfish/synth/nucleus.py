@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ class Shape:
         In the middle.
     nucleoli : ndarray of float64, (N, 4)
         Place ``(z, y, x)`` in units of the half axes and radius in um.
+    brightness : float
+        DNA density over an ordinary nucleus's.
     balls : ndarray of float64, (N, 4)
         Fragments of an apoptotic nucleus, ``(z, y, x, radius)`` in um from its centre; none in a living one.
     """
@@ -40,6 +42,7 @@ class Shape:
     thickness_um: float
     nucleoli: NDArray[np.float64]
     balls: NDArray[np.float64]
+    brightness: float = 1.0
 
     @property
     def reach_um(self) -> float:
@@ -96,9 +99,7 @@ def apoptotic(shape: Shape, rng: np.random.Generator) -> Shape:
     n = int(rng.integers(3, 8))
     away = _directions(n, rng) * np.array([0.25, 1.0, 1.0]) * shape.radius_um * rng.uniform(0.1, 0.75, (n, 1))
     balls = np.concatenate([away, rng.uniform(0.16, 0.38, (n, 1)) * shape.radius_um], axis=1)
-    return Shape(
-        shape.radius_um, shape.aspect, shape.angle_rad, shape.waves, shape.thickness_um, np.zeros((0, 4)), balls
-    )
+    return replace(shape, nucleoli=np.zeros((0, 4)), balls=balls)
 
 
 def _directions(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -138,7 +139,7 @@ def density(
         for z, y, x, radius in shape.balls:
             flat = np.clip(radius**2 - (dy_um - y) ** 2 - (dx_um - x) ** 2, 0, None) ** 0.5
             result = np.maximum(result, 2.6 * _covered(dz_um - z, flat, slab))
-        return result.astype(np.float32)
+        return np.asarray(result * shape.brightness, np.float32)
     depth = shape.depth(dy_um, dx_um)
     result = _covered(dz_um, shape.half_thickness_um(depth), slab)
     result *= 0.85 + 0.15 * np.clip(depth, 0, 1) ** 4
@@ -149,7 +150,7 @@ def density(
             + (dx_um - x * shape.radius_um) ** 2
         )
         result *= 1.0 - 0.7 * np.exp(-((away / radius**2) ** 2))
-    return result.astype(np.float32)
+    return np.asarray(result * shape.brightness, np.float32)
 
 
 def _covered(dz_um: NDArray[np.float64], half_um: NDArray[np.float64], slab_um: float) -> NDArray[np.float64]:
@@ -176,4 +177,4 @@ def chromatin(
         sigma = (max(grain_um / pixel_um[0], 0.3), grain_um / pixel_um[1], grain_um / pixel_um[1])
         noise = gaussian_filter(rng.standard_normal(shape, dtype=np.float32), sigma, truncate=3.0)
         total += np.float32(weight / noise.std()) * noise
-    return np.clip(1.0 + total, 0.2, 2.5)
+    return np.asarray(np.clip(1.0 + total, 0.2, 2.5), np.float32)

@@ -49,12 +49,13 @@ class Profile:
     z_step_um: float
     r_step_um: float
 
-    def at_defocus(self, defocus_um: NDArray[np.float64]) -> NDArray[np.float32]:
+    def at_defocus(self, defocus_um: NDArray[np.floating]) -> NDArray[np.float32]:
         """Profiles ``(P, R)`` at the given defocus ``(P,)``, linear between steps, the last one beyond."""
         place = np.minimum(np.abs(defocus_um) / self.z_step_um, len(self.values) - 1.001)
         low = place.astype(int)
         share = (place - low).astype(np.float32)[:, None]
-        return self.values[low] * (1 - share) + self.values[low + 1] * share
+        between: NDArray[np.float32] = self.values[low] * (1 - share) + self.values[low + 1] * share
+        return between
 
 
 @lru_cache(maxsize=64)
@@ -183,7 +184,7 @@ def add_point(
     if bottom <= top or right <= left:
         return
     low, share = point_image(shape, (y - top, x - left), (bottom - top, right - left), pixel)
-    profiles = shape.at_defocus((np.arange(stack.shape[0]) - z) * voxel_um[0])
+    profiles = shape.at_defocus((np.arange(float(stack.shape[0])) - z) * voxel_um[0])
     lower, upper = profiles[:, low], profiles[:, low + 1]
     light = (lower + (upper - lower) * share).mean(axis=1)
     stack[:, top:bottom, left:right] += light * np.float32(photons * pixel**2)

@@ -10,10 +10,22 @@ from numpy.typing import NDArray
 from ctcfish.errors import ConfigError
 from ctcfish.synth.loci import Copies, Loci, draw_copies, place_loci
 from ctcfish.synth.nucleus import Shape, apoptotic, draw_shape
-from ctcfish.synth.spec import CopyClass, FishScan, Population, SlideSpec
+from ctcfish.synth.placing import place_nuclei
+from ctcfish.synth.spec import CopyClass, FishScan, SlideSpec
 
-_STREAM = {"order": 1, "place": 2, "cell": 3, "field": 4, "if": 5}
-_TRIES = 4000
+_STREAM = {
+    "order": 1,
+    "place": 2,
+    "cell": 3,
+    "field": 4,
+    "if": 5,
+    "texture": 6,
+    "granule": 7,
+    "residue": 8,
+    "background": 9,
+    "scrap": 10,
+    "height": 11,
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,39 @@ class Cell:
     in_if: bool = True
 
 
+@dataclass(frozen=True)
+class Scrap:
+    """A stained scrap that is no nucleus.
+
+    Attributes
+    ----------
+    number : int
+    shape : Shape
+    zyx_um : tuple of float
+    stain : ndarray of float64, (4,)
+        Its light in the IF scan over the stain's own: DNA, cytokeratin, CD45, HER2 protein.
+    """
+
+    number: int
+    shape: Shape
+    zyx_um: tuple[float, float, float]
+    stain: NDArray[np.float64]
+
+
+def scraps_of(spec: SlideSpec) -> tuple[Scrap, ...]:
+    """Draw the debris of a slide."""
+    scraps = []
+    for number in range(1, spec.nuisance.debris + 1):
+        rng = generator(spec, "scrap", number)
+        shape = draw_shape(float(rng.uniform(1.0, 4.5)), 0.5, True, rng)
+        shape = replace(shape, aspect=float(rng.uniform(1.0, 2.5)), brightness=float(rng.lognormal(-0.7, 0.5)))
+        y, x = rng.uniform((0.0, 0.0), world_um(spec.fish))
+        z = (spec.fish.planes - 1) * spec.fish.z_step_um / 2 + rng.normal(0, 1.0)
+        stain = rng.lognormal(-1.0, 0.6, 4)
+        scraps.append(Scrap(number, shape, (float(z), float(y), float(x)), stain))
+    return tuple(scraps)
+
+
 def generator(spec: SlideSpec, stream: str, index: int = 0) -> np.random.Generator:
     """Chance of one part of the slide, independent of how many others were drawn before it."""
     return np.random.default_rng([spec.seed, _STREAM[stream], index])
@@ -81,12 +126,12 @@ def populate(spec: SlideSpec) -> tuple[Cell, ...]:
     """
     states = _states(spec)
     shapes = [_shape(spec, number, kind) for number, (kind, _) in enumerate(states, 1)]
-    places, overlaps = _places(spec, shapes)
+    places = place_nuclei(shapes, spec.population, world_um(spec.fish), generator(spec, "place"))
     fates = _fates(spec, len(states))
     cells = []
     for index, (kind, copy_class) in enumerate(states):
         cell = _cell(spec, index + 1, (kind, copy_class), shapes[index], fates[index])
-        cells.append(replace(cell, zyx_um=_lift(cell, places[index], spec), overlap=bool(overlaps[index])))
+        cells.append(replace(cell, zyx_um=_lift(cell, places.zyx_um[index], spec), overlap=bool(places.overlap[index])))
     return tuple(cells)
 
 
@@ -118,7 +163,10 @@ def _shape(spec: SlideSpec, number: int, kind: str) -> Shape:
     else:
         diameter = float(np.clip(population.leukocyte_diameter_um * np.exp(0.07 * rng.standard_normal()), 6.0, 8.0))
     lobed = kind == "wbc" and rng.random() < 0.15
-    return draw_shape(diameter, population.thickness_share, lobed, rng)
+    shape = draw_shape(diameter, population.thickness_share, lobed, rng)
+    # a leukocyte's chromatin is denser than a tumour cell's
+    middle = 1.0 if kind == "wbc" else 0.85
+    return replace(shape, brightness=middle * float(np.exp(0.15 * rng.standard_normal())))
 
 
 def _fates(spec: SlideSpec, n: int) -> list[dict[str, bool]]:
@@ -151,79 +199,9 @@ def _hybridised(loci: Loci, spec: SlideSpec, rng: np.random.Generator) -> Loci:
     return Loci(loci.probe[keep], loci.zyx_um[keep], loci.photons[keep], loci.size_um[keep], loci.group[keep])
 
 
-def _places(spec: SlideSpec, shapes: list[Shape]) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-    """Centres ``(N, 3)`` with z relative to the glass-side layer, and who overlaps (1 below, 2 above)."""
-    rng, population = generator(spec, "place"), spec.population
-    n, extent = len(shapes), np.array(world_um(spec.fish))
-    reach = np.array([s.reach_um for s in shapes])
-    places, overlaps = np.full((n, 3), np.nan), np.zeros(n, np.int8)
-    pairs = _partners(n, population, rng)
-    for index in range(n):
-        taken = ~np.isnan(places[:, 0])
-        if not np.isnan(places[index, 0]):
-            continue
-        partner = pairs.get(index)
-        for _ in range(_TRIES):
-            centre = rng.uniform(0, extent)
-            other = None if partner is None else _beside(centre, index, partner, shapes, rng)
-            spots = [(index, centre)] if other is None else [(index, centre), (partner[0], other[:2])]  # type: ignore[index]
-            if all(_free(c, reach[i], places[taken, 1:], reach[taken], population.gap_um) for i, c in spots):
-                break
-        else:
-            raise ConfigError(
-                f"{n} cells do not fit on {extent[0]:.0f} x {extent[1]:.0f} um; "
-                "lower population.ctc or population.leukocytes, or raise fish.shape_px or fish.fields."
-            )
-        places[index] = (0.0, *centre)
-        if partner is not None and other is not None:
-            places[partner[0]] = (other[2], other[0], other[1])
-            overlaps[[index, partner[0]]] = (1, 2) if partner[1] else (0, 0)
-    return places, overlaps
-
-
-def _partners(n: int, population: Population, rng: np.random.Generator) -> dict[int, tuple[int, bool]]:
-    """First cell of each pair -> (second cell, whether they overlap)."""
-    wanted = population.overlap_pairs + population.touching_pairs
-    if 2 * wanted > n:
-        raise ConfigError(
-            f"{wanted} touching and overlapping pairs need {2 * wanted} cells, there are {n}; lower "
-            "population.touching_pairs or population.overlap_pairs."
-        )
-    order = rng.permutation(n)[: 2 * wanted].reshape(-1, 2)
-    pairs = [tuple(sorted(map(int, pair))) for pair in order]
-    return {first: (second, k < population.overlap_pairs) for k, (first, second) in enumerate(pairs)}
-
-
-def _beside(
-    centre: NDArray[np.float64], index: int, partner: tuple[int, bool], shapes: list[Shape], rng: np.random.Generator
-) -> tuple[float, float, float]:
-    """Place ``(y, x, z)`` of the second of a pair: in contact, or lying on the first."""
-    angle = rng.uniform(0, 2 * np.pi)
-    first, second = shapes[index], shapes[partner[0]]
-    contact = float(first.outline_um(angle) + second.outline_um(angle + np.pi))
-    if partner[1]:
-        distance = contact * rng.uniform(0.4, 0.8)
-        # where both rest on each other the upper one is lifted by the thickness that lies under it
-        lift = 0.42 * (first.thickness_um + second.thickness_um)
-    else:
-        distance, lift = contact + rng.uniform(0.0, 0.15), 0.0
-    return float(centre[0] + distance * np.sin(angle)), float(centre[1] + distance * np.cos(angle)), lift
-
-
-def _free(
-    centre: NDArray[np.float64] | tuple[float, ...],
-    reach: float,
-    places: NDArray[np.float64],
-    reaches: NDArray[np.float64],
-    gap_um: float,
-) -> bool:
-    away = np.hypot(places[:, 0] - centre[0], places[:, 1] - centre[1])
-    return bool(np.all(away > reaches + reach + gap_um))
-
-
 def _lift(cell: Cell, place: NDArray[np.float64], spec: SlideSpec) -> tuple[float, float, float]:
     """Centre of the cell with its height in the stack; all rest on the glass, give or take."""
-    rng = generator(spec, "cell", 2 * cell.number + 1_000_000_007)
+    rng = generator(spec, "height", cell.number)
     middle = (spec.fish.planes - 1) * spec.fish.z_step_um / 2
     z = middle + place[0] + spec.population.z_sd_um * rng.standard_normal()
     if cell.blurred:

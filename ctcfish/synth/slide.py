@@ -16,7 +16,7 @@ from ctcfish.synth.immuno import IfField, render_if
 from ctcfish.synth.ometiff import OmeInfo, write_ome_tiff
 from ctcfish.synth.population import field_origins_um, populate
 from ctcfish.synth.spec import Camera, SlideSpec
-from ctcfish.synth.truth import signal_diameter_um
+from ctcfish.synth.truth import signal_fwhm_um
 
 Progress = Callable[[str, int, int], None]
 """Called with what was just written, how many scenes are done, and how many there are."""
@@ -82,7 +82,7 @@ def _camera(camera: Camera) -> dict[str, float]:
 
 def _fish_info(spec: SlideSpec, shot: Field) -> OmeInfo:
     scan = spec.fish
-    channels = list(zip(shot.channels, scan.emission_nm.values(), strict=True))
+    channels = list(zip(shot.channels, scan.emission_nm, strict=True))
     return OmeInfo(
         shot.scene, shot.voxel_um, channels, scan.na, scan.immersion_index, _camera(scan.camera), shot.origin_um
     )
@@ -90,7 +90,7 @@ def _fish_info(spec: SlideSpec, shot: Field) -> OmeInfo:
 
 def _if_info(spec: SlideSpec, seen: IfField) -> OmeInfo:
     scan = spec.immuno
-    channels = list(zip(seen.channels, scan.emission_nm.values(), strict=True))
+    channels = list(zip(seen.channels, scan.emission_nm, strict=True))
     return OmeInfo(seen.scene, seen.voxel_um, channels, scan.na, 1.0, _camera(scan.camera), (0.0, 0.0))
 
 
@@ -101,7 +101,7 @@ def _write_truth(
     spots = pd.concat([s for _, s in tables], ignore_index=True)
     facts = {
         "specification": spec.model_dump(mode="json", by_alias=True),
-        "signal_diameter_um": {p: round(signal_diameter_um(spec, k), 4) for k, p in enumerate(("HER2", "CEP17"))},
+        "signal_fwhm_um": {p: round(signal_fwhm_um(spec, k), 4) for k, p in enumerate(("HER2", "CEP17"))},
         "fields": {
             f"field{k + 1:03d}": {"origin_um": list(origin)} for k, origin in enumerate(field_origins_um(spec.fish))
         },

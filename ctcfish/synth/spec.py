@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from ctcfish.errors import ConfigError
 from ctcfish.parameters import Parameters
@@ -35,16 +35,18 @@ class Population(Parameters):
 
     ctc: int = Field(default=8, ge=0)
     leukocytes: int = Field(default=100, ge=0)
-    ctc_mix: dict[CopyClass, float] = {
-        "diploid": 0.35,
-        "g2": 0.1,
-        "gain_3_2": 0.1,
-        "polysomy": 0.1,
-        "amplified_low": 0.1,
-        "amplified_dispersed": 0.1,
-        "amplified_cluster": 0.15,
-    }
-    leukocyte_mix: dict[CopyClass, float] = {"diploid": 0.94, "g2": 0.06}
+    ctc_mix: dict[CopyClass, float] = Field(
+        default={
+            "diploid": 0.35,
+            "g2": 0.1,
+            "gain_3_2": 0.1,
+            "polysomy": 0.1,
+            "amplified_low": 0.1,
+            "amplified_dispersed": 0.1,
+            "amplified_cluster": 0.15,
+        }
+    )
+    leukocyte_mix: dict[CopyClass, float] = Field(default={"diploid": 0.94, "g2": 0.06})
     ctc_diameter_um: float = Field(default=8.6, gt=0, description="median across; log-normal, 7 to 15 um")
     leukocyte_diameter_um: float = Field(default=7.0, gt=0, description="median across; 6 to 8 um")
     thickness_share: float = Field(default=0.5, gt=0, le=1, description="thickness over diameter, after cytospin")
@@ -93,7 +95,7 @@ class FishScan(Parameters):
     spacing_um: float = Field(default=0.0, description="gap between fields; negative: they overlap")
     na: float = Field(default=1.3, gt=0, lt=1.7)
     immersion_index: float = Field(default=1.518, ge=1.0)
-    emission_nm: dict[Literal["nucleus", "her2", "cep17"], float] = {"nucleus": 461.0, "her2": 588.0, "cep17": 524.0}
+    emission_nm: tuple[float, float, float] = Field(default=(461.0, 588.0, 524.0), description="DAPI, HER2, CEP17")
     chromatic_shift_um: tuple[float, float, float] = Field(
         default=(0.15, 0.06, -0.04), description="(z, y, x) to add to CEP17's image to lie on HER2's"
     )
@@ -117,15 +119,14 @@ class IfScan(Parameters):
     ck_photons: float = Field(default=700.0, gt=0, description="median cytokeratin of a CTC")
     cd45_photons: float = Field(default=350.0, gt=0, description="median CD45 of a leukocyte")
     her2_photons: float = Field(default=120.0, gt=0, description="HER2 protein of a CTC without amplification")
-    amplified_her2_ratio: float = Field(default=6.0, ge=1, description="HER2 protein of an amplified CTC over that")
+    medium_her2_share: float = Field(default=0.2, ge=0, le=1, description="CTC without amplification, yet medium")
+    medium_her2_ratio: float = Field(default=2.5, ge=1, description="HER2 protein of a medium CTC over a negative's")
+    amplified_her2_ratio: float = Field(default=6.0, ge=1, description="HER2 protein of an amplified CTC likewise")
     marker_log_sd: float = Field(default=0.35, ge=0, description="spread of a marker between cells")
     background_photons: float = Field(default=60.0, gt=0)
-    emission_nm: dict[Literal["nucleus", "inclusion", "exclusion", "her2_protein"], float] = {
-        "nucleus": 461.0,
-        "inclusion": 578.0,
-        "exclusion": 660.0,
-        "her2_protein": 519.0,
-    }
+    emission_nm: tuple[float, float, float, float] = Field(
+        default=(461.0, 578.0, 660.0, 519.0), description="DAPI, CK, CD45, HER2 protein"
+    )
     shading: float = Field(default=0.1, ge=0, lt=1)
     camera: Camera = Camera()
 
@@ -148,7 +149,7 @@ class Nuisance(Parameters):
     hot_pixels_per_megapixel: float = Field(default=20.0, ge=0)
     out_of_focus: int = Field(default=0, ge=0, description="cells lying above or below the stack")
     apoptotic: int = Field(default=0, ge=0, description="condensed, fragmented nuclei")
-    debris: int = Field(default=0, ge=0, description="stained scraps that are no nuclei")
+    debris: int = Field(default=0, ge=0, description="stained scraps that are no nuclei, in both scans")
     lost_share: float = Field(default=0.0, ge=0, le=1, description="cells gone before FISH")
     extra_share: float = Field(default=0.0, ge=0, le=1, description="cells seen in FISH only, over all cells")
     dim_hybridisation_share: float = Field(default=0.0, ge=0, le=1, description="cells without any signal")
@@ -177,7 +178,7 @@ class SlideSpec(Parameters):
     immuno: IfScan = Field(default=IfScan(), alias="if")
     stage: Stage = Stage()
     nuisance: Nuisance = Nuisance()
-    model_config = {"frozen": True, "extra": "forbid", "populate_by_name": True}
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 def read_spec(path: Path) -> SlideSpec:

@@ -11,23 +11,19 @@ from numpy.typing import NDArray
 from ctcfish.flags import CellFlag, Reason, to_text
 from ctcfish.synth.countable import read_signals
 from ctcfish.synth.loci import CEP17, HER2
-from ctcfish.synth.optics import Lens, fwhm_um
+from ctcfish.synth.optics import fwhm_um
+from ctcfish.synth.points import image_place_um, lens_of
 from ctcfish.synth.population import Cell
-from ctcfish.synth.spec import FishScan, SlideSpec
+from ctcfish.synth.spec import SlideSpec
 from ctcfish.tables import CELLS, SPOTS
 
-DIAMETER_PER_FWHM = 1.6
-"""One signal diameter as a multiple of the width at half height of isolated signals."""
 _PROBES = ("HER2", "CEP17")
 
 
-def signal_diameter_um(spec: SlideSpec, probe: int) -> float:
-    """One signal diameter of a probe: 1.6 times the width of an isolated signal of middling size in focus."""
-    scan: FishScan = spec.fish
+def signal_fwhm_um(spec: SlideSpec, probe: int) -> float:
+    """Width at half height of a probe's isolated signal of middling size, in focus."""
     sizes = (spec.signals.her2_size_um, spec.signals.cep17_size_um)[probe]
-    emission = (scan.emission_nm["her2"], scan.emission_nm["cep17"])[probe]
-    lens = Lens(scan.na, scan.immersion_index, emission / 1000.0)
-    return DIAMETER_PER_FWHM * fwhm_um(lens, sum(sizes) / 2)
+    return fwhm_um(lens_of(spec.fish, probe), sum(sizes) / 2)
 
 
 def spot_rows(spec: SlideSpec, scene: str, cells: Sequence[Cell], origin: tuple[float, float]) -> pd.DataFrame:
@@ -72,7 +68,7 @@ _SPOT_KEYS = (
 def _cell_spots(spec: SlideSpec, cell: Cell, label: int, origin: tuple[float, float]) -> dict[str, NDArray[np.generic]]:
     loci = cell.loci
     true = loci.zyx_um + np.array(cell.zyx_um) - np.array([0.0, *origin])
-    seen = true - np.array(spec.fish.chromatic_shift_um) * (loci.probe == CEP17)[:, None]
+    seen = image_place_um(spec.fish, loci.probe, true)
     n = len(loci.probe)
     return {
         "cell": np.full(n, cell.number),
@@ -88,10 +84,10 @@ def _read(spec: SlideSpec, frame: pd.DataFrame) -> pd.DataFrame:
     """Add what the counting rules make of the signals: cluster and status."""
     cluster, doublet = np.zeros(len(frame), int), np.zeros(len(frame), bool)
     for probe in (HER2, CEP17):
-        diameter, number = signal_diameter_um(spec, probe), 0
+        width, number = signal_fwhm_um(spec, probe), 0
         for _, rows in frame.index[frame["probe"] == probe].to_series().groupby(frame["label"]):
             at = frame.loc[rows, ["y_um", "x_um"]].to_numpy()
-            reading = read_signals(at, frame.loc[rows, "photons"].to_numpy(), diameter)
+            reading = read_signals(at, frame.loc[rows, "photons"].to_numpy(), width)
             cluster[rows] = np.where(reading.cluster > 0, reading.cluster + number, 0)
             doublet[rows] = reading.doublet
             number += int(reading.cluster.max(initial=0))
@@ -125,7 +121,7 @@ def cell_rows(
         ``cell, copy_class, true_her2, true_cep17, countable_her2, countable_cep17, true_call, compact``.
     """
     labels, areas, origin = painted
-    rows = pd.DataFrame([_cell_row(cell, origin, spec) for cell in cells], columns=_CELL_KEYS)
+    rows = pd.DataFrame([_cell_row(cell, origin) for cell in cells], columns=_CELL_KEYS)
     rows["label"] = np.arange(1, len(cells) + 1)
     rows["area_um2"] = np.asarray(areas, dtype=float)
     edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
@@ -152,7 +148,7 @@ _CELL_KEYS = [
 ]  # fmt: skip
 
 
-def _cell_row(cell: Cell, origin: tuple[float, float], spec: SlideSpec) -> tuple[object, ...]:
+def _cell_row(cell: Cell, origin: tuple[float, float]) -> tuple[object, ...]:
     z, y, x = cell.zyx_um
     bits = CellFlag.OVERLAP * cell.overlap | CellFlag.OUT_OF_FOCUS * cell.blurred | CellFlag.APOPTOTIC * cell.dying
     return (

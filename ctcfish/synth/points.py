@@ -1,0 +1,69 @@
+"""Light of the loci and of granules, each through its own point image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctcfish.synth.loci import CEP17, HER2
+from ctcfish.synth.optics import Lens, Profile, add_point, profile
+from ctcfish.synth.population import Cell, generator
+from ctcfish.synth.spec import FishScan, SlideSpec
+
+_REACH_UM = 2.6
+_SIZE_STEP_UM = 0.05
+
+
+def lens_of(scan: FishScan, probe: int) -> Lens:
+    """Lens and light of a probe."""
+    return Lens(scan.na, scan.immersion_index, scan.emission_nm[probe + 1] / 1000.0)
+
+
+def spot_profile(scan: FishScan, probe: int, size_um: float) -> Profile:
+    """Image of a signal of the given size, sizes rounded to 0.05 um."""
+    depth = scan.planes * scan.z_step_um + 3.0
+    size = round(size_um / _SIZE_STEP_UM) * _SIZE_STEP_UM
+    return profile(lens_of(scan, probe), size, (depth, _REACH_UM * 1.45), (0.05, 0.01))
+
+
+def image_place_um(scan: FishScan, probe: NDArray[np.integer], zyx_um: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where loci ``(N, 3)`` are imaged: CEP17 lies off by the chromatic shift."""
+    return np.asarray(zyx_um - np.array(scan.chromatic_shift_um) * (probe == CEP17)[:, None])
+
+
+def photograph_points(spec: SlideSpec, cells: Sequence[Cell], origin_um: tuple[float, float]) -> NDArray[np.float32]:
+    """Light of loci and granules per dye, ``(2, Z, Y, X)`` photons, before crosstalk."""
+    scan = spec.fish
+    light = np.zeros((2, scan.planes, *scan.shape_px), np.float32)
+    voxel = (scan.z_step_um, scan.pixel_um, scan.pixel_um)
+    start = np.array([0.0, *origin_um])
+    for cell in cells:
+        loci = cell.loci
+        seen = image_place_um(scan, loci.probe, loci.zyx_um + np.array(cell.zyx_um)) - start
+        for probe, place, photons, size in zip(
+            loci.probe.tolist(), (seen / voxel).tolist(), loci.photons.tolist(), loci.size_um.tolist(), strict=True
+        ):
+            add_point(light[probe], spot_profile(scan, probe, size), (place[0], place[1], place[2]), photons, voxel)
+        for granule, photons_by_probe, size in granules(spec, cell):
+            z, y, x = ((granule - start) / voxel).tolist()
+            for probe in (HER2, CEP17):
+                shape = spot_profile(scan, probe, size)
+                add_point(light[probe], shape, (z, y, x), float(photons_by_probe[probe]), voxel)
+    return light
+
+
+def granules(spec: SlideSpec, cell: Cell) -> list[tuple[NDArray[np.float64], NDArray[np.float64], float]]:
+    """Autofluorescent granules in and beside a nucleus: place ``(3,)``, photons by probe ``(2,)``, size."""
+    rng = generator(spec, "granule", cell.number)
+    result = []
+    for _ in range(rng.poisson(spec.nuisance.granules_per_nucleus)):
+        angle, share = rng.uniform(0, 2 * np.pi), np.sqrt(rng.uniform(0, 1.5))
+        away = share * float(cell.shape.outline_um(angle))
+        lift = rng.normal(0, cell.shape.thickness_um / 4)
+        place = np.array(cell.zyx_um) + np.array([lift, away * np.sin(angle), away * np.cos(angle)])
+        # the two colours of a granule are alike: a broad emission, not a dye
+        photons = spec.signals.photons * np.exp(rng.normal(0.3, 0.5)) * np.exp(rng.normal(0, 0.2, 2))
+        result.append((place, photons, float(rng.uniform(0.4, 1.2))))
+    return result
