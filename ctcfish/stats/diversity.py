@@ -1,0 +1,115 @@
+"""Diversity of categories: how many kinds of cells, and how evenly.
+
+Every function takes abundances, the number of cells of each kind along the last axis, and returns one value for each
+row; kinds without cells count for nothing. Where the formula has no value the result is NaN.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from ctcfish.errors import StatisticsError
+from ctcfish.stats.checks import FloatArray, IntArray, as_counts
+
+
+def shannon(abundance: ArrayLike, base: float = math.e) -> FloatArray:
+    """Shannon entropy with the Miller-Madow correction, ``-sum p log p + (S - 1) / (2 N)`` in units of ``base``.
+
+    Shannon 1948; Miller 1955: the plug-in entropy of N cells falls short by about (S - 1) / (2 N) for S kinds seen.
+
+    Parameters
+    ----------
+    abundance : array_like of int, shape (..., K)
+    base : float
+        e gives nats, 2 bits.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        NaN where there is no cell.
+
+    Raises
+    ------
+    StatisticsError
+        Base of 1 or less, or abundances that are no counts.
+    """
+    if not base > 1:
+        raise StatisticsError(f"entropy needs a base above 1, found {base:g}: use e or 2")
+    counts, total = _counts(abundance)
+    seen = (counts > 0).sum(axis=-1)
+    return np.asarray((_entropy(counts, total) + (seen - 1) / (2 * total)) / math.log(base))
+
+
+def pielou(abundance: ArrayLike) -> FloatArray:
+    """Pielou's evenness ``H / log S`` of the plug-in entropy (Pielou 1966); NaN for fewer than two kinds."""
+    counts, total = _counts(abundance)
+    seen = (counts > 0).sum(axis=-1).astype(np.float64)
+    entropy = np.asarray(_entropy(counts, total))
+    return np.asarray(
+        np.divide(entropy, np.log(np.maximum(seen, 1.0)), out=np.full(seen.shape, np.nan), where=seen > 1)
+    )
+
+
+def simpson(abundance: ArrayLike) -> FloatArray:
+    """Probability that two different cells are of different kinds, ``1 - sum n (n - 1) / (N (N - 1))``.
+
+    The unbiased form of Simpson 1949; NaN for fewer than two cells.
+    """
+    counts, total = _counts(abundance)
+    pairs = total * (total - 1)
+    alike = np.asarray((counts * (counts - 1)).sum(axis=-1), dtype=np.float64)
+    return np.asarray(1.0 - np.divide(alike, pairs, out=np.full(alike.shape, np.nan), where=pairs > 0))
+
+
+def hill(abundance: ArrayLike, order: float) -> FloatArray:
+    """Hill number ``(sum p^q)^(1 / (1 - q))``: the effective number of kinds (Hill 1973).
+
+    Order 0 is the number of kinds, order 1 the exponential of the plug-in entropy, order 2 the inverse of ``sum p^2``.
+
+    Raises
+    ------
+    StatisticsError
+        A negative order.
+    """
+    if order < 0:
+        raise StatisticsError(f"Hill numbers need an order of 0 or more, found {order:g}")
+    counts, total = _counts(abundance)
+    if order == 1:
+        return np.asarray(np.exp(_entropy(counts, total)))
+    share = counts / total[..., None]
+    powers = np.where(counts > 0, np.where(counts > 0, share, 1.0) ** order, 0.0).sum(axis=-1)
+    return np.asarray(np.where(np.isnan(total), np.nan, np.maximum(powers, 1e-300) ** (1.0 / (1.0 - order))))
+
+
+def abundances(kinds: ArrayLike) -> IntArray:
+    """Return how many cells of each kind stand in each row.
+
+    Parameters
+    ----------
+    kinds : array_like of int, shape (..., n)
+        Kind of each cell, from 0 up, for instance its HER2 copy number.
+
+    Returns
+    -------
+    ndarray of int64, shape (..., K)
+        K is the largest kind plus one.
+    """
+    labels = as_counts(kinds, "kinds")
+    size = int(labels.max(initial=0)) + 1
+    flat = labels.reshape(-1, labels.shape[-1])
+    offset = np.arange(len(flat))[:, None] * size
+    return np.bincount((flat + offset).ravel(), minlength=len(flat) * size).reshape(*labels.shape[:-1], size)
+
+
+def _counts(abundance: ArrayLike) -> tuple[IntArray, FloatArray]:
+    counts = as_counts(abundance, "abundances")
+    total = counts.sum(axis=-1).astype(np.float64)
+    return counts, np.where(total > 0, total, np.nan)
+
+
+def _entropy(counts: IntArray, total: FloatArray) -> FloatArray:
+    return np.asarray(np.log(total) - special.xlogy(counts, np.maximum(counts, 1)).sum(axis=-1) / total)

@@ -1,0 +1,101 @@
+"""Bootstrap intervals: coverage by simulation, clusters, degenerate samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ctcfish.errors import StatisticsError
+from ctcfish.stats.bootstrap import FISHER, IDENTITY, LOG, BootstrapPlan, Scale, bootstrap_interval, by_cluster
+
+QUICK = BootstrapPlan(resamples=400)
+
+
+def mean_of(values: np.ndarray):
+    return lambda index: values[index].mean(axis=-1)
+
+
+@pytest.mark.parametrize(("scale", "draw", "truth"), [
+    (IDENTITY, lambda rng: rng.normal(2.0, 1.0, 30), 2.0),
+    (LOG, lambda rng: rng.gamma(4.0, 0.5, 30), 2.0),
+])  # fmt: skip
+def test_coverage_of_a_mean_at_thirty(scale: Scale, draw, truth: float) -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(1000):
+        made = bootstrap_interval(mean_of(draw(rng)), 30, scale, QUICK)
+        covered += made.low <= truth <= made.high
+    assert 0.93 <= covered / 1000 <= 0.97
+
+
+def test_large_sample_equals_the_t_interval() -> None:
+    values = np.random.default_rng(1).normal(5, 2, 400)
+    made = bootstrap_interval(mean_of(values), 400, IDENTITY, BootstrapPlan(resamples=8000))
+    low, high = stats.t.interval(0.95, 399, values.mean(), stats.sem(values))
+    assert (made.low, made.high) == pytest.approx((low, high), abs=0.02)
+
+
+def test_same_seed_same_interval() -> None:
+    values = np.random.default_rng(2).random(20)
+    assert bootstrap_interval(mean_of(values), 20) == bootstrap_interval(mean_of(values), 20)
+    other = BootstrapPlan(seed=1)
+    assert bootstrap_interval(mean_of(values), 20, plan=other) != bootstrap_interval(mean_of(values), 20)
+
+
+def test_many_units_are_drawn_in_chunks() -> None:
+    values = np.random.default_rng(3).random(30_000)
+    made = bootstrap_interval(mean_of(values), values.size, IDENTITY, BootstrapPlan(resamples=150))
+    assert made.low < 0.5 < made.high
+    assert made.high - made.low < 0.02
+
+
+def test_clusters_widen_the_interval() -> None:
+    rng = np.random.default_rng(4)
+    patient = np.repeat(np.arange(20), 10)
+    values = rng.normal(0, 1, 20)[patient] + rng.normal(0, 0.1, 200)
+    alone = bootstrap_interval(mean_of(values), 200, IDENTITY, QUICK)
+    statistic, n = by_cluster(mean_of(values), patient)
+    whole = bootstrap_interval(statistic, n, IDENTITY, QUICK)
+    assert n == 20
+    assert whole.value == pytest.approx(alone.value)
+    assert whole.high - whole.low > 2.5 * (alone.high - alone.low)
+
+
+def test_clustered_coverage() -> None:
+    rng = np.random.default_rng(5)
+    patient = np.repeat(np.arange(30), 4)
+    covered = 0
+    for _ in range(300):
+        values = rng.normal(0, 1, 30)[patient] + rng.normal(0, 1, 120)
+        totals = values.reshape(30, 4).mean(axis=1)
+        made = bootstrap_interval(mean_of(totals), 30, IDENTITY, QUICK)
+        covered += made.low <= 0 <= made.high
+    assert 0.92 <= covered / 300 <= 0.98
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"), [([1.0], IDENTITY), ([2.0, 2.0, 2.0], IDENTITY), ([0.0, 0.0], LOG), ([1.0, 1.0, 1.0], FISHER)]
+)
+def test_no_spread_no_limits(values: list[float], scale: Scale) -> None:
+    made = bootstrap_interval(mean_of(np.array(values)), len(values), scale)
+    assert made.value == values[0]
+    assert np.isnan([made.low, made.high]).all()
+
+
+def test_undefined_resamples_are_left_out_or_refused() -> None:
+    mostly_bad = bootstrap_interval(lambda index: np.where(index[:, 0] == 0, 1.0 * index[:, 1], np.nan), 9, plan=QUICK)
+    assert np.isnan(mostly_bad.low)
+    rarely_bad = bootstrap_interval(
+        lambda index: np.where(index[:, 0] == 8, np.nan, index.mean(axis=1)), 9, IDENTITY, QUICK
+    )
+    assert rarely_bad.low < 4 < rarely_bad.high
+
+
+def test_refusals() -> None:
+    with pytest.raises(StatisticsError, match="at least one unit"):
+        bootstrap_interval(mean_of(np.array([])), 0)
+    with pytest.raises(StatisticsError, match="give at least 100"):
+        BootstrapPlan(resamples=10)
+    with pytest.raises(StatisticsError, match="between 0 and 1"):
+        BootstrapPlan(confidence=95)

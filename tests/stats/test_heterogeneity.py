@@ -1,0 +1,238 @@
+"""Heterogeneity metrics: hand calculation, scipy, unbiasedness by simulation, withholding."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import entropy
+
+from ctcfish.errors import StatisticsError
+from ctcfish.stats import dispersion, diversity
+from ctcfish.stats.bootstrap import LOG, BootstrapPlan, bootstrap_interval
+from ctcfish.stats.heterogeneity import CapCategory, HeterogeneityPlan, cap_2009, heterogeneity, is_heterogeneous
+from ctcfish.stats.mixture import two_components
+
+NAMES = {
+    "her2_shannon", "her2_pielou", "her2_simpson", "her2_hill_0", "her2_hill_1", "her2_hill_2", "her2_rao", "her2_gini",
+    "her2_cv", "her2_robust_cv", "ratio_cv", "ratio_geometric_cv", "ratio_robust_cv", "ratio_ashman_d",
+    "ratio_bimodality_index", "ratio_bic_gain",
+}  # fmt: skip
+
+
+def test_shannon_is_the_plug_in_plus_miller_madow() -> None:
+    counts = [10, 5, 5, 0]
+    assert diversity.shannon(counts) == pytest.approx(entropy(counts) + 2 / 40)
+    assert diversity.shannon(counts, 2) == pytest.approx((entropy(counts) + 2 / 40) / math.log(2))
+
+
+def test_miller_madow_removes_most_of_the_bias() -> None:
+    rng = np.random.default_rng(0)
+    p = np.array([0.5, 0.2, 0.2, 0.1])
+    samples = rng.multinomial(30, p, 4000)
+    plug_in = np.mean([entropy(row) for row in samples])
+    assert abs(diversity.shannon(samples).mean() - entropy(p)) < 0.25 * abs(plug_in - entropy(p))
+
+
+def test_evenness_and_hill_of_equal_kinds() -> None:
+    even = [4, 4, 4, 0, 4]
+    assert diversity.pielou(even) == pytest.approx(1.0)
+    for order in (0, 0.5, 1, 2, 3):
+        assert diversity.hill(even, order) == pytest.approx(4.0)
+
+
+def test_hill_numbers_of_an_uneven_sample() -> None:
+    counts = np.array([8, 1, 1])
+    p = counts / 10
+    assert diversity.hill(counts, 0) == 3
+    assert diversity.hill(counts, 1) == pytest.approx(np.exp(entropy(p)))
+    assert diversity.hill(counts, 2) == pytest.approx(1 / (p**2).sum())
+    assert diversity.hill(counts, 0.999999) == pytest.approx(float(diversity.hill(counts, 1)), rel=1e-4)
+
+
+def test_simpson_is_the_share_of_unlike_pairs() -> None:
+    kinds = [2, 2, 2, 3, 4, 4]
+    pairs = list(itertools.combinations(kinds, 2))
+    assert diversity.simpson(diversity.abundances(kinds)) == pytest.approx(np.mean([a != b for a, b in pairs]))
+
+
+def test_simpson_and_rao_are_unbiased() -> None:
+    rng = np.random.default_rng(1)
+    values, p = np.array([1, 2, 4, 9]), np.array([0.1, 0.6, 0.2, 0.1])
+    draws = rng.choice(values, (20_000, 6), p=p)
+    assert diversity.simpson(diversity.abundances(draws)).mean() == pytest.approx(1 - (p**2).sum(), abs=0.005)
+    truth = (p[:, None] * p * np.abs(values[:, None] - values)).sum()
+    assert dispersion.rao(draws).mean() == pytest.approx(truth, rel=0.02)
+
+
+def test_rao_and_gini_by_pairs() -> None:
+    values = np.array([1.0, 2.0, 2.0, 5.0, 11.0])
+    gaps = [abs(a - b) for a, b in itertools.permutations(values, 2)]
+    assert dispersion.rao(values) == pytest.approx(np.mean(gaps))
+    assert dispersion.gini(values) == pytest.approx(np.mean(gaps) / 2 / values.mean())
+
+
+def test_coefficients_of_variation() -> None:
+    values = np.array([2.0, 4.0, 4.0, 6.0])
+    assert dispersion.variation(values) == pytest.approx((1 + 1 / 16) * values.std(ddof=1) / 4)
+    assert dispersion.robust_variation(values) == pytest.approx(1.4826 * 1.0 / 4)
+    logs = np.log(values)
+    assert dispersion.geometric_variation(values) == pytest.approx(math.sqrt(math.exp(logs.var(ddof=1)) - 1))
+
+
+def test_rows_are_independent() -> None:
+    rng = np.random.default_rng(2)
+    rows = rng.integers(1, 9, (7, 12))
+    counts = diversity.abundances(rows)
+    for f in (diversity.shannon, diversity.pielou, diversity.simpson):
+        assert f(counts) == pytest.approx([float(f(diversity.abundances(row))) for row in rows])
+    for g in (dispersion.rao, dispersion.gini, dispersion.variation, dispersion.geometric_variation):
+        assert g(rows) == pytest.approx([float(g(row)) for row in rows])
+    assert dispersion.robust_variation(rows) == pytest.approx([float(dispersion.robust_variation(row)) for row in rows])
+
+
+def test_degenerate_samples() -> None:
+    one_kind, nobody = [7, 0], [0, 0]
+    assert diversity.shannon(one_kind) == 0.0
+    assert np.isnan(diversity.pielou(one_kind))
+    assert diversity.simpson(one_kind) == 0.0
+    for f in (diversity.shannon, diversity.pielou, diversity.simpson):
+        assert np.isnan(f(nobody))
+    for order in (0, 1, 2):
+        assert np.isnan(diversity.hill(nobody, order))
+        assert diversity.hill(one_kind, order) == pytest.approx(1.0)
+    assert np.isnan(diversity.simpson([1]))
+    for g in (dispersion.rao, dispersion.gini, dispersion.variation, dispersion.geometric_variation):
+        assert np.isnan(g([3.0]))
+        assert np.isnan(g([]))
+        assert g([3.0, 3.0]) == 0.0
+    assert np.isnan(dispersion.robust_variation([]))
+    assert np.isnan(dispersion.gini([0.0, 0.0]))
+    assert np.isnan(dispersion.geometric_variation([0.0, 1.0]))
+
+
+def test_mixture_finds_two_populations() -> None:
+    rng = np.random.default_rng(3)
+    values = np.concatenate([rng.normal(0, 0.2, 140), rng.normal(1.5, 0.3, 60)])
+    fit = two_components(values)
+    assert fit.mean == pytest.approx((0, 1.5), abs=0.1)
+    assert fit.spread == pytest.approx((0.2, 0.3), abs=0.05)
+    assert fit.share == pytest.approx((0.7, 0.3), abs=0.03)
+    assert fit.prefers_two
+    assert fit.ashman_d == pytest.approx(math.sqrt(2) * 1.5 / math.hypot(0.2, 0.3), rel=0.1)
+    pooled = math.sqrt(0.7 * 0.04 + 0.3 * 0.09)
+    assert fit.bimodality_index == pytest.approx(math.sqrt(0.21) * 1.5 / pooled, rel=0.1)
+
+
+def test_one_population_is_left_whole_most_of_the_time() -> None:
+    rng = np.random.default_rng(4)
+    assert sum(two_components(rng.normal(0, 1, 100)).prefers_two for _ in range(100)) <= 8
+
+
+def test_tied_counts_do_not_collapse() -> None:
+    fit = two_components([0.0] * 30 + [1.0] * 10)
+    assert fit.mean == pytest.approx((0, 1))
+    assert min(fit.spread) > 0
+    assert math.isfinite(fit.ashman_d)
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3, 4], [2.0] * 9])
+def test_mixture_refuses_what_has_no_two_sides(values: list[float]) -> None:
+    with pytest.raises(StatisticsError, match="at least 5 values that differ"):
+        two_components(values)
+
+
+@pytest.mark.parametrize(
+    ("above", "n", "category"),
+    [(0, 20, CapCategory.NOT_AMPLIFIED), (1, 20, CapCategory.HETEROGENEOUS), (1, 21, CapCategory.NOT_AMPLIFIED),
+     (9, 20, CapCategory.HETEROGENEOUS), (10, 20, CapCategory.AMPLIFIED), (20, 20, CapCategory.AMPLIFIED),
+     (0, 0, None)],
+)  # fmt: skip
+def test_cap_category_edges(above: int, n: int, category: CapCategory | None) -> None:
+    assert cap_2009(above, n) is category
+
+
+def test_cap_refuses_more_cells_than_there_are() -> None:
+    with pytest.raises(StatisticsError, match="3 cells above the cut among 2"):
+        cap_2009(3, 2)
+
+
+def test_heterogeneous_is_strictly_between() -> None:
+    assert [is_heterogeneous(k, 3) for k in range(4)] == [False, True, True, False]
+    assert not is_heterogeneous(1, 1)
+    assert not is_heterogeneous(0, 0)
+
+
+@pytest.fixture(scope="module")
+def patient() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(5)
+    return rng.choice([1, 2, 3, 4, 8], 60, p=[0.1, 0.5, 0.2, 0.1, 0.1]), rng.choice([1, 2, 3], 60, p=[0.1, 0.8, 0.1])
+
+
+def test_every_metric_is_there_with_its_interval(patient: tuple[np.ndarray, np.ndarray]) -> None:
+    made = heterogeneity(*patient)
+    assert set(made) == NAMES
+    without = {name for name, e in made.items() if math.isnan(e.low)}
+    bare = {"her2_hill_0", "ratio_cv", "ratio_ashman_d", "ratio_bimodality_index", "ratio_bic_gain"}
+    # half of the copies are 2: the median absolute deviation may sit still through all resamples
+    assert bare <= without <= bare | {"her2_robust_cv", "ratio_robust_cv"}
+    assert made["her2_hill_0"].value == len(set(patient[0].tolist()))
+    assert all(e.low < e.value < e.high for name, e in made.items() if name not in without)
+
+
+def test_metrics_are_deterministic(patient: tuple[np.ndarray, np.ndarray]) -> None:
+    # NaN differs from itself, its text does not
+    assert str(heterogeneity(*patient)) == str(heterogeneity(*patient))
+
+
+@pytest.mark.parametrize("n", [0, 1, 9])
+def test_too_few_cells_are_withheld(n: int) -> None:
+    made = heterogeneity([2] * n, [2] * n)
+    assert set(made) == NAMES
+    assert all(math.isnan(e.value) and "10 needed" in e.method for e in made.values())
+
+
+def test_minimum_is_a_parameter() -> None:
+    made = heterogeneity([2, 3, 4], [2, 2, 2], HeterogeneityPlan(minimum_cells=3))
+    assert made["her2_simpson"].value == 1.0
+    assert "9 with different ratios needed" in made["ratio_ashman_d"].method
+
+
+def test_equal_cells() -> None:
+    made = heterogeneity([2] * 40, [2] * 40)
+    assert made["her2_shannon"].value == made["her2_cv"].value == 0.0
+    assert math.isnan(made["her2_pielou"].value)
+    assert math.isnan(made["ratio_ashman_d"].value)
+
+
+def test_cells_without_a_colour_are_refused() -> None:
+    with pytest.raises(StatisticsError, match="leave others out"):
+        heterogeneity([2, 0], [2, 2])
+    with pytest.raises(StatisticsError, match="leave others out"):
+        heterogeneity([2, 2], [2])
+
+
+@pytest.mark.parametrize("name", ["shannon", "simpson", "hill_2", "rao", "gini", "cv", "geometric_cv"])
+def test_interval_coverage_at_thirty_cells(name: str) -> None:
+    rng = np.random.default_rng(6)
+    values, p = np.array([1, 2, 3, 4, 5, 6]), np.array([0.1, 0.4, 0.2, 0.15, 0.1, 0.05])
+    mean = p @ values
+    truth_rao = (p[:, None] * p * np.abs(values[:, None] - values)).sum()
+    log_variance = p @ np.log(values) ** 2 - (p @ np.log(values)) ** 2
+    truth, metric = {
+        "shannon": (entropy(p), lambda v: diversity.shannon(diversity.abundances(v))),
+        "simpson": (1 - p @ p, lambda v: diversity.simpson(diversity.abundances(v))),
+        "hill_2": (1 / (p @ p), lambda v: diversity.hill(diversity.abundances(v), 2)),
+        "rao": (truth_rao, dispersion.rao),
+        "gini": (truth_rao / 2 / mean, dispersion.gini),
+        "cv": (math.sqrt(p @ values**2 - mean**2) / mean, dispersion.variation),
+        "geometric_cv": (math.sqrt(math.exp(log_variance) - 1), dispersion.geometric_variation),
+    }[name]
+    covered, runs = 0, 1000
+    for _ in range(runs):
+        sample = rng.choice(values, 30, p=p)
+        made = bootstrap_interval(lambda index, s=sample: metric(s[index]), 30, LOG, BootstrapPlan(300))
+        covered += made.low <= truth <= made.high
+    assert 0.925 <= covered / runs <= 0.975, covered / runs
