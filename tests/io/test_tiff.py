@@ -253,14 +253,14 @@ def test_an_empty_tile_of_a_sparse_file_is_black(tmp_path: Path) -> None:
     def tiles() -> Any:
         for page in range(2):
             yield None if page else tile
-            yield tile if page else None
+            yield None
 
     tifffile.imwrite(
         path, tiles(), shape=(2, 16, 32), dtype=np.uint16, tile=(16, 16), photometric="minisblack", metadata=None
     )
     (scene,) = open_slide(path, GIVEN_FLAT).fish_scenes
     assert scene.read("nucleus")[0].mean(axis=0).tolist() == [9] * 16 + [0] * 16
-    assert scene.read("her2")[0].mean(axis=0).tolist() == [0] * 16 + [9] * 16
+    np.testing.assert_array_equal(scene.read("her2")[0], tifffile.imread(path)[1])
 
 
 def test_ome_tiff_of_several_files(tmp_path: Path, volume: NDArray[np.uint16]) -> None:
