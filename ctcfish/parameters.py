@@ -121,7 +121,11 @@ class Detect(Parameters):
     surround: float = Field(default=2.0, gt=1, description="width of the surround over that of the signal")
     margin_um: float = Field(default=1.5, ge=0, description="how far outside a nucleus signals are looked for")
     edge_um: float = Field(default=0.3, ge=0, description="a signal this close to a nucleus is still inside it")
-    broad: float = Field(default=2.5, gt=1, description="wider than this multiple of an isolated signal: BROAD")
+    broad_ratio: float = Field(
+        default=1.3, gt=1, description="response 1.8 times as wide over the signal's: above, a smooth object is BROAD"
+    )
+    dense_ratio: float = Field(default=1.25, gt=1, description="the same ratio: above, a signal may be several")
+    dense_photons: float = Field(default=3.0, gt=1, description="times the median brightness: may be several")
     granule_ratio: float = Field(
         default=2.0, gt=1, description="brightness ratio between colours up to which one object is a granule"
     )
