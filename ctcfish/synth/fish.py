@@ -90,13 +90,12 @@ def render_field(spec: SlideSpec, cells: Sequence[Cell], index: int) -> Field:
     seen = [c for c in cells if c.in_fish and reaches(c.zyx_um[1:], c.shape.reach_um, origin, scan)]
     scraps = [s for s in scraps_of(spec) if reaches(s.zyx_um[1:], s.shape.reach_um, origin, scan)]
     labels, shown, areas = paint(seen, origin, scan)
-    pixels = np.stack(
-        [
-            expose(light * shading(scan.shape_px, scan.shading, rng), scan.camera, rng)
-            for light in _expected(spec, seen, scraps, origin)
-        ]
-    )
-    pixels = add_hot_pixels(pixels, spec.nuisance.hot_pixels_per_megapixel, scan.camera, rng)
+    light = _expected(spec, (seen, scraps), origin, index)
+    for channel in range(len(CHANNELS)):
+        light[channel] *= shading(scan.shape_px, scan.shading, generator(spec, "shading", channel))
+    pixels = np.stack([expose(channel, scan.camera, rng) for channel in light])
+    # lamp and sensor are the same in every field
+    pixels = add_hot_pixels(pixels, spec.nuisance.hot_pixels_per_megapixel, scan.camera, generator(spec, "camera"))
     spots = spot_rows(spec, scene, shown, origin)
     return Field(
         scene=scene,
@@ -111,11 +110,12 @@ def render_field(spec: SlideSpec, cells: Sequence[Cell], index: int) -> Field:
 
 
 def _expected(
-    spec: SlideSpec, cells: Sequence[Cell], scraps: Sequence[Scrap], origin_um: tuple[float, float]
+    spec: SlideSpec, bodies: tuple[Sequence[Cell], Sequence[Scrap]], origin_um: tuple[float, float], index: int
 ) -> NDArray[np.float32]:
     """Photons expected in every channel and plane, ``(3, Z, Y, X)``, before shading."""
     scan, signals = spec.fish, spec.signals
-    rng = generator(spec, "background", 0)
+    cells, scraps = bodies
+    rng = generator(spec, "background", index)
     per_pixel = np.float32((scan.pixel_um / 0.1) ** 2)
     body = photograph_nuclei(spec, cells, scraps, origin_um)
     light = photograph_points(spec, cells, origin_um)

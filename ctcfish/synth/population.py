@@ -25,6 +25,8 @@ _STREAM = {
     "background": 9,
     "scrap": 10,
     "height": 11,
+    "shading": 12,
+    "camera": 13,
 }
 
 
