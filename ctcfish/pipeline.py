@@ -18,7 +18,7 @@ from ctcfish import tables
 from ctcfish.config import Config
 from ctcfish.gates import load_gates
 from ctcfish.stages.calibrate import calibrate
-from ctcfish.stages.call import call
+from ctcfish.stages.call import call, false_amplified
 from ctcfish.stages.chosen import mark_chosen
 from ctcfish.stages.count import FWHM_PER_SIGMA, count
 from ctcfish.stages.detect import detect
@@ -75,7 +75,8 @@ def score(slide: Slide, config: Config, device: str = "cpu", progress: Progress 
     progress("call")
     rates = calibrate(cells, config.calibrate)
     cells = tables.CELLS.check(call(cells, rates, config.call))
-    row = summarise(slide, cells, rates, config, relocation.trusted if relocation else None)
+    row = summarise(slide, cells, rates, relocation.trusted if relocation else None, config.summarise)
+    row |= {"preset": config.preset.name, "false_amplified_per_cell": false_amplified(rates, config.call)}
     nuclei = {f"if/{name}": own for name, own in if_scan.nuclei.items()}
     nuclei |= {f"fish/{field.scene.name}": field.nuclei for field in fields}
     return SlideResult(

@@ -45,7 +45,7 @@ def overlays(
         factor = max(1, round(image.shape[1] / width))
         reduced = np.asarray(image[factor // 2 :: factor, factor // 2 :: factor])[:height, :width]
         title = f"{modality.upper()} scene {picture.scene}: {len(own)} nuclei"
-        view = composite(picture, ["nucleus"], limits_of([picture], 1.0, 99.8))
+        view = composite(picture, ["nucleus"], limits_of([picture]))
         figure = svg_tile(view, title, outlines(reduced, about), picture.pixel_um, SIDE)
         shown.append({"title": title, "figure": figure})
     return shown

@@ -99,9 +99,12 @@ def _marks(spots: pd.DataFrame, picture: Picture) -> list[Mark]:
 
 
 def _outline(picture: Picture, labels: Mapping[str, LabelImage], kind: str, label: int) -> str:
-    top, left = (round(origin / picture.pixel_um) for origin in picture.origin_um)
-    height, width = picture.pixels.shape[1:]
-    window: NDArray[np.int32] = np.asarray(labels[f"{kind}/{picture.scene}"][top : top + height, left : left + width])
+    image = labels[f"{kind}/{picture.scene}"]
+    start = [round(origin / picture.pixel_um) for origin in picture.origin_um]
+    stop = [a + n for a, n in zip(start, picture.pixels.shape[1:], strict=True)]
+    inside = np.asarray(image[max(0, start[0]) : max(0, stop[0]), max(0, start[1]) : max(0, stop[1])])
+    before = [max(0, -a) for a in start]
+    window: NDArray[np.int32] = np.pad(inside, [(b, 0) for b in before])
     neighbours = "".join(
         f'<path d="{outline_path(window == n)}" class="neighbour"/>' for n in np.unique(window) if n not in (0, label)
     )

@@ -63,12 +63,11 @@ def _places(cell: Mapping[str, Any]) -> list[tuple[str, str, float, float]]:
 def _window(scene: Scene, center_um: tuple[float, float], side_um: float) -> Picture:
     pixel_um = scene.voxel_um[1]
     half = max(1, round(side_um / 2 / pixel_um))
-    middle = [round(c / pixel_um) for c in center_um]
+    start = [round(c / pixel_um) - half for c in center_um]
     size = scene.pixels.shape[2:]
-    start = [max(0, m - half) for m in middle]
-    stop = [min(n, m + half + 1) for n, m in zip(size, middle, strict=True)]
-    window = [slice(a, max(a + 1, b)) for a, b in zip(start, stop, strict=True)]
-    pixels = np.stack([scene.read(role, *window).max(axis=0) for role in scene.roles])
+    inside = [slice(max(0, a), max(1, min(n, a + 2 * half + 1))) for a, n in zip(start, size, strict=True)]
+    margins = [(max(0, -a), max(0, a + 2 * half + 1 - n)) for a, n in zip(start, size, strict=True)]
+    pixels = np.stack([np.pad(scene.read(role, *inside).max(axis=0), margins) for role in scene.roles])
     return Picture(pixels, tuple(scene.roles), pixel_um, (start[0] * pixel_um, start[1] * pixel_um), scene.name)
 
 

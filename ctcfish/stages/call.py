@@ -56,7 +56,7 @@ def call(cells: pd.DataFrame, rates: ErrorRates, params: Call) -> pd.DataFrame:
         The same rows with ``ratio, call, reason, call_guarded, reason_guarded, p_amplified`` set.
     """
     called = cells.copy()
-    her2, cep17 = _counts(cells, "her2"), _counts(cells, "cep17")
+    her2, cep17 = _counts(cells, "her2_count"), _counts(cells, "cep17_count")
     called["ratio"] = np.divide(her2, cep17, out=np.full(len(cells), np.nan), where=(cep17 > 0) & np.isfinite(her2))
     why_not = _why_not_evaluable(cells, rates)
     guarded_p = _posterior(cells, rates, params.prior, GUARDED)
@@ -99,11 +99,14 @@ def passes_guard(her2: NDArray[np.int64], cep17: NDArray[np.int64], rule: FishRu
     return np.asarray((cep17 >= rule.guard.min_cep17) | (her2 >= rule.guard.or_min_her2))
 
 
-def false_amplified(rates: ErrorRates, params: Call, rule: FishRule) -> float:
-    """Probability that a diploid 2/2 nucleus is called amplified by a rule, guard and posterior included.
+def false_amplified(rates: ErrorRates, params: Call) -> float:
+    """Probability that a diploid 2/2 nucleus is called amplified by the run's rule, guard and posterior included.
 
-    Among nuclei that show both colours; by the count model with this slide's error rates.
+    Among nuclei that show both colours; by the count model with this slide's error rates. NaN for a protein rule.
     """
+    if isinstance(params.rule, ProteinRule):
+        return float("nan")
+    rule = params.rule
     cut = Fraction(rule.cut)
     states = prior_of(params.prior.weights, cell_classes(cut, params.prior.mean_excess))
 
@@ -118,24 +121,24 @@ def false_amplified(rates: ErrorRates, params: Call, rule: FishRule) -> float:
     return pass_probability(2, 2, rates.errors, decide)
 
 
-def _counts(cells: pd.DataFrame, probe: str) -> NDArray[np.float64]:
+def _counts(cells: pd.DataFrame, column: str) -> NDArray[np.float64]:
     """Counts as floats; NaN where the channel is absent or the cell was lost."""
-    column = f"{probe}_count"
-    return (
-        cells[column].astype("Float64").to_numpy(float, na_value=np.nan)
-        if column in cells
-        else np.full(len(cells), np.nan)
-    )
+    return np.asarray(cells[column].astype("Float64").to_numpy(float, na_value=np.nan))
+
+
+def _whole(cells: pd.DataFrame, column: str) -> NDArray[np.int64]:
+    """Counts as integers, 0 where missing."""
+    return np.nan_to_num(_counts(cells, column)).astype(np.int64)
 
 
 def _fish_call(
     cells: pd.DataFrame, rule: FishRule, posterior: NDArray[np.float64], why_not: NDArray[np.object_]
 ) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
-    her2, cep17 = (np.nan_to_num(_counts(cells, probe)).astype(np.int64) for probe in ("her2", "cep17"))
+    her2, cep17 = _whole(cells, "her2_count"), _whole(cells, "cep17_count")
     bits = flags.from_text(cells["flags"].to_numpy(), CellFlag)
     uncountable = bits & int(CellFlag.UNCOUNTABLE_CLUSTER) != 0
-    least = np.where(uncountable, _lower(cells, "her2", her2), her2)
-    most = np.where(uncountable, _upper(cells, "cep17", cep17), cep17)
+    least = np.where(uncountable, _whole(cells, "her2_low"), her2)
+    most = np.where(uncountable, _whole(cells, "cep17_high"), cep17)
     hard = passes(least, most, rule)
     reason = np.where(uncountable & ~hard & (why_not == ""), Reason.UNCOUNTABLE_CLUSTER.value, why_not).astype(object)
     if rule.guard is not None:
@@ -143,14 +146,6 @@ def _fish_call(
         reason = np.where(hard & ~sure & (reason == ""), Reason.UNCERTAIN.value, reason).astype(object)
     verdict = np.where(reason != "", "not_evaluable", np.where(hard, "amplified", "not_amplified")).astype(object)
     return verdict, _or_missing(reason)
-
-
-def _lower(cells: pd.DataFrame, probe: str, count: NDArray[np.int64]) -> NDArray[np.int64]:
-    return cells[f"{probe}_low"].fillna(0).to_numpy(np.int64) if f"{probe}_low" in cells else count
-
-
-def _upper(cells: pd.DataFrame, probe: str, count: NDArray[np.int64]) -> NDArray[np.int64]:
-    return cells[f"{probe}_high"].fillna(0).to_numpy(np.int64) if f"{probe}_high" in cells else count
 
 
 def _protein_call(cells: pd.DataFrame, rule: ProteinRule) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
@@ -170,7 +165,7 @@ def _or_missing(reason: NDArray[np.object_]) -> NDArray[np.object_]:
 def _why_not_evaluable(cells: pd.DataFrame, rates: ErrorRates) -> NDArray[np.object_]:
     """Reason why a cell cannot be scored at all; empty where it can."""
     bits = flags.from_text(cells["flags"].to_numpy(), CellFlag)
-    her2, cep17 = _counts(cells, "her2"), _counts(cells, "cep17")
+    her2, cep17 = _counts(cells, "her2_count"), _counts(cells, "cep17_count")
     reason = np.full(len(cells), "", dtype=object)
     if SlideFlag.HYBRIDISATION_FAILED in rates.flags:
         reason[:] = Reason.HYBRIDISATION.value
@@ -187,7 +182,7 @@ def _why_not_evaluable(cells: pd.DataFrame, rates: ErrorRates) -> NDArray[np.obj
 def _posterior(cells: pd.DataFrame, rates: ErrorRates, prior: Prior, rule: FishRule) -> NDArray[np.float64]:
     """P(countable ratio reaches the cut | counts and intervals); NaN where a colour is wanting."""
     probability = np.full(len(cells), np.nan)
-    her2, cep17 = _counts(cells, "her2"), _counts(cells, "cep17")
+    her2, cep17 = _counts(cells, "her2_count"), _counts(cells, "cep17_count")
     rows = np.flatnonzero((np.nan_to_num(her2) > 0) & (np.nan_to_num(cep17) > 0))
     if not len(rows):
         return probability

@@ -19,9 +19,12 @@ from ctcfish import flags, tables
 from ctcfish.flags import CellFlag, SpotFlag
 from ctcfish.parameters import Count
 from ctcfish.stats.count_posterior import interval_weights, signal_weights
-from ctcfish.types import Detections, Nuclei, Probe, SlideModel
+from ctcfish.types import PROBES, Detections, Nuclei, Probe, SlideModel
 
 FWHM_PER_SIGMA = 2.3548200450309493
+COLUMNS = ("points", "in_clusters", "count", "low", "high")
+"""What is said of each probe; missing where the probe has no channel."""
+
 MAX_COPIES = 400
 """Beyond this a count is a lower bound."""
 
@@ -58,7 +61,11 @@ def count(
         spots = _mark_doublets(spots, probe, diameter_um, params.like_size_ratio)
     cells = _identity(nuclei, prefix, slide_id, scene)
     bits = nuclei.flags.copy()
-    for probe in model.probes:
+    for probe in PROBES:
+        if probe not in model.probes:
+            absent = pd.array([None] * len(cells), dtype="Int64")
+            cells = cells.assign(**{f"{probe.lower()}_{column}": absent for column in COLUMNS})
+            continue
         columns, doubts = _probe_columns(nuclei.label, spots, detections.clusters, probe)
         cells = cells.assign(**columns)
         bits |= doubts
@@ -141,8 +148,7 @@ def _probe_columns(
     groups = {int(k): g for k, g in own.groupby("label")}
     rows = [_one_nucleus(points.get(label, np.zeros(0)), groups.get(label)) for label in labels.tolist()]
     table = np.array(rows, dtype=np.int64).reshape(-1, 6)
-    columns = ("points", "in_clusters", "count", "low", "high")
-    return {f"{name}_{column}": table[:, i] for i, column in enumerate(columns)}, table[:, 5]
+    return {f"{name}_{column}": table[:, i] for i, column in enumerate(COLUMNS)}, table[:, 5]
 
 
 def _one_nucleus(probabilities: NDArray[np.float64], clusters: pd.DataFrame | None) -> tuple[int, ...]:
@@ -152,9 +158,8 @@ def _one_nucleus(probabilities: NDArray[np.float64], clusters: pd.DataFrame | No
         in_clusters, bits = int(clusters["copies"].sum()), CellFlag.CLUSTER
         if clusters["copies_high"].isna().any():
             bits |= CellFlag.UNCOUNTABLE_CLUSTER | CellFlag.LOWER_BOUND
-        for copies, low, high in (
-            clusters[["copies", "copies_low", "copies_high"]].fillna(MAX_COPIES).to_numpy(int).tolist()
-        ):
+        limits = clusters[["copies", "copies_low", "copies_high"]].astype("Int64").fillna(MAX_COPIES)
+        for copies, low, high in limits.to_numpy(np.int64).tolist():
             pmf = np.convolve(pmf, interval_weights([copies], [low], [high], max(high, copies))[0])
     cumulative = np.cumsum(pmf)
     low, high = (int(np.searchsorted(cumulative, q * cumulative[-1])) for q in (0.025, 0.975))

@@ -13,10 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ctcfish import flags, tables
-from ctcfish.config import Config
 from ctcfish.flags import SlideFlag
-from ctcfish.parameters import FishRule, Summarise
-from ctcfish.stages.call import false_amplified
+from ctcfish.parameters import Summarise
 from ctcfish.stages.specimen import specimen_class
 from ctcfish.stats.proportions import any_by_error, clopper_pearson, negative_upper_bound
 from ctcfish.types import ErrorRates, Slide
@@ -29,9 +27,9 @@ HIGH_COHORT = 3
 
 
 def summarise(
-    slide: Slide, cells: pd.DataFrame, rates: ErrorRates, config: Config, relocated: bool | None
+    slide: Slide, cells: pd.DataFrame, rates: ErrorRates, relocated: bool | None, params: Summarise
 ) -> dict[str, Any]:
-    """One row of :data:`ctcfish.tables.SLIDES`.
+    """One row of :data:`ctcfish.tables.SLIDES`, less the rule's name and its false-call rate.
 
     Parameters
     ----------
@@ -39,9 +37,9 @@ def summarise(
     cells : pandas.DataFrame
         Called cells of the slide.
     rates : ErrorRates
-    config : Config
     relocated : bool or None
         Whether the IF and FISH scans were brought together; None without an IF scan.
+    params : Summarise
 
     Returns
     -------
@@ -53,7 +51,6 @@ def summarise(
         "slide_id": slide.slide_id,
         "patient_id": slide.patient_id,
         "visit": slide.visit,
-        "preset": config.preset.name,
         "n_nuclei": int(cells["label"].notna().sum()),
         "n_leukocytes": int(((cells["kind"] == "wbc") & cells["label"].notna()).sum()),
         "n_unknown_amplified": int(((cells["kind"] == "unknown") & (cells["call"] == "amplified")).sum()),
@@ -61,9 +58,7 @@ def summarise(
         "technical_code": _technical_code(slide, ctc, evaluable, rates, relocated),
     }
     if relocated:
-        row |= _ctc_numbers(ctc, evaluable, config.summarise)
-    if isinstance(config.call.rule, FishRule):
-        row["false_amplified_per_cell"] = false_amplified(rates, config.call, config.call.rule)
+        row |= _ctc_numbers(ctc, evaluable, params)
     return row
 
 
