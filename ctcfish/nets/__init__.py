@@ -1,0 +1,1 @@
+"""Learned models: architectures, weights, training data and training, on top of plain arrays."""

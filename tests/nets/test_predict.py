@@ -1,0 +1,100 @@
+"""The whole way from pixels to nuclei with the shipped weights, on scenes drawn here with known truth."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from ctcfish.nets.architecture import NATIVE_DIAMETER_PX, NucleusNet
+from ctcfish.nets.predict import CORE_PX, MARGIN_PX, predict_labels
+from ctcfish.nets.training.evaluate import count_matches
+from ctcfish.nets.weights import load_network
+
+
+@pytest.fixture(scope="module")
+def net() -> NucleusNet:
+    return load_network()
+
+
+def scene(shape: tuple[int, int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Ellipses about 24 px wide in jittered rows, some touching, on a slope, with noise; and their labels."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[: shape[0], : shape[1]].astype(float)
+    labels = np.zeros(shape, np.int32)
+    light = np.zeros(shape)
+    for y in range(18, shape[0] - 10, 34):
+        for x in range(18, shape[1] - 10, 30):
+            cy, cx = y + rng.uniform(-4, 4), x + rng.uniform(-4, 4)
+            a, b, t = rng.uniform(11, 14), rng.uniform(9, 12), rng.uniform(0, np.pi)
+            u = (rows - cy) * np.cos(t) + (columns - cx) * np.sin(t)
+            v = (columns - cx) * np.cos(t) - (rows - cy) * np.sin(t)
+            inside = ((u / a) ** 2 + (v / b) ** 2 < 1) & (labels == 0)
+            labels[inside] = labels.max() + 1
+            light[inside] = rng.uniform(60, 220)
+    photons = gaussian_filter(light, 1.0) * (1 + 0.1 * gaussian_filter(rng.standard_normal(shape), 2) * 5) + 10
+    photons *= 1.0 - 0.3 * columns / shape[1]
+    return rng.poisson(np.maximum(photons, 0)).astype(np.uint16), labels
+
+
+def test_drawn_nuclei_are_found(net: NucleusNet) -> None:
+    image, truth = scene((300, 340))
+    found = predict_labels(image, net)
+    assert found.labels.dtype == np.int32
+    assert count_matches(found.labels, truth).average_precision(0.5) >= 0.95
+    assert count_matches(found.labels, truth).average_precision(0.75) >= 0.8
+
+
+@pytest.mark.parametrize("core_px", [64, 128, 200])
+def test_tiled_equals_whole(net: NucleusNet, core_px: int) -> None:
+    image, _ = scene((430, 517), seed=1)
+    assert core_px < max(image.shape) < CORE_PX
+    whole, tiled = predict_labels(image, net), predict_labels(image, net, core_px=core_px)
+    np.testing.assert_array_equal(tiled.labels, whole.labels)
+    np.testing.assert_array_equal(tiled.centre_px, whole.centre_px)
+    np.testing.assert_allclose(tiled.probability, whole.probability, rtol=1e-6)
+
+
+def test_every_label_is_one_row_in_the_order_of_centres(net: NucleusNet) -> None:
+    image, _ = scene((220, 260), seed=2)
+    found = predict_labels(image, net, core_px=64)
+    count = len(found.probability)
+    assert found.centre_px.shape == (count, 2)
+    np.testing.assert_array_equal(np.unique(found.labels), np.arange(count + 1))
+    assert [tuple(row) for row in found.centre_px] == sorted(tuple(row) for row in found.centre_px)
+    assert bool(((found.probability > 0.5) & (found.probability <= 1.0)).all())
+
+
+def test_the_same_image_gives_the_same_bytes(net: NucleusNet) -> None:
+    image, _ = scene((150, 150), seed=3)
+    first, second = predict_labels(image, net), predict_labels(image, net)
+    assert first.labels.tobytes() == second.labels.tobytes()
+    assert first.probability.tobytes() == second.probability.tobytes()
+
+
+def test_type_gain_and_offset_do_not_matter(net: NucleusNet) -> None:
+    image, _ = scene((200, 200), seed=4)
+    plain = predict_labels(image, net).labels
+    np.testing.assert_array_equal(predict_labels(image.astype(np.float64), net).labels, plain)
+    np.testing.assert_array_equal(predict_labels(image.astype(np.int32), net).labels, plain)
+    other = predict_labels(image.astype(np.float32) * 13.0 + 400.0, net).labels
+    assert count_matches(other, plain).average_precision(0.9) > 0.95
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 90), (64, 64)])
+@pytest.mark.parametrize("level", [0, 1000])
+def test_an_image_of_nothing_has_no_rows(net: NucleusNet, shape: tuple[int, int], level: int) -> None:
+    found = predict_labels(np.full(shape, level, np.uint16), net)
+    assert not found.labels.any()
+    assert found.labels.shape == shape
+    assert found.centre_px.shape == (0, 2)
+    assert found.probability.shape == (0,)
+
+
+def test_noise_alone_is_not_nuclei(net: NucleusNet) -> None:
+    image = np.random.default_rng(5).poisson(100, (300, 300))
+    assert len(predict_labels(image, net).probability) <= 1
+
+
+def test_the_margin_keeps_to_the_stride() -> None:
+    assert MARGIN_PX % 8 == 0
+    assert CORE_PX % 8 == 0
+    assert MARGIN_PX > 3 * NATIVE_DIAMETER_PX
