@@ -24,7 +24,7 @@ from ctcfish.stages.count import FWHM_PER_SIGMA, count
 from ctcfish.stages.detect import detect
 from ctcfish.stages.identify import identify
 from ctcfish.stages.leukocytes import leukocyte_model
-from ctcfish.stages.markers import measure
+from ctcfish.stages.markers import Projection, measure
 from ctcfish.stages.phenotype import classify
 from ctcfish.stages.relocate import relocate
 from ctcfish.stages.segment import segment
@@ -112,7 +112,7 @@ def _score_if(slide: Slide, config: Config, device: str, progress: Progress) -> 
     for scene in slide.if_scenes:
         progress(f"IF {scene.name}")
         nuclei[scene.name] = segment(scene.read("nucleus"), scene.voxel_um, config.segment, device)
-        planes = {role: scene.read(role).max(axis=0) for role in scene.roles}
+        planes = {role: Projection(scene, role) for role in scene.roles}
         own = measure(planes, nuclei[scene.name], config.phenotype)
         measured.append(own.assign(slide_id=slide.slide_id, if_scene=scene.name))
     if not measured:
@@ -121,7 +121,7 @@ def _score_if(slide: Slide, config: Config, device: str, progress: Progress) -> 
     gates = load_gates(config.phenotype.gates)
     cells = classify(pd.concat(measured, ignore_index=True), leukocytes, gates, config.phenotype)
     if slide.chosen_ctc is not None:
-        cells = mark_chosen(cells, slide.chosen_ctc, {scene.name: scene for scene in slide.if_scenes})
+        cells = mark_chosen(cells, slide.chosen_ctc)
     return _IfScan(tables.IF_CELLS.check(cells), nuclei)
 
 
@@ -154,7 +154,8 @@ def _relocate(slide: Slide, if_cells: pd.DataFrame, cells: pd.DataFrame, config:
         return Relocation(
             keys.assign(scene=None, label=None, residual_um=np.nan, probability=np.nan), (), True, "No FISH scan."
         )
-    return relocate(points, cells, config.relocate)
+    stage_um = {scene.name: scene.stage_um for scene in slide.fish_scenes if scene.stage_um is not None}
+    return relocate(points, cells, config.relocate, stage_um)
 
 
 def _summary(

@@ -1,17 +1,17 @@
-"""The transforms that bring IF scenes and FISH fields together, each with its odds of being chance."""
+"""One IF scene laid on one FISH scene, with the odds that their agreement is chance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.special import bdtrc
 
-from ctcfish.parameters import Relocate
-from ctcfish.stages.constellation import Candidate, Index, Noise, index, locate, neighbours_for
+from ctcfish.stages.constellation import Candidate, Index, Prior, Search, index, locate, neighbours_for
 from ctcfish.stages.warp import Similarity, Warp, fit_warp, mutual_pairs
 
 Points = NDArray[np.float64]
@@ -20,17 +20,26 @@ Integers = NDArray[np.int64]
 _PATCH = 140
 _PATCHES = 6
 _TOLERANCE_UM = 4.0
-_LOG10_TRUST = -6.0
-_EXCESS = 0.2
-_SCALES = tuple(float(np.exp(0.06 * k)) for j in range(1, 13) for k in (j, -j))
+_WITHIN_UM = (1.5, 2.5, 4.0)
+_LOG10_TRUST = -3.0
+_LEAST_EXCESS = 0.2
+_GROWTH = 1.6
+_ASIDE_UM = (15.0, 24.0, 38.0)
+_DECOYS = 12
 
 
 @dataclass(frozen=True)
-class Fields:
-    """FISH nuclei by scene, and where the scenes lie on the stage if that is known."""
+class Cloud:
+    """Nuclei of one scene, ready to be searched."""
 
-    points: Mapping[str, Points]
-    offset_um: Mapping[str, tuple[float, float]]
+    name: str
+    points: Points
+    index: Index
+
+    @classmethod
+    def of(cls, name: str, points: Points) -> Cloud:
+        """Index the points."""
+        return cls(name, points, index(points, neighbours_for(len(points)), Search(0).noise))
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,8 @@ class Alignment:
         IF nuclei in FISH coordinates, none corrected by itself.
     fish_um : ndarray, (M, 2)
     n_matched : int
+    share : float
+        Matched share of the nuclei in the area both scenes cover.
     sigma_um : float
         Standard deviation of the residual along one axis.
     log10_chance : float
@@ -58,6 +69,7 @@ class Alignment:
     moved_um: Points
     fish_um: Points
     n_matched: int
+    share: float
     sigma_um: float
     log10_chance: float
 
@@ -69,6 +81,7 @@ class Alignment:
             "scene": self.scene,
             "matrix": similarity.matrix(),
             "n_matched": self.n_matched,
+            "matched_share": self.share,
             "rms_um": float(np.sqrt(2) * self.sigma_um),
             "scale": similarity.scale,
             "rotation_deg": similarity.rotation_deg,
@@ -77,114 +90,147 @@ class Alignment:
         }
 
 
-def align(if_scenes: Mapping[str, Points], fish: Fields, params: Relocate) -> list[Alignment]:
-    """Every pair of scenes that agree beyond chance.
+def lay(
+    here: Cloud, there: Cloud, scale: float = 1.0, prior: Prior | None = None, patches: int = _PATCHES
+) -> Alignment | None:
+    """Lay an IF scene on a FISH scene.
+
+    The smaller constellation, or compact patches of it, is searched in the larger one; the transform that is beyond
+    chance then grows from the patch over the scene.
 
     Parameters
     ----------
-    if_scenes : mapping of str to ndarray (N, 2)
-    fish : Fields
-    params : Relocate
+    here, there : Cloud
+        IF and FISH.
+    scale : float
+        FISH lengths over IF lengths, within a few percent.
+    prior : Prior, optional
+        From IF to FISH.
+    patches : int
+        How many parts of a large constellation are tried.
 
     Returns
     -------
-    list of Alignment
-        In the order of the scenes' names; empty where nothing agrees.
+    Alignment or None
+        None where nothing agrees beyond chance.
     """
-    for scale in (1.0, *_SCALES):
-        found = [
-            one
-            for if_name, if_points in if_scenes.items()
-            for name, points in fish.points.items()
-            if (one := _align_pair((if_name, if_points), (name, points), scale)) is not None
-        ]
-        if sum(a.n_matched for a in found) >= params.min_common_nuclei:
-            return found
-    return []
-
-
-def _align_pair(from_if: tuple[str, Points], to_fish: tuple[str, Points], scale: float) -> Alignment | None:
-    """Lay one IF scene on one FISH scene whose lengths are ``scale`` times as long."""
-    scaled, fish = from_if[1] * scale, to_fish[1]
-    if min(len(scaled), len(fish)) < 3:
+    if min(len(here.points), len(there.points)) < 3:
         return None
-    swap = len(scaled) < len(fish)
-    part, whole = (scaled, fish) if swap else (fish, scaled)
-    neighbours, noise = neighbours_for(len(whole)), Noise()
-    searched = index(whole, neighbours, noise)
-    for patch in _patches(part):
-        found = locate(part[patch], searched, neighbours, noise, _TOLERANCE_UM)
-        if found is None:
-            continue
-        chance = log10_chance(part[patch], searched, found)
-        if chance <= _LOG10_TRUST:
-            there = found.similarity if swap else found.similarity.inverse()
-            there = Similarity(there.a * scale, there.b, there.mirrored)
-            return _refine(from_if, to_fish, there, chance)
+    forward = len(here.points) < len(there.points)
+    small, large, factor = (here, there, scale) if forward else (there, here, 1 / scale)
+    if prior is not None and not forward:
+        prior = replace(prior, similarity=prior.similarity.inverse())
+    if prior is not None:
+        prior = replace(prior, similarity=replace(prior.similarity, a=prior.similarity.a / factor))
+    search = Search(neighbours_for(len(large.points)), _TOLERANCE_UM)
+    for rows in _patches(small.points, patches):
+        part = small.points[rows] * factor
+        found = locate(part, large.index, search, prior)
+        chance = 0.0 if found is None else log10_chance(part, large.index, found, prior)
+        if found is not None and chance <= _LOG10_TRUST:
+            start = replace(found.similarity, a=found.similarity.a * factor)
+            paired = (rows[found.part], found.whole) if forward else (found.whole, rows[found.part])
+            return _spread(here, there, start if forward else start.inverse(), paired, chance)
     return None
 
 
-def _patches(points: Points) -> Iterator[Integers]:
-    """Compact parts of a constellation, spread over it; all of it if it is small."""
+def _patches(points: Points, count: int) -> Iterator[Integers]:
+    """Compact parts of a constellation, far from one another; all of it if it is small."""
     if len(points) <= _PATCH + _PATCH // 2:
         yield np.arange(len(points))
         return
     tree = cKDTree(points)
     centre = np.median(points, axis=0)
     far = np.full(len(points), np.inf)
-    for _ in range(_PATCHES):
+    for _ in range(count):
         rows = np.sort(np.atleast_1d(tree.query(centre, _PATCH)[1])).astype(np.int64)
         yield rows
         far = np.minimum(far, np.hypot(*(points - centre).T))
         centre = points[int(np.argmax(far))]
 
 
-def log10_chance(part: Points, whole: Index, found: Candidate) -> float:
+def log10_chance(part: Points, whole: Index, found: Candidate, prior: Prior | None = None) -> float:
     """Bound on the chance that unrelated constellations agree this well under some transform.
 
-    Chernoff bound of the binomial tail, ``-n KL(k/n || p)``, times the number of transforms that differ by more than
-    the tolerance. ``p`` is measured: the share paired after the part was moved aside, where nothing should fit.
+    Binomial tail times the number of transforms that differ by more than the tolerance (Bonferroni), for the best of
+    three tolerances. The two pairs that fix a transform do not count. The chance of one point to be paired is measured:
+    the share paired after the part was moved aside, where nothing should fit; it goes with the tolerance squared.
 
     Parameters
     ----------
     part : ndarray, (N, 2)
     whole : Index
     found : Candidate
+    prior : Prior, optional
+        Fewer transforms are possible with it.
     """
     moved = found.similarity.apply(part)
-    n, k = len(part), max(len(found.part) - 2, 0)
-    angles = np.arange(12) * (2 * np.pi / 12)
+    n = len(part)
+    paired = (_decoy_share(moved, whole.tree) * n * _DECOYS + 1) / (n * _DECOYS + 2)
+    distance = np.hypot(*(moved[found.part] - whole.points[found.whole]).T)
+    spread = float(np.sqrt(((part - part.mean(0)) ** 2).sum(1).mean())) + _TOLERANCE_UM
+    places, angles = float(np.prod(np.ptp(whole.points, axis=0) + 2 * spread)), 4 * np.pi
+    if prior is not None:
+        places, angles = min(places, np.pi * prior.place_um**2), 2 * prior.turn_rad
+    best = 0.0
+    for within in _WITHIN_UM:
+        k = int((distance <= within).sum()) - 2
+        if k < 1:
+            continue
+        tail = max(float(bdtrc(k - 1, n, paired * (within / _TOLERANCE_UM) ** 2)), 1e-280)
+        tried = len(_WITHIN_UM) * max(places / within**2, 1.0) * max(angles * spread / within, 1.0)
+        best = min(best, float(np.log10(tail) + np.log10(tried)))
+    return best
+
+
+def _decoy_share(moved: Points, tree: cKDTree) -> float:
+    """Share of points paired when moved aside."""
+    turns = np.arange(_DECOYS) * (2 * np.pi / _DECOYS)
     pairs = 0
-    for turn, radius in zip(angles, np.tile([15.0, 24.0, 38.0], 4), strict=True):
-        aside = moved + radius * np.array([np.cos(turn), np.sin(turn)])
-        pairs += len(mutual_pairs(aside, whole.tree, _TOLERANCE_UM)[0])
-    p = (pairs + 1) / (n * len(angles) + 2)
-    q = min(k / n, 1 - 1e-9)
-    if q <= p:
-        return 0.0
-    divergence = q * np.log(q / p) + (1 - q) * np.log((1 - q) / (1 - p))
-    extent = np.ptp(whole.points, axis=0) + 2 * np.ptp(part, axis=0).max()
-    reach = float(np.ptp(part, axis=0).max()) + _TOLERANCE_UM
-    transforms = 2 * float(np.prod(extent)) / _TOLERANCE_UM**2 * 2 * np.pi * reach / _TOLERANCE_UM * (1 + len(_SCALES))
-    return float(min((-n * divergence + np.log(transforms)) / np.log(10), 0.0))
+    for turn, radius in zip(turns, np.resize(_ASIDE_UM, _DECOYS), strict=True):
+        pairs += len(mutual_pairs(moved + radius * np.array([np.cos(turn), np.sin(turn)]), tree, _TOLERANCE_UM)[0])
+    return pairs / (max(len(moved), 1) * _DECOYS)
 
 
-def _refine(
-    from_if: tuple[str, Points], to_fish: tuple[str, Points], start: Similarity, chance: float
+def _spread(
+    here: Cloud, there: Cloud, start: Similarity, paired: tuple[Integers, Integers], chance: float
 ) -> Alignment | None:
     """Grow from the patch over the whole scene, refitting with more freedom as pairs come in."""
-    (if_name, source), (name, target) = from_if, to_fish
-    tree = cKDTree(target)
-    rows, partners = mutual_pairs(start.apply(source), tree, _TOLERANCE_UM)
+    source, target, tree = here.points, there.points, there.index.tree
+    rows, partners = paired
     warp = fit_warp(source[rows], target[partners], start.mirrored)
-    for _ in range(4):
-        rows, partners = mutual_pairs(warp.apply(source), tree, _TOLERANCE_UM)
-        if len(rows) < 3:
+    middle = source[rows].mean(0)
+    from_middle = np.hypot(*(source - middle).T)
+    reach = _GROWTH * float(from_middle[rows].max())
+    for _ in range(_rounds(reach, float(from_middle.max()))):
+        inside = np.flatnonzero(from_middle <= reach)
+        found, partners = mutual_pairs(warp.apply(source[inside]), tree, _TOLERANCE_UM)
+        if len(found) < 3:
             return None
+        rows = inside[found]
         warp = fit_warp(source[rows], target[partners], start.mirrored)
+        reach *= _GROWTH
     itself = np.full(len(source), -1)
     itself[rows] = np.arange(len(rows))
     moved = warp.apply(source, leave_out=itself)
     distance = np.hypot(*(moved[rows] - target[partners]).T)
+    common = min(int(covered(moved, target).sum()), int(covered(target, moved).sum()))
+    share = len(rows) / max(common, 1)
+    if share - _decoy_share(moved[rows], tree) < _LEAST_EXCESS:
+        return None
     sigma = max(float(np.median(distance)) / 1.1774, 0.15)
-    return Alignment(if_name, name, warp, moved, target, len(rows), sigma, chance)
+    return Alignment(here.name, there.name, warp, moved, target, len(rows), share, sigma, chance)
+
+
+def _rounds(reach: float, farthest: float) -> int:
+    """Steps of growth until everything is inside, and two more to settle."""
+    return max(int(np.ceil(np.log(max(farthest / reach, 1.0)) / np.log(_GROWTH))), 0) + 3
+
+
+def covered(points: Points, others: Points) -> NDArray[np.bool_]:
+    """Whether a point lies in the area another constellation covers: within two typical gaps of it."""
+    k = min(3, len(others))
+    tree = cKDTree(others)
+    gap = float(np.median(tree.query(others, k)[0].reshape(len(others), -1)[:, -1]))
+    distance = tree.query(points, k)[0].reshape(len(points), -1)[:, -1]
+    return np.asarray(distance <= 2 * gap + 1e-9)

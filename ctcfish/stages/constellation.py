@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ctcfish.stages.warp import Similarity, fit_similarity, mutual_pairs
+from ctcfish.stages.warp import Similarity, fit_similarity, fit_similarity_trimmed, mutual_pairs
 
 Points = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _CODE_RADIUS = 2.5
 _ANGLE_BIN_RAD = 0.09
-_MAX_BINS = 120
+_MAX_BINS = 60
+_WORTH = 0.2
+_PLENTY = 12
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,44 @@ def index(points: Points, neighbours: int, noise: Noise) -> Index:
     return Index(points, cKDTree(points), found, cKDTree(found.code))
 
 
-def locate(part: Points, whole: Index, neighbours: int, noise: Noise, tolerance_um: float) -> Candidate | None:
+@dataclass(frozen=True)
+class Search:
+    """How to look.
+
+    Attributes
+    ----------
+    neighbours : int
+        As the index was built with.
+    tolerance_um : float
+        Distance up to which two points are one.
+    noise : Noise
+    """
+
+    neighbours: int
+    tolerance_um: float = 4.0
+    noise: Noise = Noise()
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Where the transform must lie.
+
+    Attributes
+    ----------
+    similarity : Similarity
+        Expected, from the part to the whole.
+    turn_rad : float
+        Largest difference of the turn; the mirror must be the same.
+    place_um : float
+        Largest difference of the place; infinite where only the turn is known.
+    """
+
+    similarity: Similarity
+    turn_rad: float
+    place_um: float
+
+
+def locate(part: Points, whole: Index, search: Search, prior: Prior | None = None) -> Candidate | None:
     """Find a small constellation in a large one.
 
     Parameters
@@ -146,34 +185,31 @@ def locate(part: Points, whole: Index, neighbours: int, noise: Noise, tolerance_
     part : ndarray, (N, 2)
         Points, (y, x), um.
     whole : Index
-    neighbours : int
-        As the index was built with.
-    noise : Noise
-    tolerance_um : float
-        Distance up to which two points are one.
+    search : Search
+    prior : Prior, optional
 
     Returns
     -------
     Candidate or None
         The transform that pairs most points; ``None`` if no triangle of the part occurs in the whole.
     """
-    mine = triangles(part, neighbours, noise)
+    mine = triangles(part, search.neighbours, search.noise)
     if not len(mine.corner) or not len(whole.triangles.corner):
         return None
     hits = cKDTree(mine.code).sparse_distance_matrix(whole.codes, _CODE_RADIUS, output_type="ndarray")
-    if not len(hits):
-        return None
     here, there = hits["i"].astype(np.int64), hits["j"].astype(np.int64)
     mirrored = mine.turn[here] != whole.triangles.turn[there]
     best: Candidate | None = None
-    for mirror in (False, True):
+    for mirror in (False, True) if prior is None else (prior.similarity.mirrored,):
         chosen = mirrored == mirror
         source = _complex(part)[mine.corner[here[chosen]]]
         target = _complex(whole.points)[whole.triangles.corner[there[chosen]]]
-        for rows in _agreeing(source, target, _complex(part).mean(), mirror):
-            found = _grow(part, whole, (source[rows].ravel(), target[rows].ravel(), mirror), tolerance_um)
+        for rows in _agreeing(_proposals(source, target, complex(_complex(part).mean()), mirror), prior):
+            found = _grow(part, whole, (source[rows].ravel(), target[rows].ravel(), mirror), search.tolerance_um)
             if found is not None and (best is None or len(found.part) > len(best.part)):
                 best = found
+            if best is not None and len(best.part) >= max(0.5 * len(part), _PLENTY):
+                return best
     return best
 
 
@@ -181,19 +217,42 @@ def _complex(points: Points) -> NDArray[np.complex128]:
     return points[:, 0] + 1j * points[:, 1]
 
 
-def _agreeing(
+@dataclass(frozen=True)
+class _Proposals:
+    """What pairs of triangles propose: the turn (unit complex), the place of the part's middle, the part's size."""
+
+    turn: NDArray[np.complex128]
+    place: NDArray[np.complex128]
+    pivot: complex
+    reach: float
+
+
+def _proposals(
     source: NDArray[np.complex128], target: NDArray[np.complex128], pivot: complex, mirror: bool
-) -> list[Integers]:
+) -> _Proposals:
+    z, fixed = (source.conj(), pivot.conjugate()) if mirror else (source, pivot)
+    middle, goal = z.mean(1), target.mean(1)
+    turn = ((z - middle[:, None]).conj() * (target - goal[:, None])).sum(1)
+    turn /= np.maximum(np.abs(turn), 1e-12)
+    reach = float(np.abs(z - fixed).max()) if len(z) else 0.0
+    return _Proposals(turn, goal + turn * (fixed - middle), pivot, reach)
+
+
+def _agreeing(proposed: _Proposals, prior: Prior | None) -> list[Integers]:
     """Groups of triangle pairs that propose nearly the same turn and the same place of the pivot."""
-    if not len(source):
+    turn, place = proposed.turn, proposed.place
+    known = np.arange(len(turn))
+    if prior is not None:
+        a = prior.similarity.a / abs(prior.similarity.a)
+        goal = prior.similarity.move(proposed.pivot)
+        known = np.flatnonzero(
+            (np.abs(np.angle(turn * np.conj(a))) <= prior.turn_rad + _ANGLE_BIN_RAD)
+            & (np.abs(place - goal) <= prior.place_um)
+        )
+        turn, place = turn[known], place[known]
+    if not len(turn):
         return []
-    source, pivot = (source.conj(), pivot.conjugate()) if mirror else (source, pivot)
-    middle, goal = source.mean(1), target.mean(1)
-    turn = ((source - middle[:, None]).conj() * (target - goal[:, None])).sum(1)
-    turn /= np.abs(turn)
-    place = goal + turn * (pivot - middle)
-    reach = float(np.abs(source - pivot).max())
-    step = max(8.0, 0.05 * reach)
+    step = max(8.0, 0.05 * proposed.reach)
     angle = np.floor((np.angle(turn) + np.pi) / _ANGLE_BIN_RAD).astype(np.int64)
     rows = np.floor((place.real - place.real.min()) / step).astype(np.int64)
     columns = np.floor((place.imag - place.imag.min()) / step).astype(np.int64)
@@ -205,7 +264,7 @@ def _agreeing(
     strong = np.argsort(-count, kind="stable")[: 8 * _MAX_BINS]
     votes = sum(_count_at(bins, count, bins[strong] + s) for s in shifts)
     strong = strong[np.argsort(-np.asarray(votes), kind="stable")][:_MAX_BINS]
-    return [order[start[s] : start[s] + count[s]] for s in strong]
+    return [known[order[start[s] : start[s] + count[s]]] for s in strong]
 
 
 def _count_at(bins: Integers, count: Integers, wanted: Integers) -> Integers:
@@ -221,7 +280,7 @@ def _grow(
 ) -> Candidate | None:
     """Let a few paired corners grow to all points they explain, outwards, refitting on the way."""
     source, target, mirror = start
-    similarity = fit_similarity(source, target, mirror)
+    similarity = fit_similarity_trimmed(source, target, mirror)
     middle = source.mean()
     from_middle = np.abs(_complex(part) - middle)
     reach = 1.5 * float(np.abs(source - middle).max()) + tolerance_um
@@ -230,7 +289,7 @@ def _grow(
     while True:
         inside = np.flatnonzero(from_middle <= reach)
         rows, partners = mutual_pairs(similarity.apply(part[inside]), whole.tree, tolerance_um)
-        if len(rows) < 3:
+        if len(rows) < max(3, _WORTH * len(inside)):
             return None
         rows = inside[rows]
         similarity = fit_similarity(_complex(part[rows]), _complex(whole.points[partners]), mirror)

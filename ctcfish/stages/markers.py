@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ctcfish.flags import CellFlag, to_text
 from ctcfish.parameters import Phenotype
-from ctcfish.types import Nuclei
+from ctcfish.types import Nuclei, Scene
 
 Image = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -39,6 +39,23 @@ class Plane(Protocol):
 
     def __getitem__(self, window: tuple[slice, slice], /) -> Image:
         """Pixels of a window."""
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One channel of a scene, its planes projected by their maximum; read where it is sliced."""
+
+    scene: Scene
+    role: str
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Size ``(Y, X)``."""
+        return self.scene.pixels.shape[2:]
+
+    def __getitem__(self, window: tuple[slice, slice], /) -> Image:
+        """Pixels of a window."""
+        return np.asarray(self.scene.read(self.role, *window).max(axis=0))
 
 
 @dataclass(frozen=True)

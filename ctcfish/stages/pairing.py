@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from ctcfish.stages.alignment import covered
+
 Points = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -86,7 +88,7 @@ def pair(cells: Cells, nuclei: Cells, sigma_um: float, max_um: float) -> Pairing
         return Pairing(np.full(n, -1), np.full(n, np.nan), np.zeros(n), 1.0, sigma_um)
     edges = _edges(cells, nuclei, max_um)
     density = _density(nuclei.place_um)
-    within = _inside(cells.place_um, nuclei.place_um)
+    within = covered(cells.place_um, nuclei.place_um)
     likelihood = _likelihood(edges, nuclei.area_um2, sigma_um)
     missing, extra = 0.3, 0.3
     probability = np.zeros(len(edges.here))
@@ -120,15 +122,6 @@ def _density(points: Points) -> Points:
         return np.full(len(points), 1e-4)
     distance = cKDTree(points).query(points, k + 1)[0][:, -1]
     return np.asarray(np.maximum(k / (np.pi * np.maximum(distance, 1.0) ** 2), 1e-7))
-
-
-def _inside(points: Points, others: Points) -> NDArray[np.bool_]:
-    """Whether a point lies in the area the other constellation covers (within four typical gaps of it)."""
-    k = min(3, len(others))
-    tree = cKDTree(others)
-    gap = float(np.median(tree.query(others, k)[0].reshape(len(others), -1)[:, -1]))
-    distance = tree.query(points, k)[0].reshape(len(points), -1)[:, -1]
-    return np.asarray(distance <= 2 * gap + 1e-9)
 
 
 def _likelihood(edges: _Edges, areas: Points, sigma: float) -> Points:

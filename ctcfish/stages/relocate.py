@@ -6,34 +6,27 @@ Coordinates are moved; no pixel is resampled. The model is described in ``design
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Relocate
-from ctcfish.stages.alignment import Alignment, Fields, align
+from ctcfish.stages.alignment import Alignment, Cloud
+from ctcfish.stages.fields import Scans, align
 from ctcfish.stages.pairing import Cells, pair
 from ctcfish.tables import integers
 from ctcfish.types import Relocation
-
-Points = NDArray[np.float64]
 
 _COLUMNS = ["if_scene", "if_label", "scene", "label", "residual_um", "probability"]
 _SCALE_TOLERANCE = 0.05
 
 
-@dataclass(frozen=True)
-class Stage:
-    """Positions ``(y, x)``, um, of the first pixel of scenes on the microscope's stage; FISH scenes by name."""
-
-    fish_um: Mapping[str, tuple[float, float]]
-
-
 def relocate(
-    if_points: pd.DataFrame, fish_points: pd.DataFrame, params: Relocate, stage: Stage | None = None
+    if_points: pd.DataFrame,
+    fish_points: pd.DataFrame,
+    params: Relocate,
+    stage_um: Mapping[str, tuple[float, float]] | None = None,
 ) -> Relocation:
     """Pair every IF nucleus with its FISH nucleus, or say that it is lost.
 
@@ -44,18 +37,17 @@ def relocate(
     fish_points : pandas.DataFrame
         ``scene, label, y_um, x_um, area_um2``.
     params : Relocate
-    stage : Stage, optional
-        Stage positions of the FISH fields, as a prior.
+    stage_um : mapping of str to (y, x), optional
+        Position of the first pixel of FISH scenes on the stage, as far as it is known.
 
     Returns
     -------
     Relocation
-        Not trusted, and without pairs, where the constellations do not agree; ``evidence`` says why.
+        A row per IF nucleus; of a cell that two IF fields show, the row of the better match. Not trusted, and without
+        pairs, where the constellations do not agree; ``evidence`` says why.
     """
-    if_scenes = {name: _points(g) for name, g in if_points.groupby("if_scene", sort=True)}
-    fish_scenes = {name: _points(g) for name, g in fish_points.groupby("scene", sort=True)}
-    offsets = dict(stage.fish_um) if stage is not None else {}
-    found = align(if_scenes, Fields(fish_scenes, offsets), params)
+    scans = Scans(_clouds(if_points, "if_scene"), _clouds(fish_points, "scene"), stage_um or {})
+    found = align(scans, params.min_common_nuclei)
     common = sum(a.n_matched for a in found)
     trusted = common >= params.min_common_nuclei
     matches = _matches(if_points, fish_points, found if trusted else [], params)
@@ -71,8 +63,9 @@ def relocate(
     )
 
 
-def _points(group: pd.DataFrame) -> Points:
-    return np.ascontiguousarray(group[["y_um", "x_um"]].to_numpy(np.float64))
+def _clouds(points: pd.DataFrame, key: str) -> tuple[Cloud, ...]:
+    groups = points.groupby(key, sort=True)
+    return tuple(Cloud.of(str(name), group[["y_um", "x_um"]].to_numpy(np.float64)) for name, group in groups)
 
 
 def _scale(found: list[Alignment]) -> float:
@@ -102,7 +95,7 @@ def _evidence(if_points: pd.DataFrame, fish_points: pd.DataFrame, found: list[Al
 def _matches(
     if_points: pd.DataFrame, fish_points: pd.DataFrame, found: list[Alignment], params: Relocate
 ) -> pd.DataFrame:
-    """One row per IF nucleus, in the order given; of several FISH scenes the most probable nucleus."""
+    """One row per IF cell, in the order given; of several FISH scenes the most probable nucleus."""
     n = len(if_points)
     scene = np.full(n, None, dtype=object)
     label, residual, probability = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n)
@@ -122,4 +115,11 @@ def _matches(
     frame = if_points[["if_scene", "if_label"]].reset_index(drop=True)
     frame["scene"], frame["label"] = scene, integers(label)
     frame["residual_um"], frame["probability"] = residual, probability
-    return frame[_COLUMNS]
+    return _once(frame[_COLUMNS])
+
+
+def _once(matches: pd.DataFrame) -> pd.DataFrame:
+    """Leave out a cell that another IF field shows better: the same FISH nucleus, with less probability."""
+    order = matches.sort_values("probability", ascending=False, kind="stable")
+    again = order["label"].notna() & order.duplicated(["scene", "label"])
+    return matches.drop(index=order.index[again]).reset_index(drop=True)

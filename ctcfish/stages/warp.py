@@ -31,6 +31,10 @@ class Similarity:
         w = self.a * (z.conj() if self.mirrored else z) + self.b
         return np.stack([w.real, w.imag], axis=1)
 
+    def move(self, place: complex) -> complex:
+        """Move one point ``y + i x``."""
+        return self.a * (place.conjugate() if self.mirrored else place) + self.b
+
     def inverse(self) -> Similarity:
         """The way back."""
         a = 1 / self.a
@@ -57,7 +61,7 @@ class Similarity:
 
 
 def fit_similarity(source: Complex, target: Complex, mirrored: bool) -> Similarity:
-    """Least squares, then once more without the pairs that fit worst (Umeyama 1991 in complex numbers).
+    """Least squares (Umeyama 1991, in complex numbers).
 
     Parameters
     ----------
@@ -66,16 +70,22 @@ def fit_similarity(source: Complex, target: Complex, mirrored: bool) -> Similari
     mirrored : bool
     """
     z = source.conj() if mirrored else source
-    keep = np.ones(len(z), bool)
-    a, b = 1 + 0j, 0j
-    for _ in range(3):
-        centre, goal = z[keep].mean(), target[keep].mean()
-        spread = (np.abs(z[keep] - centre) ** 2).sum()
-        a = complex(((z[keep] - centre).conj() * (target[keep] - goal)).sum() / max(spread, 1e-12))
-        b = complex(goal - a * centre)
-        error = np.abs(a * z + b - target)
+    n = len(z)
+    centre, goal = complex(z.sum()) / n, complex(target.sum()) / n
+    d = z - centre
+    a = complex(np.vdot(d, target - goal)) / max(float(np.vdot(d, d).real), 1e-12)
+    return Similarity(a, goal - a * centre, mirrored)
+
+
+def fit_similarity_trimmed(source: Complex, target: Complex, mirrored: bool) -> Similarity:
+    """Least squares, twice refitted without the pairs that fit worst."""
+    z = source.conj() if mirrored else source
+    found = fit_similarity(source, target, mirrored)
+    for _ in range(2):
+        error = np.abs(found.a * z + found.b - target)
         keep = error <= 2.5 * np.median(error) + 1e-9
-    return Similarity(a, b, mirrored)
+        found = fit_similarity(source[keep], target[keep], mirrored)
+    return found
 
 
 def mutual_pairs(points: Points, tree: cKDTree, tolerance_um: float) -> tuple[Integers, Integers]:
@@ -163,7 +173,7 @@ def fit_warp(source: Points, target: Points, mirrored: bool) -> Warp:
     source, target : ndarray, (M, 2)
     mirrored : bool
     """
-    similarity = fit_similarity(source[:, 0] + 1j * source[:, 1], target[:, 0] + 1j * target[:, 1], mirrored)
+    similarity = fit_similarity_trimmed(source[:, 0] + 1j * source[:, 1], target[:, 0] + 1j * target[:, 1], mirrored)
     centre = source.mean(0)
     reach = max(float(np.abs(source - centre).max()), 1e-6)
     left: Points = target - similarity.apply(source)

@@ -26,8 +26,8 @@ class Remounting:
     shift_um : tuple of float
     jitter_um : float
         Standard deviation of a centroid's displacement along one axis, in all.
-    warp_um : float
-        Amplitude of a smooth local deformation, half a wave over the scan.
+    strain : float
+        Largest local stretch of a smooth deformation, half a wave over the scan.
     density_per_mm2 : float
         Nuclei of the IF scan.
     clumped : float
@@ -42,7 +42,7 @@ class Remounting:
     mirrored: bool = False
     shift_um: tuple[float, float] = (40.0, -25.0)
     jitter_um: float = 0.7
-    warp_um: float = 2.0
+    strain: float = 0.002
     density_per_mm2: float = 680.0
     clumped: float = 0.15
 
@@ -112,7 +112,7 @@ def _apart(places: Points, least_um: float = 5.0) -> Points:
 
 def _remounted(places: Points, spec: Remounting, side: float) -> Points:
     wave = np.pi / side
-    bend = spec.warp_um * np.stack([np.sin(wave * places[:, 1]), np.sin(2 * wave * places[:, 0])], axis=1)
+    bend = spec.strain / wave * np.stack([np.sin(wave * places[:, 1]), np.sin(wave * places[:, 0])], axis=1)
     turn = np.radians(spec.rotation_deg)
     matrix = spec.scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     flipped = places * (np.array([1.0, -1.0]) if spec.mirrored else 1.0)
