@@ -50,7 +50,8 @@ def _foreground(signal: Floats, smooth: Floats, pixel_um: float, params: Classic
     """Where the signal exceeds the noise, the whole image (Otsu on its logarithm) and its own surroundings."""
     noise = noise_sd(signal)
     top = float(np.quantile(signal, 0.998))
-    if top <= _NOISE_SIGMAS * noise or top <= 0:
+    rounding = 1e-5 * float(np.abs(smooth).max())
+    if top <= max(_NOISE_SIGMAS * noise, rounding):
         return np.zeros(signal.shape, bool)
     compressed = np.log(np.maximum(signal, 0.0) + np.float32(0.05 * top))
     otsu = float(threshold_otsu(compressed))  # type: ignore[no-untyped-call]

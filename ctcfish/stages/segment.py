@@ -87,14 +87,23 @@ def _check(stack: NDArray[Any]) -> None:
         raise InputError(
             "nucleus channel", f"pixels of type {stack.dtype}", "integers or floats", "Convert the image first."
         )
+    bad = 0 if stack.dtype.kind != "f" else sum(int(np.count_nonzero(~np.isfinite(plane))) for plane in stack)
+    if bad:
+        raise InputError(
+            "nucleus channel", f"{bad} pixels that are no finite numbers", "finite pixels", "Repair the image first."
+        )
 
 
 def _method(params: Segment, device: str) -> Method:
     match params.nuclei:
         case ClassicalNuclei() as classical:
             return lambda image, pixel_um: classical_labels(image, pixel_um, classical)
-        case NetworkNuclei():
-            raise ConfigError(f"segment.nuclei: the network is not available on {device} yet; use 'classical'.")
+        case NetworkNuclei(model=model):
+            from ctcfish.nets.weights import load_network
+            from ctcfish.stages.network import network_labels
+
+            net = load_network(model, device)
+            return lambda image, pixel_um: network_labels(image, pixel_um, net, device)
         case Custom(function=function):
             return _custom(function)
         case _ as never:

@@ -81,7 +81,8 @@ def enlarge_surface(surface: Floats, shape: tuple[int, ...]) -> Floats:
 def background_surface(coarse: Floats) -> Floats:
     """Background under what stands out: a low quantile of neighbourhoods, smoothed.
 
-    Neighbourhoods full of nuclei hold no background; a low rank among the nine around each one passes over them.
+    Neighbourhoods full of nuclei hold no background; a low rank among the nine around each one passes over them. On a
+    slope both would lie too low; a second pass over what the first one left takes that back.
 
     Parameters
     ----------
@@ -91,6 +92,11 @@ def background_surface(coarse: Floats) -> Floats:
     -------
     ndarray of float32, (y, x)
     """
+    first = _low_surface(coarse)
+    return first + _low_surface(coarse - first)
+
+
+def _low_surface(coarse: Floats) -> Floats:
     rows, columns = (max(1, round(side / CELL_PX)) for side in coarse.shape)
     grid = np.empty((rows, columns), np.float32)
     for row, band in enumerate(np.array_split(coarse, rows, axis=0)):
