@@ -27,7 +27,7 @@ class Preset(p.Parameters):
 
     name: str = "circe_tdm1"
     version: str = "1"
-    source: str = "NCT01975142; Jacot 2019, Breast Cancer Res 21:121"
+    source: str = "CirCe T-DM1, NCT01975142; Jacot et al. 2019, Breast Cancer Res 21:121"
     level: str = Field(default="cell", pattern="^(cell|specimen|protein)$")
 
 
@@ -80,14 +80,15 @@ def load(preset: str | None = None, file: Path | None = None, sets: Iterable[str
         An unknown preset, key or value, naming the nearest known one.
     """
     tree = _merge(build({}).resolved(), _preset_tree(preset))
-    rules = _rules(tree)
+    named = build(tree)
     if file is not None:
         tree = _merge(tree, read_toml(file))
     for assignment in sets:
         tree = _merge(tree, _assignment(assignment))
-    if _rules(tree) != rules:
-        tree = _merge(tree, {"preset": {"name": f"{tree['preset']['name']} (modified)"}})
-    return build(tree)
+    resolved = build(tree)
+    if (resolved.call, resolved.summarise) == (named.call, named.summarise):
+        return resolved
+    return build(_merge(tree, {"preset": {"name": f"{resolved.preset.name} (modified)"}}))
 
 
 def _preset_tree(preset: str | None) -> Tree:
@@ -99,11 +100,6 @@ def _preset_tree(preset: str | None) -> Tree:
             f"preset {preset!r} is not known; the presets are {', '.join(known)}.{_nearest(preset, known)}"
         )
     return read_toml(resource_dir("configs") / f"{preset}.toml")
-
-
-def _rules(tree: Tree) -> Tree:
-    """The part of the tree a preset is named for."""
-    return {key: tree.get(key) for key in ("call", "summarise")}
 
 
 def build(tree: Tree) -> Config:

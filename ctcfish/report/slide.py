@@ -49,7 +49,7 @@ def render(folder: Path) -> str:
         overlays=overlays(cells, if_cells, pictures, labels),
         plot=counts_plot(cells, _cuts(summary)),
         reasons=_reasons(cells),
-        cell_doubts={f.name: flags.SENTENCES[f] for f in flags.CellFlag},
+        cell_doubts={f.name: flags.sentence(f) for f in flags.CellFlag},
     )
 
 

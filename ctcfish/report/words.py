@@ -18,4 +18,4 @@ def number(value: object, digits: int = 2) -> str:
 
 def sentences(text: str, kind: type[flags.SlideFlag]) -> dict[str, str]:
     """Sentence of every flag named in a table's text."""
-    return {name: flags.SENTENCES[kind[name]] for name in text.split("|") if name}
+    return {name: flags.sentence(kind[name]) for name in text.split("|") if name}

@@ -39,7 +39,8 @@ def identify(cells: pd.DataFrame, if_cells: pd.DataFrame, relocation: Relocation
     found = pairs[pairs["label"].notna()].rename(
         columns={"residual_um": "relocation_residual_um", "probability": "relocation_probability"}
     )
-    joined = cells.merge(found.astype({"label": "int64"}), on=["scene", "label"], how="left", validate="one_to_one")
+    keys = {"scene": "object", "label": "int64"}
+    joined = cells.astype(keys).merge(found.astype(keys), on=["scene", "label"], how="left", validate="one_to_one")
     joined["kind"] = joined["kind"].fillna("unknown")
     bits = flags.from_text(joined["flags"].to_numpy(), CellFlag)
     bits |= (joined["relocation_probability"] < SURE_MATCH).to_numpy() * int(CellFlag.UNSURE_MATCH)
