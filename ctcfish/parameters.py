@@ -90,7 +90,7 @@ class NetworkNuclei(Parameters):
 class Segment(Parameters):
     """Nuclei."""
 
-    nuclei: Annotated[ClassicalNuclei | NetworkNuclei | Custom, Field(discriminator="method")] = ClassicalNuclei()
+    nuclei: Annotated[NetworkNuclei | ClassicalNuclei | Custom, Field(discriminator="method")] = NetworkNuclei()
     min_area_um2: float = Field(default=12.0, ge=0, description="smaller objects are debris and no nuclei")
     small_area_um2: float = Field(default=20.0, ge=0, description="below: TOO_SMALL")
     large_area_um2: float = Field(default=260.0, gt=0, description="above: TOO_LARGE")
