@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft2, next_fast_len, rfft2
 
-from ctcfish.synth.optics import Lens, profile
+from ctcfish.synth.optics import Lens, point_image, profile
 
 _REACH_UM = 18.0
 
@@ -58,17 +58,16 @@ def photograph_layers(
 def _transfer(
     lens: Lens, defocus_um: NDArray[np.floating], shape: tuple[int, int], pixel_um: float
 ) -> NDArray[np.float32]:
-    """Transfer functions ``(D, Y, X // 2 + 1)``; real, since a point's image is symmetric."""
+    """Transfer functions ``(D, Y, X // 2 + 1)`` of a pixel full of dye; real, since its image is symmetric."""
     light = profile(lens, 0.0, (float(defocus_um.max()) + 0.4, _REACH_UM), (0.2, 0.05))
-    y = np.minimum(np.arange(shape[0]), shape[0] - np.arange(shape[0])) * pixel_um
-    x = np.minimum(np.arange(shape[1]), shape[1] - np.arange(shape[1])) * pixel_um
-    distance = np.hypot(y[:, None], x) / light.r_step_um
-    inside = distance < light.values.shape[1] - 1
-    place = np.where(inside, distance, 0.0)
-    low = place.astype(np.intp)
-    share = (place - low).astype(np.float32)
+    # one quadrant is computed, and mirrored about the first pixel
+    rows, columns = (np.minimum(np.arange(side), side - np.arange(side)) for side in shape)
+    quadrant = (int(rows.max()) + 1, int(columns.max()) + 1)
+    low, share = point_image(light, (0.0, 0.0), quadrant, pixel_um)
     result = np.empty((len(defocus_um), shape[0], shape[1] // 2 + 1), np.float32)
     for row, values in enumerate(light.at_defocus(defocus_um)):
-        image = np.where(inside, values[low] * (1 - share) + values[low + 1] * share, np.float32(0))
+        lower = values[low]
+        corner = (lower + (values[low + 1] - lower) * share).mean(axis=0)
+        image = corner[np.ix_(rows, columns)]
         result[row] = rfft2(image / image.sum(), workers=1).real
     return result

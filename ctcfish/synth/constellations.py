@@ -123,3 +123,48 @@ def _table(places: Points, area: Points) -> pd.DataFrame:
     return pd.DataFrame(
         {"label": np.arange(1, len(places) + 1), "y_um": places[:, 0], "x_um": places[:, 1], "area_um2": area}
     )
+
+
+@dataclass(frozen=True)
+class Fields:
+    """A FISH mosaic cut into fields.
+
+    Attributes
+    ----------
+    fish_points : pandas.DataFrame
+        Each field with coordinates of its own; a nucleus in two fields keeps its label.
+    stage_um : dict of str to (y, x)
+        Where the stage says each field lies.
+    """
+
+    fish_points: pd.DataFrame
+    stage_um: dict[str, tuple[float, float]]
+
+
+def into_fields(fish_points: pd.DataFrame, size_um: float, step_um: float, stage_error_um: float, seed: int) -> Fields:
+    """Cut a mosaic into square fields, each with a little shift of its own that the stage does not know.
+
+    Parameters
+    ----------
+    fish_points : pandas.DataFrame
+    size_um, step_um : float
+        Side of a field, and from one field to the next.
+    stage_error_um : float
+        Standard deviation of the stage along one axis.
+    seed : int
+    """
+    rng = np.random.default_rng(seed)
+    places = fish_points[["y_um", "x_um"]].to_numpy(float)
+    low, high = places.min(0), places.max(0)
+    tables, stage = [], {}
+    for top in np.arange(low[0], max(high[0] - size_um, low[0]) + 1, step_um):
+        for left in np.arange(low[1], max(high[1] - size_um, low[1]) + 1, step_um):
+            corner = np.array([top, left])
+            inside = ((places >= corner) & (places < corner + size_um)).all(1)
+            name = f"field{len(stage):03d}"
+            own = fish_points[inside].assign(scene=name)
+            own[["y_um", "x_um"]] -= corner
+            tables.append(own)
+            y, x = corner + rng.normal(0, stage_error_um, 2)
+            stage[name] = (float(y), float(x))
+    return Fields(pd.concat(tables, ignore_index=True), stage)

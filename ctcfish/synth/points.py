@@ -13,7 +13,7 @@ from ctcfish.synth.population import Cell, generator
 from ctcfish.synth.spec import FishScan, SlideSpec
 
 _REACH_UM = 2.6
-_SIZE_STEP_UM = 0.05
+_SIZE_STEP_UM = 0.1
 
 
 def lens_of(scan: FishScan, probe: int) -> Lens:
@@ -22,7 +22,7 @@ def lens_of(scan: FishScan, probe: int) -> Lens:
 
 
 def spot_profile(scan: FishScan, probe: int, size_um: float) -> Profile:
-    """Image of a signal of the given size, sizes rounded to 0.05 um."""
+    """Image of a signal of the given size, sizes rounded to 0.1 um."""
     depth = scan.planes * scan.z_step_um + 3.0
     size = round(size_um / _SIZE_STEP_UM) * _SIZE_STEP_UM
     return profile(lens_of(scan, probe), size, (depth, _REACH_UM * 1.45), (0.05, 0.01))
