@@ -15,7 +15,7 @@ from ctcfish.io import ome_xml
 from ctcfish.io.failures import damaged, refusing
 from ctcfish.io.image import FileImage
 from ctcfish.io.names import stem
-from ctcfish.io.tiff_layout import Layout, make_layout
+from ctcfish.io.tiff_layout import Layout, check_chain, make_layout
 from ctcfish.io.tiff_pixels import TiffPixels
 from ctcfish.io.units import normal_unit, plausible_pixel, to_number, to_um
 
@@ -63,6 +63,7 @@ def open_tiff(path: Path, *, pages_are_planes: bool) -> tuple[FileImage, ...]:
     with refusing(path), tifffile.TiffFile(path) as file:
         if len(file.pages) == 0:
             raise damaged(path, "a TIFF without an image")
+        check_chain(path, file)
         about = ome_xml.parse(file.ome_metadata, path) if file.ome_metadata else ()
         series = file.series
         kind = series[0].kind if series else ""
@@ -94,7 +95,8 @@ def _left_out(series: Any, name: str) -> bool:
 def _image(path: Path, series: Any, number: int, pages_are_planes: bool) -> FileImage:
     layout = make_layout(path, series)
     axes = _axes(path, series, pages_are_planes)
-    pixels = TiffPixels(path, number, axes.shape, series.dtype.newbyteorder("="), axes.letters, layout.page.axes)
+    dtype = series.dtype.newbyteorder("=")
+    pixels = TiffPixels(path, number, axes.shape, dtype, axes.letters, tuple(series.shape), layout.page.axes)
     flags = SlideFlag.COMPOSITE if axes.composite else SlideFlag(0)
     if _is_lossy(layout):
         flags |= SlideFlag.LOSSY

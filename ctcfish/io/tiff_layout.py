@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -89,6 +90,38 @@ def make_layout(path: Path, series: Any) -> Layout:
     # the decoder and its tables are made here, while the file is open
     _ = page.decode, page.jpegtables
     return layout
+
+
+def check_chain(path: Path, file: Any) -> None:
+    """Refuse a file whose list of pages breaks off, or whose description is cut: both would go without a word.
+
+    Every page ends with the place of the next one, 0 after the last (TIFF 6.0, section 2).
+
+    Raises
+    ------
+    InputError
+    """
+    first = file.pages[0]
+    codes, _ = _directory(file, first.offset)
+    if _DESCRIPTION in codes and first.tags.get(_DESCRIPTION) is None:
+        raise damaged(path, "a description that lies beyond the end of the file")
+    _, following = _directory(file, file.pages[len(file.pages) - 1].offset)
+    if following:
+        raise damaged(path, f"page {len(file.pages)} named at byte {following:,} and not there")
+
+
+_DESCRIPTION = 270
+
+
+def _directory(file: Any, offset: int) -> tuple[set[int], int]:
+    """Codes of the tags of the page at ``offset``, and the place of the next page."""
+    form, handle = file.tiff, file.filehandle
+    handle.seek(offset)
+    (n_tags,) = struct.unpack(form.tagnoformat, handle.read(form.tagnosize))
+    entries = handle.read(n_tags * form.tagsize)
+    (following,) = struct.unpack(form.offsetformat, handle.read(form.offsetsize))
+    starts = range(0, len(entries), form.tagsize)
+    return {struct.unpack_from(form.byteorder + "H", entries, start)[0] for start in starts}, int(following)
 
 
 def _listed(path: Path, series: Any, n_pages: int) -> tuple[Plane, ...]:

@@ -28,6 +28,8 @@ class TiffPixels:
     dtype : numpy.dtype
     axes : str
         One letter per axis of the series: ``C``, ``Z``, ``Y``, ``X``.
+    stored : tuple of int
+        Size of those axes.
     tail : str
         Letters of the axes inside a page, as the page names them (``YX``, ``YXS``, ``SYX``, ``ZYX``).
     """
@@ -37,6 +39,7 @@ class TiffPixels:
     shape: tuple[int, int, int, int]
     dtype: np.dtype[Any]
     axes: str
+    stored: tuple[int, ...]
     tail: str
 
     def read(self, channel: int, planes: slice, rows: slice, columns: slice) -> NDArray[Any]:
@@ -48,6 +51,8 @@ class TiffPixels:
             A damaged file, NaN or infinite pixels.
         """
         layout = read_layout(self.path, self.series)
+        if (*layout.lead, *layout.page.shape) != self.stored:
+            raise damaged(self.path, "another image than when it was opened")
         depths, window = window_of(self.shape, planes, rows, columns)
         out = np.empty((len(depths), window.height, window.width), self.dtype)
         for row, z in enumerate(depths if out.size else ()):
