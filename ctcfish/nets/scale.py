@@ -5,15 +5,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.nets.architecture import NATIVE_DIAMETER_PX, NucleusNet
-from ctcfish.nets.decode import DecodeParams
+from ctcfish.nets.normalise import measure_range, normalise
 from ctcfish.nets.predict import predict_labels
 
 ZOOMS = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125)
 """Native pixels per image pixel that are tried first: nuclei from 6 to 190 px wide."""
 
 _WINDOW_PX = 288
-_WINDOWS = 3
-_TOLERANCE = 0.45
+_WINDOWS = 2
+_TOLERANCE = 0.35
 
 
 def resample(image: NDArray[np.generic], zoom: float) -> NDArray[np.float32]:
@@ -38,7 +38,7 @@ def resample(image: NDArray[np.generic], zoom: float) -> NDArray[np.float32]:
 def estimate_zoom(image: NDArray[np.generic], net: NucleusNet, device: str = "cpu") -> float:
     """Estimate the zoom that brings an image to the network's native scale.
 
-    A few windows are segmented at scales an octave apart. A scale is the better, the more ground is covered by sure
+    A few windows are segmented at scales an octave apart. A scale is the better, the more of the light lies in sure
     nuclei of about native width; the best one is then corrected by the median width found there.
 
     Parameters
@@ -67,20 +67,22 @@ def estimate_zoom(image: NDArray[np.generic], net: NucleusNet, device: str = "cp
 
 
 def _try(image: NDArray[np.generic], zoom: float, net: NucleusNet, device: str) -> tuple[float, float]:
-    """Return the share of ground under sure nuclei of native width, and the median width found, native pixels."""
-    support, ground = 0.0, 0
+    """Return the share of the light that lies in sure nuclei of native width, and the median width, native pixels."""
+    support, every_light = 0.0, 1e-9
     widths = [np.empty(0)]
     for window in _windows(image, zoom):
         small = resample(window, zoom)
-        found = predict_labels(small, net, device, DecodeParams())
+        found = predict_labels(small, net, device)
+        light = np.maximum(normalise(small, measure_range(small)), 0.0).ravel()
         area = np.bincount(found.labels.ravel(), minlength=1)[1:]
+        inside = np.bincount(found.labels.ravel(), light, minlength=1)[1:]
         width = np.sqrt(area * (4.0 / np.pi))
         fit = np.exp(-0.5 * (np.log(width / NATIVE_DIAMETER_PX) / _TOLERANCE) ** 2)
-        support += float((area * found.probability * fit).sum())
-        ground += small.size
+        support += float((inside * found.probability * fit).sum())
+        every_light += float(light.sum())
         widths.append(width)
     every = np.concatenate(widths)
-    return (support / ground, float(np.median(every))) if every.size else (0.0, 0.0)
+    return (support / every_light, float(np.median(every))) if every.size else (0.0, 0.0)
 
 
 def _windows(image: NDArray[np.generic], zoom: float) -> list[NDArray[np.generic]]:
