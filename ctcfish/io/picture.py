@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ctcfish.errors import InputError
 from ctcfish.flags import SlideFlag
+from ctcfish.io.codestream import Frame, jpeg_frame
 from ctcfish.io.failures import check_bytes, damaged, finite, refusing
 from ctcfish.io.image import FileImage
 from ctcfish.io.names import stem
@@ -21,17 +22,6 @@ from ctcfish.io.window import window_of
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_SAMPLES = {0: 1, 2: 3, 4: 2, 6: 4}
-
-
-@dataclass(frozen=True)
-class _Header:
-    """Size and type that a picture declares; ``samples`` counts alpha."""
-
-    height: int
-    width: int
-    samples: int
-    bits: int
-    lossy: bool
 
 
 @dataclass(frozen=True)
@@ -81,7 +71,7 @@ def open_picture(path: Path) -> tuple[FileImage, ...]:
         size = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(1 << 20)
-        header = _png(path, head) if head.startswith(_PNG) else jpeg_header(path, head)
+        header = _png(path, head) if head.startswith(_PNG) else _jpeg(path, head)
     dtype = np.dtype(np.uint8 if header.bits <= 8 else np.uint16)
     if header.height < 1 or header.width < 1:
         raise damaged(path, f"an image of size {header.height} x {header.width}")
@@ -97,7 +87,7 @@ def open_picture(path: Path) -> tuple[FileImage, ...]:
     return (FileImage(stem(path), path, kind, pixels, channel_names=names, flags=flags, files=(path,)),)
 
 
-def _png(path: Path, head: bytes) -> _Header:
+def _png(path: Path, head: bytes) -> Frame:
     width, height, bits, colour = struct.unpack(">IIBB", head[16:26])
     if colour not in _PNG_SAMPLES or bits not in (8, 16):
         raise InputError(
@@ -106,27 +96,13 @@ def _png(path: Path, head: bytes) -> _Header:
             "8 or 16 bit grey values or RGB",
             "Export the original grey values or RGB.",
         )
-    return _Header(height, width, _PNG_SAMPLES[colour], bits, lossy=False)
+    return Frame(height, width, _PNG_SAMPLES[colour], bits, lossy=False)
 
 
-def jpeg_header(path: Path, head: bytes) -> _Header:
-    """Find the start-of-frame segment (ITU T.81, B.2.2) and read the declared size.
-
-    Raises
-    ------
-    InputError
-        No frame header, or a colour model other than grey and three colours.
-    """
-    position = 2
-    while head[:2] == b"\xff\xd8" and position + 10 <= len(head) and head[position] == 0xFF:
-        marker = head[position + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            bits, height, width, samples = struct.unpack(">BHHB", head[position + 4 : position + 10])
-            if samples not in (1, 3):
-                raise InputError(path.name, f"{samples} colours", "grey values or RGB", "Export RGB, not CMYK.")
-            return _Header(height, width, samples, bits, lossy=marker not in (0xC3, 0xC7, 0xCB, 0xCF))
-        if marker == 0xFF or 0xD0 <= marker <= 0xD8 or marker == 1:
-            position += 1 if marker == 0xFF else 2
-        else:
-            position += 2 + int.from_bytes(head[position + 2 : position + 4], "big")
-    raise damaged(path, "no PNG or JPEG header")
+def _jpeg(path: Path, head: bytes) -> Frame:
+    frame = jpeg_frame(head)
+    if frame is None:
+        raise damaged(path, "no PNG or JPEG header")
+    if frame.samples not in (1, 3):
+        raise InputError(path.name, f"{frame.samples} colours", "grey values or RGB", "Export RGB, not CMYK.")
+    return frame

@@ -12,10 +12,11 @@ import tifffile
 from ctcfish.errors import InputError
 from ctcfish.flags import SlideFlag
 from ctcfish.io import ome_xml
+from ctcfish.io.codestream import jpeg_2000_frame
 from ctcfish.io.failures import damaged, refusing
 from ctcfish.io.image import FileImage
 from ctcfish.io.names import stem
-from ctcfish.io.tiff_layout import Layout, check_chain, make_layout
+from ctcfish.io.tiff_layout import JPEG_2000, Layout, check_chain, make_layout
 from ctcfish.io.tiff_pixels import TiffPixels
 from ctcfish.io.units import normal_unit, plausible_pixel, to_number, to_um
 
@@ -26,7 +27,6 @@ KINDS = {
     "uniform": "TIFF",
     "generic": "TIFF",
 }
-_JPEG_2000 = {33003, 33004, 33005, 34712}
 _LOSSY = {6, 7, 22610, 33007, 34892, 34934, 50001, 50002, 52546}
 """JPEG, JPEG XR, WebP and JPEG XL; that a file used their lossless modes cannot be told from its tags."""
 
@@ -139,15 +139,13 @@ def _axes(path: Path, series: Any, pages_are_planes: bool) -> _Axes:
 
 def _is_lossy(layout: Layout) -> bool:
     compression = int(layout.page.compression)
-    if compression not in _JPEG_2000:
+    if compression not in JPEG_2000:
         return compression in _LOSSY
     plane = layout.planes[0]
     with plane.file.open("rb") as file:
         file.seek(plane.offsets[0])
-        head = file.read(min(plane.sizes[0], 4096))
-    # ISO/IEC 15444-1, A.6.1: last byte of a COD segment without precincts; 0 is the irreversible wavelet
-    start = head.find(b"\xff\x52")
-    return start < 0 or len(head) < start + 14 or head[start + 13] == 0
+        frame = jpeg_2000_frame(file.read(min(plane.sizes[0], 4096)))
+    return frame is None or frame.lossy
 
 
 def _tell(image: FileImage, file: Any, series: Any, about: ome_xml.OmeImage | None) -> FileImage:

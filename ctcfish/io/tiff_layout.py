@@ -12,6 +12,7 @@ from typing import Any
 import tifffile
 
 from ctcfish.errors import InputError
+from ctcfish.io.codestream import jpeg_2000_frame, jpeg_frame
 from ctcfish.io.failures import check_bytes, check_type, damaged, refusing
 
 
@@ -179,6 +180,31 @@ def _check_extent(path: Path, layout: Layout) -> None:
     if int(page.compression) == 1 and not page.is_tiled and page.bitspersample % 8 == 0 and declared > stored:
         raise damaged(path, f"{declared:,} bytes of uncompressed pixels declared, {stored:,} stored")
     check_bytes(path, declared, stored, block=0 if layout.raw else _block_bytes(page))
+
+
+JPEG = {6, 7, 33007, 34892}
+JPEG_2000 = {33003, 33004, 33005, 34712}
+
+
+def check_block(path: Path, page: Any, data: bytes) -> None:
+    """Refuse a tile or strip whose own header declares far more pixels than its page does.
+
+    The decoder would make room for what the inner header says.
+
+    Raises
+    ------
+    InputError
+    """
+    compression = int(page.compression)
+    if compression in JPEG:
+        frame = jpeg_frame(data)
+    elif compression in JPEG_2000:
+        frame = jpeg_2000_frame(data)
+    else:
+        return
+    _, rows, columns = grid(page)
+    if frame is not None and frame.height * frame.width > 4 * rows * columns:
+        raise damaged(path, f"a block of {frame.height} x {frame.width} pixels in place of {rows} x {columns}")
 
 
 def grid(page: Any) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.io.failures import damaged, finite, refusing
-from ctcfish.io.tiff_layout import Layout, Plane, grid, read_layout
+from ctcfish.io.tiff_layout import Layout, Plane, check_block, grid, read_layout
 from ctcfish.io.window import Window, window_of
 
 
@@ -119,6 +119,7 @@ def _read_blocks(layout: Layout, plane: Plane, inside: tuple[int, int, int], win
                 data = file.read(plane.sizes[index])
                 if len(data) < plane.sizes[index]:
                     raise damaged(plane.file, "fewer bytes than declared")
+                check_block(plane.file, page, data)
                 # an empty block is how sparse files store one that is all black
                 block, _, _ = page.decode(data or None, index, jpegtables=page.jpegtables)
                 target, source = window.overlap(row * block_rows, column * block_columns, block_rows, block_columns)

@@ -314,3 +314,23 @@ def test_vendor_tiff_by_content(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match=r"found a vendor's TIFF \(svs\); .*bioformats2raw"):
         open_slide(path, RGB)
+
+
+@pytest.mark.parametrize(
+    ("compression", "marker", "places"),
+    [("jpeg", b"\xff\xc0", [(5, ">HH")]), ("jpeg2000", b"\xff\x51", [(6, ">II"), (22, ">II")])],
+)
+def test_a_block_that_declares_more_than_its_page_is_refused(
+    compression: str, marker: bytes, places: list[tuple[int, str]], tmp_path: Path
+) -> None:
+    path = tmp_path / "bomb.tif"
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    tifffile.imwrite(path, pixels, photometric="rgb", compression=compression, tile=(64, 64))
+    content = bytearray(path.read_bytes())
+    start = content.index(marker)
+    for place, kind in places:
+        struct.pack_into(kind, content, start + place, 60000, 60000)
+    path.write_bytes(content)
+    (scene,) = open_slide(path, RGB).fish_scenes
+    with pytest.raises(InputError, match="found a block of 60000 x 60000 pixels in place of 64 x 64; needed an intact"):
+        scene.read("her2")
