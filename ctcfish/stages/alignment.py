@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,6 @@ from ctcfish.stages.warp import Similarity, Warp, fit_warp, mutual_pairs
 Points = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_PATCH = 140
-_PATCHES = 6
 _TOLERANCE_UM = 4.0
 _WITHIN_UM = (1.5, 2.5, 4.0)
 _LOG10_TRUST = -3.0
@@ -30,16 +29,28 @@ _DECOYS = 12
 
 @dataclass(frozen=True)
 class Cloud:
-    """Nuclei of one scene, ready to be searched."""
+    """Nuclei of one scene."""
 
     name: str
     points: Points
-    index: Index
 
-    @classmethod
-    def of(cls, name: str, points: Points) -> Cloud:
-        """Index the points."""
-        return cls(name, points, index(points, neighbours_for(len(points)), Search(0).noise))
+    @cached_property
+    def index(self) -> Index:
+        """The points, ready to be searched; made when first asked for."""
+        return index(self.points, neighbours_for(len(self.points)), Search(0).noise)
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        """The points alone."""
+        return cKDTree(self.points)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many patches of a large constellation are tried, and how many points each has."""
+
+    patches: int = 6
+    points: int = 140
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ class Alignment:
 
 
 def lay(
-    here: Cloud, there: Cloud, scale: float = 1.0, prior: Prior | None = None, patches: int = _PATCHES
+    here: Cloud, there: Cloud, scale: float = 1.0, prior: Prior | None = None, effort: Effort | None = None
 ) -> Alignment | None:
     """Lay an IF scene on a FISH scene.
 
@@ -106,8 +117,7 @@ def lay(
         FISH lengths over IF lengths, within a few percent.
     prior : Prior, optional
         From IF to FISH.
-    patches : int
-        How many parts of a large constellation are tried.
+    effort : Effort, optional
 
     Returns
     -------
@@ -123,27 +133,32 @@ def lay(
     if prior is not None:
         prior = replace(prior, similarity=replace(prior.similarity, a=prior.similarity.a / factor))
     search = Search(neighbours_for(len(large.points)), _TOLERANCE_UM)
-    for rows in _patches(small.points, patches):
+    for rows in _patches(small.points, effort or Effort()):
         part = small.points[rows] * factor
         found = locate(part, large.index, search, prior)
         chance = 0.0 if found is None else log10_chance(part, large.index, found, prior)
-        if found is not None and chance <= _LOG10_TRUST:
+        if found is not None and chance <= _LOG10_TRUST and _allowed(found.similarity, prior):
             start = replace(found.similarity, a=found.similarity.a * factor)
             paired = (rows[found.part], found.whole) if forward else (found.whole, rows[found.part])
             return _spread(here, there, start if forward else start.inverse(), paired, chance)
     return None
 
 
-def _patches(points: Points, count: int) -> Iterator[Integers]:
+def _allowed(found: Similarity, prior: Prior | None) -> bool:
+    """Whether the fitted transform still lies where it must."""
+    return prior is None or abs(float(np.angle(found.a / prior.similarity.a))) <= 2 * prior.turn_rad
+
+
+def _patches(points: Points, effort: Effort) -> Iterator[Integers]:
     """Compact parts of a constellation, far from one another; all of it if it is small."""
-    if len(points) <= _PATCH + _PATCH // 2:
+    if 2 * len(points) <= 3 * effort.points:
         yield np.arange(len(points))
         return
     tree = cKDTree(points)
     centre = np.median(points, axis=0)
     far = np.full(len(points), np.inf)
-    for _ in range(count):
-        rows = np.sort(np.atleast_1d(tree.query(centre, _PATCH)[1])).astype(np.int64)
+    for _ in range(effort.patches):
+        rows = np.sort(np.atleast_1d(tree.query(centre, effort.points)[1])).astype(np.int64)
         yield rows
         far = np.minimum(far, np.hypot(*(points - centre).T))
         centre = points[int(np.argmax(far))]
@@ -153,8 +168,9 @@ def log10_chance(part: Points, whole: Index, found: Candidate, prior: Prior | No
     """Bound on the chance that unrelated constellations agree this well under some transform.
 
     Binomial tail times the number of transforms that differ by more than the tolerance (Bonferroni), for the best of
-    three tolerances. The two pairs that fix a transform do not count. The chance of one point to be paired is measured:
-    the share paired after the part was moved aside, where nothing should fit; it goes with the tolerance squared.
+    three tolerances. The two pairs that fix a transform (one where the turn is known) do not count. The chance of one
+    point to be paired is measured: the share paired after the part was moved aside, where nothing should fit; it goes
+    with the tolerance squared.
 
     Parameters
     ----------
@@ -174,7 +190,7 @@ def log10_chance(part: Points, whole: Index, found: Candidate, prior: Prior | No
         places, angles = min(places, np.pi * prior.place_um**2), 2 * prior.turn_rad
     best = 0.0
     for within in _WITHIN_UM:
-        k = int((distance <= within).sum()) - 2
+        k = int((distance <= within).sum()) - (2 if prior is None else 1)
         if k < 1:
             continue
         tail = max(float(bdtrc(k - 1, n, paired * (within / _TOLERANCE_UM) ** 2)), 1e-280)
@@ -196,7 +212,7 @@ def _spread(
     here: Cloud, there: Cloud, start: Similarity, paired: tuple[Integers, Integers], chance: float
 ) -> Alignment | None:
     """Grow from the patch over the whole scene, refitting with more freedom as pairs come in."""
-    source, target, tree = here.points, there.points, there.index.tree
+    source, target, tree = here.points, there.points, there.tree
     rows, partners = paired
     warp = fit_warp(source[rows], target[partners], start.mirrored)
     middle = source[rows].mean(0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcfish.stages.alignment import Alignment, Cloud, lay
+from ctcfish.stages.alignment import Alignment, Cloud, Effort, lay
 from ctcfish.stages.constellation import Prior
 from ctcfish.stages.warp import Similarity, fit_similarity
 
@@ -17,8 +17,10 @@ Place = tuple[float, float]
 
 _SCALES = tuple(float(np.exp(0.06 * k)) for j in range(1, 13) for k in (j, -j))
 _SCALE_FIELDS = 3
+_OTHER_SCALES = Effort(patches=2, points=70)
 _TURN_RAD = float(np.radians(1.5))
 _STAGE_UM = 60.0
+_LEAST_STAGE_UM = 12.0
 _SAME_SCALE = 0.03
 _AXES = ((1.0, 1.0), (-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0))
 
@@ -54,8 +56,8 @@ def align(scans: Scans, enough: int) -> list[Alignment]:
     """
     for scale in (1.0, *_SCALES):
         fields = scans.fish_scenes if scale == 1.0 else _largest(scans.fish_scenes)
-        patches = 6 if scale == 1.0 else 2
-        found = _consistent(_each(scans.if_scenes, fields, scale, patches))
+        effort = Effort() if scale == 1.0 else _OTHER_SCALES
+        found = _consistent(_each(scans.if_scenes, fields, scale, effort))
         if not found and scale == 1.0:
             found = _by_stage(scans)
         if sum(a.n_matched for a in found) >= enough:
@@ -67,9 +69,9 @@ def _largest(fields: tuple[Cloud, ...]) -> tuple[Cloud, ...]:
     return tuple(sorted(fields, key=lambda f: -len(f.points))[:_SCALE_FIELDS])
 
 
-def _each(if_scenes: Iterable[Cloud], fields: Iterable[Cloud], scale: float, patches: int) -> list[Alignment]:
+def _each(if_scenes: Iterable[Cloud], fields: Iterable[Cloud], scale: float, effort: Effort) -> list[Alignment]:
     pairs = [(here, there) for here in if_scenes for there in fields]
-    laid = [lay(here, there, scale, patches=patches) for here, there in pairs]
+    laid = [lay(here, there, scale, effort=effort) for here, there in pairs]
     return [one for one in laid if one is not None]
 
 
@@ -110,28 +112,32 @@ def _priors(led: list[Alignment], name: str, stage_um: Mapping[str, Place]) -> I
     leader = max(led, key=lambda a: a.n_matched).warp.similarity
     known = [a for a in led if a.scene in stage_um]
     if known and name in stage_um:
-        b = _origin(known, complex(*stage_um[name]), stage_um)
+        b, error = _origin(known, complex(*stage_um[name]), stage_um)
         back = leader.inverse()
-        yield Prior(Similarity(back.a, b, back.mirrored).inverse(), _TURN_RAD, _STAGE_UM)
+        yield Prior(Similarity(back.a, b, back.mirrored).inverse(), _TURN_RAD, error)
     yield Prior(leader, _TURN_RAD, np.inf)
 
 
-def _origin(known: list[Alignment], wanted: complex, stage_um: Mapping[str, Place]) -> complex:
-    """Where in IF the first pixel of a field lies whose place on the stage is ``wanted``.
+def _origin(known: list[Alignment], wanted: complex, stage_um: Mapping[str, Place]) -> tuple[complex, float]:
+    """Where in IF the first pixel of a field lies whose place on the stage is ``wanted``, and how far off that may be.
 
-    Three fields or more tell how the stage's axes run; with fewer they are taken to run as the image's do.
+    Four fields or more tell how the stage's axes run and how well it drives; with fewer the axes are taken to run as
+    the image's do.
     """
     back = [a.warp.similarity.inverse() for a in known]
     stage = np.array([complex(*stage_um[a.scene]) for a in known])
-    if len(known) < 3:
-        return back[0].move(wanted - complex(stage[0]))
+    if len(known) < 4:
+        return back[0].move(wanted - complex(stage[0])), _STAGE_UM
     origin = np.array([s.b for s in back])
     fits = [fit_similarity(stage, origin, mirrored) for mirrored in (False, True)]
-    return min(fits, key=lambda s: _misfit(s, stage, origin)).move(wanted)
+    errors = [_rms(fit, stage, origin) for fit in fits]
+    best = int(np.argmin(errors))
+    return fits[best].move(wanted), float(np.clip(4 * errors[best], _LEAST_STAGE_UM, _STAGE_UM))
 
 
-def _misfit(similarity: Similarity, source: NDArray[np.complex128], target: NDArray[np.complex128]) -> float:
-    return sum(abs(similarity.move(complex(s)) - complex(t)) for s, t in zip(source, target, strict=True))
+def _rms(similarity: Similarity, source: NDArray[np.complex128], target: NDArray[np.complex128]) -> float:
+    square = sum(abs(similarity.move(complex(s)) - complex(t)) ** 2 for s, t in zip(source, target, strict=True))
+    return float(np.sqrt(square / (len(source) - 2)))
 
 
 def _by_stage(scans: Scans) -> list[Alignment]:
@@ -146,7 +152,7 @@ def _mosaic(
     if_scenes: Iterable[Cloud], fields: list[Cloud], stage_um: Mapping[str, Place], signs: Place
 ) -> list[Alignment]:
     shifts = {f.name: np.asarray(stage_um[f.name]) * np.asarray(signs) for f in fields}
-    whole = Cloud.of("stage", np.concatenate([f.points + shifts[f.name] for f in fields]))
+    whole = Cloud("stage", np.concatenate([f.points + shifts[f.name] for f in fields]))
     found = []
     for here in if_scenes:
         mosaic = lay(here, whole)

@@ -65,7 +65,7 @@ def relocate(
 
 def _clouds(points: pd.DataFrame, key: str) -> tuple[Cloud, ...]:
     groups = points.groupby(key, sort=True)
-    return tuple(Cloud.of(str(name), group[["y_um", "x_um"]].to_numpy(np.float64)) for name, group in groups)
+    return tuple(Cloud(str(name), group[["y_um", "x_um"]].to_numpy(np.float64)) for name, group in groups)
 
 
 def _scale(found: list[Alignment]) -> float:

@@ -156,7 +156,8 @@ def into_fields(fish_points: pd.DataFrame, size_um: float, step_um: float, stage
     rng = np.random.default_rng(seed)
     places = fish_points[["y_um", "x_um"]].to_numpy(float)
     low, high = places.min(0), places.max(0)
-    tables, stage = [], {}
+    tables: list[pd.DataFrame] = []
+    stage: dict[str, tuple[float, float]] = {}
     for top in np.arange(low[0], max(high[0] - size_um, low[0]) + 1, step_um):
         for left in np.arange(low[1], max(high[1] - size_um, low[1]) + 1, step_um):
             corner = np.array([top, left])
