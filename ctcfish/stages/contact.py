@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.stages.regions import Labels, Values, grow, quantiles
-from ctcfish.stages.surface import Floats, as_floats, gaussian
+from ctcfish.stages.surface import Floats, above_background, as_floats, gaussian
 from ctcfish.stages.watersheds import split
 
 _BRIDGE_UM = 0.6
@@ -16,40 +16,43 @@ _MIN_CONTACT_UM = 1.6
 _LOBE_DEPTH_UM = 0.12
 
 
-def contact_light(signal: Floats, labels: Labels, pixel_um: float) -> Values:
-    """Brightness along the contact of two nuclei over the mean of their own brightness.
+def contacts(image: Floats, labels: Labels, pixel_um: float) -> tuple[NDArray[np.intp], Values]:
+    """Nuclei in contact, and the brightness along their contact over the mean of their own brightness.
 
-    Nuclei that touch thin out towards their rims and leave a valley (0.4 to 0.8 in simulated pairs); where they overlap
-    both shine (1.0 to 2.0).
+    Nuclei that touch thin out towards their rims and leave a valley (0.5 to 0.8 in simulated pairs); where they overlap
+    both shine (0.9 to 2.0).
 
     Parameters
     ----------
-    signal : ndarray of float32, (Y, X)
-        Above the background.
+    image : ndarray of float32, (Y, X)
     labels : ndarray of int32, (Y, X)
         Consecutive from 1.
     pixel_um : float
 
     Returns
     -------
-    ndarray of float64, (N,)
-        Highest value over each nucleus's neighbours; 0 without neighbour.
+    pairs : ndarray of int, (P, 2)
+        Labels, the lower first.
+    light : ndarray of float64, (P,)
     """
-    count = int(labels.max(initial=0))
-    smooth = gaussian(signal, _SMOOTH_UM / pixel_um)
-    pairs, ratio = _along_contacts(smooth, grow(labels, _BRIDGE_UM / pixel_um), labels, pixel_um)
+    smooth = gaussian(above_background(image, pixel_um), _SMOOTH_UM / pixel_um)
+    return _along_contacts(smooth, grow(labels, _BRIDGE_UM / pixel_um), labels, pixel_um)
+
+
+def highest(pairs: NDArray[np.intp], values: Values, count: int) -> Values:
+    """Highest of the values of the pairs that each label takes part in; 0 without pair."""
     result = np.zeros(count + 1)
-    np.maximum.at(result, pairs[:, 0], ratio)
-    np.maximum.at(result, pairs[:, 1], ratio)
+    np.maximum.at(result, pairs[:, 0], values)
+    np.maximum.at(result, pairs[:, 1], values)
     return result[1:]
 
 
-def lobe_light(signal: Floats, labels: Labels, lobed: NDArray[np.bool_], pixel_um: float) -> Values:
+def lobe_light(image: Floats, labels: Labels, lobed: NDArray[np.bool_], pixel_um: float) -> Values:
     """The same inside one outline: along the necks between its lobes.
 
     Parameters
     ----------
-    signal : ndarray of float32, (Y, X)
+    image : ndarray of float32, (Y, X)
     labels : ndarray of int32, (Y, X)
     lobed : ndarray of bool, (N,)
         Outlines worth looking at.
@@ -71,7 +74,8 @@ def lobe_light(signal: Floats, labels: Labels, lobed: NDArray[np.bool_], pixel_u
     lobes = split(smooth_depth, apart > 0, _LOBE_DEPTH_UM)
     owner = np.zeros(int(lobes.max(initial=0)) + 1, np.int32)
     owner[lobes[apart > 0]] = labels[apart > 0]
-    pairs, ratio = _along_contacts(gaussian(signal, _SMOOTH_UM / pixel_um), lobes, lobes, pixel_um)
+    smooth = gaussian(above_background(image, pixel_um), _SMOOTH_UM / pixel_um)
+    pairs, ratio = _along_contacts(smooth, lobes, lobes, pixel_um)
     same = owner[pairs[:, 0]] == owner[pairs[:, 1]]
     result = np.zeros(count + 1)
     np.maximum.at(result, owner[pairs[same, 0]], ratio[same])

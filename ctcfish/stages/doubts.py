@@ -7,23 +7,19 @@ from numpy.typing import NDArray
 
 from ctcfish.flags import CellFlag
 from ctcfish.parameters import Segment
-from ctcfish.stages.measure import Traits
+from ctcfish.stages.measure import IN_FOCUS, Traits
 from ctcfish.stages.regions import Values
 from ctcfish.types import Nuclei
 
-_SHARP_EDGE_UM = 0.65
-_BLURRED_EDGE_UM = 0.95
-_CONTACT_LIGHT = 0.9
+_BORDER_UM = 0.25
+_CONTACT_LIGHT = 0.84
 _LOBE_LIGHT = 0.95
-_UNEVEN = 1.8
+_STOREY_UM = 1.3
+_UNEVEN = 1.42
+_UNEVEN_SIGMAS = 4.0
 _BROKEN_SOLIDITY = 0.9
 _CONDENSED_LIGHT = 1.25
 _CONDENSED_AREA = 0.6
-
-
-def focus_score(traits: Traits) -> Values:
-    """Sharpness of the border: 1 in focus, (0.65 um / blur)^2 beyond."""
-    return np.minimum(1.0, (_SHARP_EDGE_UM / np.maximum(traits.edge_um, 1e-9)) ** 2)
 
 
 def doubts(nuclei: Nuclei, traits: Traits, params: Segment) -> NDArray[np.int64]:
@@ -41,12 +37,14 @@ def doubts(nuclei: Nuclei, traits: Traits, params: Segment) -> NDArray[np.int64]
     ndarray of int64, (N,)
     """
     box, (rows, columns), area = nuclei.box_px, nuclei.shape_px, nuclei.area_um2
-    cut = (box[:, 0] == 0) | (box[:, 1] == 0) | (box[:, 2] == rows) | (box[:, 3] == columns)
+    near = [round(_BORDER_UM / side) for side in nuclei.pixel_um]
+    cut = (box[:, 0] <= near[0]) | (box[:, 1] <= near[1])
+    cut |= (box[:, 2] >= rows - near[0]) | (box[:, 3] >= columns - near[1])
     found = {
         CellFlag.TRUNCATED: cut,
         CellFlag.TOO_SMALL: ~cut & (area < params.small_area_um2),
         CellFlag.TOO_LARGE: area > params.large_area_um2,
-        CellFlag.OUT_OF_FOCUS: traits.edge_um > _BLURRED_EDGE_UM,
+        CellFlag.OUT_OF_FOCUS: traits.focus < IN_FOCUS,
         CellFlag.OVERLAP: _overlapping(traits),
         CellFlag.APOPTOTIC: _apoptotic(area, traits),
     }
@@ -57,8 +55,18 @@ def doubts(nuclei: Nuclei, traits: Traits, params: Segment) -> NDArray[np.int64]
 
 
 def _overlapping(traits: Traits) -> NDArray[np.bool_]:
-    lit = (traits.contact > _CONTACT_LIGHT) | (traits.lobes > _LOBE_LIGHT)
-    result: NDArray[np.bool_] = lit | (traits.unevenness > _UNEVEN)
+    """Light that adds up along a contact or a neck, two storeys, or one part brighter than this scene's nuclei have it.
+
+    Blur evens out light and storeys, so a nucleus out of focus is judged by its contacts alone.
+    """
+    if len(traits.focus) == 0:
+        return np.zeros(0, bool)
+    middle = np.median(traits.unevenness)
+    scatter = 1.4826 * np.median(np.abs(traits.unevenness - middle))
+    uneven = traits.unevenness > max(_UNEVEN, middle + _UNEVEN_SIGMAS * scatter)
+    storeys = np.maximum(traits.spread_um, traits.rise_um) > _STOREY_UM
+    result: NDArray[np.bool_] = (traits.contact > _CONTACT_LIGHT) | (traits.lobes > _LOBE_LIGHT)
+    result |= (uneven | storeys) & (traits.focus >= IN_FOCUS)
     return result
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ctcfish.stages.surface import Floats, as_floats, gaussian, reduce
 
-_PLACE_UM = 4.0
+_PLACE_UM = 2.0
 _DEPTH_UM = 1.2
 _SLOPE_UM = 0.5
 
@@ -24,6 +24,8 @@ class View:
     ----------
     planes, sharp : ndarray of float32, (Z, Y, X)
         Reduced planes and their :func:`sharpness`.
+    plane : ndarray of float32, (Y, X)
+        Index of the sharpest plane around each place.
     image : ndarray of float32, (Y, X)
         Projection that shows each place in focus.
     pixel_um, step_um : float
@@ -31,6 +33,7 @@ class View:
 
     planes: Floats
     sharp: Floats
+    plane: Floats
     image: Floats
     pixel_um: float
     step_um: float
@@ -55,7 +58,8 @@ def view(stack: NDArray[Any], factor: int, pixel_um: float, step_um: float) -> V
     planes = np.stack([reduce(plane, factor) for plane in stack])
     coarse_um = pixel_um * factor
     sharp = sharpness(planes, coarse_um)
-    return View(planes, sharp, project(planes, sharp, coarse_um, step_um), coarse_um, step_um)
+    plane = sharpest_plane(sharp, coarse_um)
+    return View(planes, sharp, plane, project(planes, plane, coarse_um, step_um), coarse_um, step_um)
 
 
 def smoothing_um(pixel_um: float) -> float:
@@ -84,13 +88,39 @@ def sharpness(planes: Floats, pixel_um: float) -> Floats:
     return result
 
 
-def project(planes: Floats, sharp: Floats, pixel_um: float, step_um: float) -> Floats:
+def sharpest_plane(sharp: Floats, pixel_um: float) -> Floats:
+    """Index of the sharpest plane around each place.
+
+    Parameters
+    ----------
+    sharp : ndarray of float32, (Z, Y, X)
+        See :func:`sharpness`.
+    pixel_um : float
+
+    Returns
+    -------
+    ndarray of float32, (Y, X)
+        The lowest of several that are equally sharp.
+    """
+    plane = np.zeros(sharp.shape[1:], np.float32)
+    if len(sharp) == 1:
+        return plane
+    highest = gaussian(sharp[0], _PLACE_UM / pixel_um)
+    for z in range(1, len(sharp)):
+        local = gaussian(sharp[z], _PLACE_UM / pixel_um)
+        np.copyto(plane, np.float32(z), where=local > highest)
+        np.maximum(highest, local, out=highest)
+    return plane
+
+
+def project(planes: Floats, plane: Floats, pixel_um: float, step_um: float) -> Floats:
     """Mean of the planes near the sharpest one of each place.
 
     Parameters
     ----------
-    planes, sharp : ndarray of float32, (Z, Y, X)
-        Reduced planes and their `sharpness`.
+    planes : ndarray of float32, (Z, Y, X)
+    plane : ndarray of float32, (Y, X)
+        See :func:`sharpest_plane`.
     pixel_um, step_um : float
 
     Returns
@@ -99,12 +129,10 @@ def project(planes: Floats, sharp: Floats, pixel_um: float, step_um: float) -> F
     """
     if len(planes) == 1:
         return as_floats(planes[0], planes.shape[1:])
-    place = _PLACE_UM / pixel_um / 2.0
-    local = np.stack([gaussian(plane, place) for plane in sharp])
-    best = gaussian(np.argmax(local, axis=0).astype(np.float32), place / 2.0)
+    best = gaussian(plane, _PLACE_UM / 2.0 / pixel_um)
     total, weight = np.zeros_like(best), np.zeros_like(best)
-    for z, plane in enumerate(planes):
+    for z, image in enumerate(planes):
         share = np.exp(-0.5 * ((z - best) * np.float32(step_um / _DEPTH_UM)) ** 2)
-        total += share * plane
+        total += share * image
         weight += share
     return as_floats(total / np.maximum(weight, np.float32(1e-12)), best.shape)

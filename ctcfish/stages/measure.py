@@ -10,12 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ctcfish.stages.contact import contact_light, lobe_light
+from ctcfish.stages.contact import contacts, highest, lobe_light
 from ctcfish.stages.focus import View, smoothing_um
 from ctcfish.stages.regions import Labels, Values, grow, quantiles
 from ctcfish.stages.surface import Floats, above_background, as_floats, gaussian
 
 _RIM_UM = 1.0
+_CHROMATIN_UM = 1.2
+_EDGE_PER_RADIUS = 0.17
+_LEAST_RADIUS_UM = 3.6
+
+IN_FOCUS = 0.62
+"""Focus score from which a nucleus is in focus; simulated ones lie at 0.7 to 1."""
 
 LOBED_SOLIDITY = 0.93
 """Below it an outline has lobes; whole nuclei lie at 0.95 to 0.98."""
@@ -35,24 +41,33 @@ class Traits:
         Width (standard deviation) of the blur that would give the border its slope.
     brightness : ndarray
         Upper quartile above the background, in the nucleus's own plane.
+    focus : ndarray
+        Sharpness of the border: 1 in focus, falling with the square of the blur.
     unevenness : ndarray
-        Brightest over dimmest part inside the border.
+        Brightest over dimmest part inside the border, on the scale of 1 um.
     solidity : ndarray
         Area over area of the convex hull.
     contact : ndarray
         Light along the contact with a neighbour over the pair's own; 0 without neighbour.
     lobes : ndarray
         The same between the lobes of one outline.
+    spread_um : ndarray
+        Range of the sharpest plane along the border: two storeys in one outline.
+    rise_um : ndarray
+        Greatest distance of focal planes to a neighbour in contact, both in focus.
     """
 
     z_um: Values
     thickness_um: Values
     edge_um: Values
     brightness: Values
+    focus: Values
     unevenness: Values
     solidity: Values
     contact: Values
     lobes: Values
+    spread_um: Values
+    rise_um: Values
 
     def rows(self, wanted: NDArray[Any]) -> Traits:
         """Select nuclei by mask or index."""
@@ -82,23 +97,26 @@ def measure(view: View, labels: Labels) -> Traits:
     profile = np.stack([_sums(plane, wide, count) for plane in view.sharp])
     best, thickness = _along_z(profile, view.step_um)
     own = np.rint(best).astype(np.intp)
-    slope = np.sqrt(_in_own_plane(view.sharp, wide, own))
     signal = above_background(_in_own_plane(view.planes, wide, own), pixel_um)
-    flat = above_background(view.image, pixel_um)
     brightness = quantiles(signal, labels, count, (0.75,))[0]
-    steepest = quantiles(slope, wide, count, (0.9,))[0]
-    core = np.where(_inside(labels, pixel_um) > 0, labels, 0)
-    low, high = quantiles(gaussian(signal, 0.4 / pixel_um), core, count, (0.1, 0.95))
+    steepest = quantiles(np.sqrt(_in_own_plane(view.sharp, wide, own)), wide, count, (0.9,))[0]
+    edge = _blur_um(brightness, steepest, pixel_um)
+    area = np.bincount(labels.ravel(), minlength=count + 1)[1:].astype(np.float64) * pixel_um**2
+    focus = _focus(edge, area)
     solidity = _solidity(labels, count)
+    pairs, light = contacts(view.image, labels, pixel_um)
     return Traits(
         z_um=best * view.step_um,
         thickness_um=thickness,
-        edge_um=_blur_um(brightness, steepest, pixel_um),
+        edge_um=edge,
         brightness=brightness,
-        unevenness=high / np.maximum(low, 1e-9),
+        focus=focus,
+        unevenness=_unevenness(signal, labels, pixel_um),
         solidity=solidity,
-        contact=contact_light(flat, labels, pixel_um),
-        lobes=lobe_light(flat, labels, solidity < LOBED_SOLIDITY, pixel_um),
+        contact=highest(pairs, light, count),
+        lobes=lobe_light(view.image, labels, solidity < LOBED_SOLIDITY, pixel_um),
+        spread_um=_spread(view, labels),
+        rise_um=highest(pairs, _rise(pairs, np.where(focus >= IN_FOCUS, best * view.step_um, np.nan)), count),
     )
 
 
@@ -109,10 +127,42 @@ def _blur_um(brightness: Values, steepest: Values, pixel_um: float) -> Values:
     return result
 
 
-def _inside(labels: Labels, pixel_um: float) -> NDArray[np.bool_]:
-    """Pixels deeper than the rim inside the foreground."""
+def _focus(edge_um: Values, area_um2: Values) -> Values:
+    """Expected over measured blur, squared; a border in focus slopes the more gently, the larger the nucleus."""
+    radius = np.sqrt(area_um2 / np.pi)
+    expected = _EDGE_PER_RADIUS * np.maximum(radius, _LEAST_RADIUS_UM)
+    return np.minimum(1.0, (expected / np.maximum(edge_um, 1e-9)) ** 2)
+
+
+def _unevenness(signal: Floats, labels: Labels, pixel_um: float) -> Values:
+    """Ratio of the 95 % to the 10 % quantile inside the border; chromatin is smoothed away, the border kept out."""
+    count = int(labels.max(initial=0))
+    foreground = (labels > 0).astype(np.float32)
+    sigma = _CHROMATIN_UM / pixel_um
+    weight = np.maximum(gaussian(foreground, sigma), np.float32(0.05))
+    smooth = as_floats(gaussian(signal * foreground, sigma) / weight, labels.shape)
+    core = np.where(_depth_um(labels, pixel_um) > _RIM_UM, labels, 0)
+    low, high = quantiles(smooth, core, count, (0.1, 0.95))
+    return np.where(low > 0, high / np.maximum(low, 1e-9), 1.0)
+
+
+def _spread(view: View, labels: Labels) -> Values:
+    """Range of the sharpest plane along the border, without the outer sevenths."""
+    count = int(labels.max(initial=0))
+    rim = np.where(_depth_um(labels, view.pixel_um) <= _RIM_UM, labels, 0)
+    low, high = quantiles(view.plane, rim, count, (0.15, 0.85))
+    return (high - low) * view.step_um
+
+
+def _rise(pairs: NDArray[np.intp], z_um: Values) -> Values:
+    """Distance of the focal planes of each pair; 0 where one of them is not known."""
+    return np.nan_to_num(np.abs(z_um[pairs[:, 0] - 1] - z_um[pairs[:, 1] - 1]))
+
+
+def _depth_um(labels: Labels, pixel_um: float) -> Floats:
+    """Distance of each pixel to the background."""
     depth = cv2.distanceTransform((labels > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    return np.asarray(depth).reshape(labels.shape) > _RIM_UM / pixel_um
+    return as_floats(depth, labels.shape) * np.float32(pixel_um)
 
 
 def _sums(plane: Floats, labels: Labels, count: int) -> Values:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ctcfish.errors import ConfigError, InputError
 from ctcfish.parameters import ClassicalNuclei, Custom, NetworkNuclei, Segment
 from ctcfish.stages.classical import WORKING_UM, classical_labels
-from ctcfish.stages.doubts import doubts, focus_score
+from ctcfish.stages.doubts import doubts
 from ctcfish.stages.focus import view
 from ctcfish.stages.measure import Traits, join, measure
 from ctcfish.stages.outlines import assemble, enlarge, from_labels, outline_table, shifted
@@ -76,7 +76,7 @@ def segment(stack: NDArray[Any], voxel_um: tuple[float, float, float], params: S
         labels, traits = _in_window(stack[:, *tile.slices], (voxel_um, factor), method, params.min_area_um2)
         found.append(_owned(labels, traits, (tile, shape, voxel_um[1:], factor), found))
     nuclei, traits = assemble([part.nuclei for part in found]), join([part.traits for part in found])
-    nuclei = replace(nuclei, z_um=traits.z_um, thickness_um=traits.thickness_um, focus=focus_score(traits))
+    nuclei = replace(nuclei, z_um=traits.z_um, thickness_um=traits.thickness_um, focus=traits.focus)
     return replace(nuclei, flags=doubts(nuclei, traits, params))
 
 
