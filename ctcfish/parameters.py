@@ -125,7 +125,7 @@ class Detect(Parameters):
         default=1.3, gt=1, description="response 1.8 times as wide over the signal's: above, a smooth object is BROAD"
     )
     dense_photons: float = Field(default=2.0, gt=1, description="times the median brightness: may be several signals")
-    misfit: float = Field(default=0.01, gt=0, lt=1, description="p-value of one signal below which it may be several")
+    misfit: float = Field(default=0.001, gt=0, lt=1, description="p-value of one signal below which it may be several")
     granule_ratio: float = Field(
         default=2.0, gt=1, description="brightness ratio between colours up to which one object is a granule"
     )
@@ -150,8 +150,12 @@ class Phenotype(Parameters):
     background_um: float = Field(default=20.0, gt=0, description="neighbourhood of the local background")
     min_probability: float = Field(default=0.9, gt=0.5, lt=1, description="below: unknown, UNSURE_KIND")
     min_leukocytes: int = Field(default=20, ge=3, description="fewer: the slide has no leukocyte model of its own")
-    her2_medium_sd: float = Field(default=5.0, gt=0, description="HER2 protein above it is medium; leukocyte SDs")
-    her2_high_sd: float = Field(default=60.0, gt=0, description="HER2 protein above it is high; leukocyte SDs")
+    her2_medium_sd: float = Field(
+        default=40.0, gt=0, description="HER2 protein from which a cell is medium; leukocyte SDs, from simulation"
+    )
+    her2_high_sd: float = Field(
+        default=95.0, gt=0, description="HER2 protein from which a cell is high; leukocyte SDs, from simulation"
+    )
 
 
 class Gate(Parameters):
