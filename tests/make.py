@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ctcfish import tables
-from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Calibrate
 from ctcfish.stages.calibrate import calibrate
 from ctcfish.stages.outlines import from_labels
@@ -103,4 +104,20 @@ def slide(**values: Any) -> Slide:
     return Slide(**(fields | values))
 
 
-CONTROLLED = SlideFlag(0)
+@dataclass(frozen=True)
+class ArraySource:
+    """Pixels ``(C, Z, Y, X)`` in memory."""
+
+    array: NDArray[Any]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        c, z, y, x = self.array.shape
+        return c, z, y, x
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+    def read(self, channel: int, planes: slice, rows: slice, columns: slice) -> NDArray[Any]:
+        return self.array[channel, planes, rows, columns]
