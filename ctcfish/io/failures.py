@@ -37,6 +37,9 @@ FREE_BYTES = 1 << 30
 MAX_BLOCK_BYTES = 1 << 31
 """Decoded size of one tile, strip or chunk above which an image is refused: blocks are decoded whole."""
 
+MAX_PLANES = 1_000_000
+"""Planes of an image above which its description is not believed."""
+
 
 @contextmanager
 def refusing(path: Path) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from ctcfish.errors import InputError
+from ctcfish.io.failures import MAX_PLANES
 from ctcfish.io.units import to_number, to_um
 
 if TYPE_CHECKING:
@@ -56,10 +58,36 @@ def parse(text: str, path: Path) -> tuple[OmeImage, ...]:
             f"its master file ({element.get('MetadataFile') or 'unnamed'})",
             "Give the master file, or export one file per image.",
         )
+    _check_planes(root, path)
     images = tuple(_image(root, element) for element in _all(root, "Image"))
     if not images:
         raise InputError(path.name, "OME-XML without an image", "at least one image", "Export the image again.")
     return images
+
+
+def _check_planes(root: Element, path: Path) -> None:
+    """Refuse numbers of planes that no scan has, before anything makes room for them, and axes inside axes."""
+    for element in root.iter():
+        tag = element.tag.rpartition("}")[2]
+        if tag.startswith("ModuloAlong"):
+            raise InputError(
+                path.name, f"an axis inside an axis ({tag})", "channels and planes alone", "Export one state of it."
+            )
+        if tag not in ("Pixels", "TiffData"):
+            continue
+        counts = [to_number(element.get(key, "1")) for key in _COUNTS]
+        planes = math.prod(math.inf if count is None else max(count, 1) for count in counts)
+        if planes > MAX_PLANES:
+            found = ", ".join(f"{key} {element.get(key)}" for key in _COUNTS if element.get(key))
+            raise InputError(
+                path.name,
+                found,
+                f"at most {MAX_PLANES:,} planes",
+                "The description is damaged: export the image again.",
+            )
+
+
+_COUNTS = ("SizeC", "SizeZ", "SizeT", "PlaneCount", "NumPlanes")
 
 
 def _all(element: Element, tag: str) -> list[Element]:

@@ -78,6 +78,7 @@ def open_tiff(path: Path, *, pages_are_planes: bool) -> tuple[FileImage, ...]:
             raise damaged(path, f"{len(about)} images in the OME-XML of which {len(series)} can be read")
         if kind != "ome":
             about = ()
+        _check_imagej(path, file, series)
         kept = [k for k, s in enumerate(series) if not _left_out(s, about[k].name if about else "")]
         images = [_image(path, series[k], k, pages_are_planes) for k in kept]
         told = [_tell(i, file, series[k], about[k] if about else None) for i, k in zip(images, kept, strict=True)]
@@ -86,6 +87,14 @@ def open_tiff(path: Path, *, pages_are_planes: bool) -> tuple[FileImage, ...]:
     if len(told) == 1:
         return (replace(told[0], name=stem(path)),)
     return tuple(told)
+
+
+def _check_imagej(path: Path, file: Any, series: Any) -> None:
+    """Refuse an ImageJ file with fewer planes than it says: a cut copy would open as its first plane."""
+    declared = to_number((file.imagej_metadata or {}).get("images")) or 0
+    present = sum(s.size // s.keyframe.size for s in series if s.keyframe.size)
+    if declared > max(present, 0):
+        raise damaged(path, f"{present} of {declared:g} planes")
 
 
 def _left_out(series: Any, name: str) -> bool:

@@ -13,7 +13,7 @@ import tifffile
 
 from ctcfish.errors import InputError
 from ctcfish.io.codestream import jpeg_2000_frame, jpeg_frame
-from ctcfish.io.failures import check_bytes, check_type, damaged, refusing
+from ctcfish.io.failures import MAX_PLANES, check_bytes, check_type, damaged, refusing
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ def make_layout(path: Path, series: Any) -> Layout:
     if tuple(series.shape[len(lead) :]) != tuple(page.shape):
         raise damaged(path, f"pages of shape {page.shape} in a series of shape {series.shape}")
     n_pages = math.prod(lead)
+    if min(series.shape) < 1 or n_pages > MAX_PLANES:
+        raise damaged(path, f"an image of size {tuple(series.shape)}")
     start = series.dataoffset if page.is_final else None
     if start is not None:
         planes = tuple(Plane(path, (start + k * page.nbytes,), (page.nbytes,)) for k in range(n_pages))

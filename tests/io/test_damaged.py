@@ -97,26 +97,54 @@ def tiff(width: int, height: int, *, compression: int = 1, stored: int = 100, ro
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + body + struct.pack("<I", 0) + bytes(stored)
 
 
+OME_CLAIM = (
+    '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels ID="P:0" '
+    'DimensionOrder="XYZCT" Type="uint16" SizeX="8" SizeY="8" SizeZ="{z}" SizeC="2" SizeT="1">'
+    '<TiffData IFD="0" PlaneCount="{n}"/></Pixels></Image></OME>'
+)
+CLAIMS = {
+    "imagej": "ImageJ=1.53\nimages=2000000000\nchannels=2000000000\nhyperstack=true\n",
+    "shaped": '{"shape": [2000000000, 8, 8]}',
+    "negative": '{"shape": [-1, 8, 8], "axes": "ZYX"}',
+    "planes": OME_CLAIM.format(z=2_000_000_000, n=1),
+    "count": OME_CLAIM.format(z=1, n=2_000_000_000),
+    "text": OME_CLAIM.format(z="many", n=1),
+    "missing": OME_CLAIM.format(z=300_000, n=1),
+}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's here")
 def test_hostile_files_stay_within_half_a_gigabyte(tmp_path: Path) -> None:
     hostile = {
         "uncompressed.tif": tiff(60000, 60000),
         "deflate.tif": tiff(60000, 60000, compression=8),
         "strip.tif": tiff(2**31 - 1, 2**31 - 1, compression=5),
-        "images.tif": _imagej_claim(tmp_path),
     }
-    paths = []
     for name, content in hostile.items():
-        paths.append(tmp_path / name)
-        paths[-1].write_bytes(content)
-    assert within_limits(*paths) == [f"refused {name}" for name in hostile]
+        (tmp_path / name).write_bytes(content)
+    for name, claim in CLAIMS.items():
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.ones((8, 8), np.uint16), description=claim, metadata=None)
+    names = [*hostile, *(f"{name}.tif" for name in CLAIMS)]
+    assert within_limits(*(tmp_path / name for name in names)) == [f"refused {name}" for name in names]
 
 
-def _imagej_claim(folder: Path) -> bytes:
-    """An ImageJ file of one small page that claims 1,000,000,000 more."""
-    path = folder / "seed.tif"
-    tifffile.imwrite(path, np.ones((2, 8, 8), np.uint16), imagej=True, metadata={"axes": "CYX"})
-    return path.read_bytes().replace(b"images=2\n", b"images=1000000000\n"[: len(b"images=2\n")])
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        ("imagej", "found 1 of 2e[+]09 planes"),
+        ("shaped", "found an image of size"),
+        ("negative", r"found an image of size \(-1, 8, 8\)"),
+        ("planes", "found SizeC 2, SizeZ 2000000000, SizeT 1; needed at most 1,000,000 planes"),
+        ("count", "found PlaneCount 2000000000; needed at most 1,000,000 planes"),
+        ("text", "SizeZ many"),
+        ("missing", "found no page 1 of the 600000 declared"),
+    ],
+)
+def test_claims_that_the_file_does_not_keep(claim: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "claim.tif"
+    tifffile.imwrite(path, np.ones((8, 8), np.uint16), description=CLAIMS[claim], metadata=None)
+    with pytest.raises(InputError, match=f"claim.tif: {message}" if message.startswith("found") else message):
+        open_slide(path, GIVEN)
 
 
 @pytest.mark.parametrize(

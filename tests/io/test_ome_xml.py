@@ -99,3 +99,12 @@ def test_entities_and_broken_xml_are_refused(text: str) -> None:
 def test_xml_without_image_is_refused() -> None:
     with pytest.raises(InputError, match="found OME-XML without an image"):
         parse("<OME/>", HERE)
+
+
+def test_an_axis_inside_an_axis_is_refused() -> None:
+    text = (
+        '<OME><StructuredAnnotations><XMLAnnotation ID="A:0"><Value><Modulo><ModuloAlongZ End="1e12"/></Modulo></Value>'
+        "</XMLAnnotation></StructuredAnnotations><Image/></OME>"
+    )
+    with pytest.raises(InputError, match=r"found an axis inside an axis \(ModuloAlongZ\)"):
+        parse(text, HERE)
