@@ -124,8 +124,10 @@ class Detect(Parameters):
     broad_ratio: float = Field(
         default=1.3, gt=1, description="response 1.8 times as wide over the signal's: above, a smooth object is BROAD"
     )
-    dense_photons: float = Field(default=2.0, gt=1, description="times the median brightness: may be several signals")
-    misfit: float = Field(default=0.001, gt=0, lt=1, description="p-value of one signal below which it may be several")
+    dense_photons: float = Field(default=3.0, gt=1, description="times the median brightness: may be several signals")
+    misfit: float = Field(
+        default=1.28, gt=1, description="chi-squared per degree of freedom above which one signal may be several"
+    )
     granule_ratio: float = Field(
         default=2.0, gt=1, description="brightness ratio between colours up to which one object is a granule"
     )

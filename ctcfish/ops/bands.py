@@ -10,7 +10,6 @@ import itertools
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -111,13 +110,17 @@ class Bands:
         """Pixels in the plane beyond which nothing changes the response."""
         return len(self.wide) // 2
 
+    def axial_gain(self) -> Tensor:
+        """Variance after the filter along z per variance of a pixel, for every plane: Σw², (Z,)."""
+        return self.axial.square().sum(1)
+
     def noise_gain(self) -> Tensor:
         """Variance of the response per variance of a pixel, for every plane: Σw², (Z,)."""
         narrow, wide = np.asarray(self.narrow), np.asarray(self.wide)
         pad = (len(wide) - len(narrow)) // 2
         cross = float(narrow @ wide[pad : pad + len(narrow)])
         plane = float(narrow @ narrow) ** 2 + float(wide @ wide) ** 2 - 2 * cross**2
-        return self.axial.square().sum(1) * plane
+        return self.axial_gain() * plane
 
     def signal_gain(self, sigma_px: tuple[float, float]) -> float:
         """Response at the centre of a signal of one photon, far from the first and last plane."""
@@ -135,8 +138,8 @@ def _overlap(image: np.ndarray, taps: tuple[float, ...]) -> float:
     return float(image[a - half : a + half + 1] @ np.asarray(taps)[b - half : b + half + 1])
 
 
-def band_pass(stack: Tensor, bands: Bands) -> tuple[Tensor, Tensor]:
-    """Response of the matched filter and the surround it was measured against.
+def axial_filter(stack: Tensor, bands: Bands) -> Tensor:
+    """Filter along z.
 
     Parameters
     ----------
@@ -145,8 +148,8 @@ def band_pass(stack: Tensor, bands: Bands) -> tuple[Tensor, Tensor]:
 
     Returns
     -------
-    response, surround : Tensor of float32, (Z, Y, X)
-        On the device of ``stack``, in its unit.
+    Tensor of float32, (Z, Y, X)
+        The stack itself where it has one plane.
 
     Raises
     ------
@@ -154,32 +157,28 @@ def band_pass(stack: Tensor, bands: Bands) -> tuple[Tensor, Tensor]:
         The bands were made for another number of planes.
     """
     if len(bands.axial) != len(stack):
-        raise InputError(
-            "band_pass", f"{len(stack)} planes", f"{len(bands.axial)}, as in the bands", "Make bands anew."
-        )
-    smooth = stack
-    if len(stack) > 1:
-        smooth = (bands.axial.to(stack.device) @ stack.flatten(1)).view_as(stack)
-    if stack.device.type == "cpu":
-        return _planes_opencv(smooth, bands)
-    return planes_torch(smooth, bands)
+        raise InputError("bands", f"{len(stack)} planes", f"{len(bands.axial)}, as in the bands", "Make bands anew.")
+    if len(stack) == 1:
+        return stack
+    return (bands.axial.to(stack.device) @ stack.flatten(1)).view_as(stack)
 
 
-def _planes_opencv(smooth: Tensor, bands: Bands) -> tuple[Tensor, Tensor]:
-    response, surround = torch.empty_like(smooth), torch.empty_like(smooth)
-    narrow, wide = np.asarray(bands.narrow, np.float32), np.asarray(bands.wide, np.float32)
-    for source, difference, outer in zip(smooth.numpy(), response.numpy(), surround.numpy(), strict=True):
-        cv2.sepFilter2D(source, cv2.CV_32F, narrow, narrow, dst=difference, borderType=cv2.BORDER_REFLECT_101)
-        cv2.sepFilter2D(source, cv2.CV_32F, wide, wide, dst=outer, borderType=cv2.BORDER_REFLECT_101)
-        cv2.subtract(difference, outer, dst=difference)
-    return response, surround
+def band_pass(smooth: Tensor, bands: Bands) -> tuple[Tensor, Tensor]:
+    """Response of the matched filter in every plane, and the surround it was measured against.
 
+    Parameters
+    ----------
+    smooth : Tensor of float32, (Z, Y, X)
+        As :func:`axial_filter` gives it.
+    bands : Bands
 
-def planes_torch(smooth: Tensor, bands: Bands) -> tuple[Tensor, Tensor]:
-    """In-plane part of :func:`band_pass` in plain torch, on any device."""
-    narrow = _separable(smooth, bands.narrow)
+    Returns
+    -------
+    response, surround : Tensor of float32, (Z, Y, X)
+        On the device of ``smooth``, in its unit.
+    """
     surround = _separable(smooth, bands.wide)
-    return narrow.sub_(surround), surround
+    return _separable(smooth, bands.narrow).sub_(surround), surround
 
 
 def _separable(stack: Tensor, taps: tuple[float, ...]) -> Tensor:

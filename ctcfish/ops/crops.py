@@ -1,4 +1,4 @@
-"""Small windows around many places at once."""
+"""Small neighbourhoods of many places at once; outside the image the nearest voxel is repeated."""
 
 from __future__ import annotations
 
@@ -6,31 +6,22 @@ import torch
 from torch import Tensor
 
 
-def crops(stack: Tensor, centres: Tensor, half: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
-    """Cut a window around every centre.
+def patches(stack: Tensor, centres: Tensor, half: int) -> Tensor:
+    """Cut the neighbourhood of every place in its plane.
 
     Parameters
     ----------
     stack : Tensor, (Z, Y, X)
     centres : Tensor of int64, (N, 3)
         ``(z, y, x)`` inside the stack.
-    half : tuple of int
-        Half sizes ``(z, y, x)``; a window has ``2 h + 1`` voxels along each axis.
+    half : int
+        A patch has ``2 half + 1`` pixels a side.
 
     Returns
     -------
-    values : Tensor like stack, (N, Dz, Dy, Dx)
-        Outside the stack the nearest voxel is repeated.
-    inside : Tensor of bool, (N, Dz, Dy, Dx)
-        False where the window leaves the stack.
+    Tensor like stack, (N, D, D)
     """
-    index, valid = [], []
-    for axis, h in enumerate(half):
-        steps = torch.arange(-h, h + 1, device=stack.device)
-        place = centres[:, axis, None] + steps
-        held = place.clamp(0, stack.shape[axis] - 1)
-        index.append(held)
-        valid.append(held == place)
-    values = stack[index[0][:, :, None, None], index[1][:, None, :, None], index[2][:, None, None, :]]
-    inside = valid[0][:, :, None, None] & valid[1][:, None, :, None] & valid[2][:, None, None, :]
-    return values, inside
+    step = torch.arange(-half, half + 1, device=stack.device)
+    rows = (centres[:, 1, None] + step).clamp(0, stack.shape[1] - 1)
+    columns = (centres[:, 2, None] + step).clamp(0, stack.shape[2] - 1)
+    return stack[centres[:, 0, None, None], rows[:, :, None], columns[:, None, :]]

@@ -1,104 +1,135 @@
-"""Templates of a signal that do not see a smooth background, and what they measure in many windows at once."""
+"""Templates of a signal that do not see certain backgrounds, and what they measure in many patches at once.
+
+A patch is the neighbourhood of a candidate in the plane, after the stack was filtered along z.
+"""
 
 from __future__ import annotations
 
-import itertools
+import math
 
 import torch
 from torch import Tensor
 
 from ctcfish.ops.psf import pixel_profile
 
-
-def point_image(half: tuple[int, int, int], sigma_px: tuple[float, float]) -> Tensor:
-    """Image of one photon's point at the centre of a window.
-
-    Parameters
-    ----------
-    half : tuple of int
-        Half sizes ``(z, y, x)``; z is 0 for a single plane.
-    sigma_px : tuple of float
-        ``(z, xy)``.
-
-    Returns
-    -------
-    Tensor of float64, (Dz, Dy, Dx)
-    """
-    profiles = []
-    for axis, h in enumerate(half):
-        sigma = sigma_px[0] if axis == 0 else sigma_px[1]
-        flat = axis == 0 and h == 0
-        centre = torch.tensor(float(h), dtype=torch.float64)
-        profiles.append(torch.ones(1, dtype=torch.float64) if flat else pixel_profile(centre, sigma, 2 * h + 1))
-    z, y, x = profiles
-    return z[:, None, None] * y[:, None] * x
+ORIENTATIONS = 16
+_GRADIENT_WIDTH = 1.9  # of a signal: wide enough to see an edge, narrow enough to stay in the patch
+_EDGE_DEGREE = 4  # an edge is any polynomial of this degree along its normal, bent and sloped along its tangent
 
 
-def blind_template(image: Tensor, degree: int) -> Tensor:
-    """The part of an image that no polynomial background of the given degree can imitate.
+def point_image(half: int, sigma_px: float) -> Tensor:
+    """Image in the plane of one photon's point at the centre of a patch.
 
     Parameters
     ----------
-    image : Tensor of float64, (Dz, Dy, Dx)
-    degree : int
-        Total degree of the polynomials in z, y, x that are projected out.
+    half : int
+        Half size; the patch has 2 h + 1 pixels a side.
+    sigma_px : float
 
     Returns
     -------
-    Tensor of float64, (Dz, Dy, Dx)
-        The residual v of least squares, scaled so that ⟨v, image⟩ = 1: its product with a window is the least-squares
-        amplitude with the background's polynomial fitted along (Frisch and Waugh 1933, Econometrica 1:387).
+    Tensor of float64, (D, D)
     """
-    axes = [torch.linspace(-1, 1, n, dtype=torch.float64) if n > 1 else torch.zeros(1).double() for n in image.shape]
-    z, y, x = torch.meshgrid(*axes, indexing="ij")
-    powers = [p for p in itertools.product(range(degree + 1), repeat=3) if sum(p) <= degree]
-    flat = len(axes[0]) == 1
-    columns = [(z**a * y**b * x**c).flatten() for a, b, c in powers if not (flat and a)]
-    basis = torch.linalg.qr(torch.stack(columns, 1))[0]
+    profile = pixel_profile(torch.tensor(float(half), dtype=torch.float64), sigma_px, 2 * half + 1)
+    return profile[:, None] * profile
+
+
+def blind(image: Tensor, backgrounds: Tensor) -> Tensor:
+    """The part of an image that a linear background cannot imitate.
+
+    Parameters
+    ----------
+    image : Tensor of float64, (D, D)
+    backgrounds : Tensor of float64, (K, D, D)
+        Linearly independent.
+
+    Returns
+    -------
+    Tensor of float64, (D, D)
+        The residual v of least squares, scaled so that ⟨v, image⟩ = 1: its product with a patch is the least-squares
+        amplitude with the background fitted along (Frisch and Waugh 1933, Econometrica 1:387).
+    """
+    basis = torch.linalg.qr(backgrounds.flatten(1).T)[0]
     vector = image.flatten() - basis @ (basis.T @ image.flatten())
     scaled: Tensor = vector / (vector @ image.flatten())
     return scaled.view(image.shape)
 
 
-def amplitudes(windows: Tensor, template: Tensor) -> Tensor:
-    """Least-squares photons of each window's central signal, (N,)."""
-    return windows.flatten(1) @ template.flatten().to(windows)
+def level_blind(image: Tensor) -> Tensor:
+    """:func:`blind` to a constant."""
+    return blind(image, torch.ones_like(image)[None])
 
 
-def hot_centre(windows: Tensor, surround: Tensor, read_variance: float, sigma_px: float) -> Tensor:
-    """Windows whose central voxel sticks out of its four neighbours further than the optics allow.
+def edge_blind(image: Tensor) -> Tensor:
+    """:func:`blind` to an edge, for each of :data:`ORIENTATIONS` directions of its normal from 0 to π.
+
+    The background is a polynomial of degree 4 along the normal n, with slope, twist and bend along the tangent t:
+    1, n, n², n³, n⁴, t, tn, t². The border of a nucleus is one, and so is any smooth hump.
 
     Parameters
     ----------
-    windows : Tensor, (N, Dz, Dy, Dx)
-        Photons.
-    surround : Tensor, (N,)
-        Local background, photons.
-    read_variance : float
-        Photons².
+    image : Tensor of float64, (D, D)
+
+    Returns
+    -------
+    Tensor of float64, (16, D, D)
+    """
+    axis = torch.linspace(-1, 1, len(image), dtype=torch.float64)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    bank = []
+    for step in range(ORIENTATIONS):
+        angle = math.pi * step / ORIENTATIONS
+        n, t = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
+        bank.append(blind(image, torch.stack([*(n**k for k in range(_EDGE_DEGREE + 1)), t, t * n, t * t])))
+    return torch.stack(bank)
+
+
+def slope_templates(half: int, sigma_px: float) -> Tensor:
+    """Unit-norm templates of the slopes along y and x, blind to what is even about the centre: (2, D, D)."""
+    step = torch.arange(-half, half + 1, dtype=torch.float64)
+    bell = torch.exp(-0.5 * (step / (_GRADIENT_WIDTH * sigma_px)) ** 2)
+    along_x = bell[:, None] * (bell * step)
+    unit: Tensor = torch.stack([along_x.T, along_x]) / along_x.norm()
+    return unit
+
+
+def products(patches: Tensor, templates: Tensor) -> Tensor:
+    """Product of every patch (N, D, D) with every template (K, D, D): (N, K)."""
+    return patches.flatten(1) @ templates.flatten(1).T.to(patches)
+
+
+def hot_centre(patches: Tensor, noise: Tensor, sigma_px: float) -> Tensor:
+    """Patches whose central pixel sticks out of its four neighbours further than the optics allow.
+
+    Parameters
+    ----------
+    patches : Tensor, (N, D, D)
+        Photons above the local background.
+    noise : Tensor, (N,)
+        Standard deviation of a background pixel.
     sigma_px : float
-        Lateral width of a signal.
+        Width of a signal: its neighbours reach exp(-1/(2σ²)) of the centre.
 
     Returns
     -------
     Tensor of bool, (N,)
     """
-    z, y, x = (n // 2 for n in windows.shape[1:])
-    plane = windows[:, z]
-    sides = torch.stack([plane[:, y - 1, x], plane[:, y + 1, x], plane[:, y, x - 1], plane[:, y, x + 1]], 1).mean(1)
-    share = 0.6 * float(torch.exp(torch.tensor(-0.5 / sigma_px**2)))
-    centre = plane[:, y, x]
-    missing = share * (centre - surround) - (sides - surround)
-    variance = share**2 * (centre.clamp(min=0) + read_variance) + (sides.clamp(min=0) + read_variance) / 4
-    above = centre - surround > 6 * (surround + read_variance).sqrt()
-    return above & (missing > 4 * variance.sqrt())
+    centre, sides = _centre_and_sides(patches)
+    share = 0.6 * math.exp(-0.5 / sigma_px**2)
+    variance = noise.square() * (share**2 + 0.25) + share**2 * centre.clamp(min=0) + sides.clamp(min=0) / 4
+    return (centre > 6 * noise) & (share * centre - sides > 4 * variance.sqrt())
 
 
-def repaired(windows: Tensor, hot: Tensor) -> Tensor:
-    """Windows with the central voxel of the hot ones replaced by the mean of its four neighbours."""
-    z, y, x = (n // 2 for n in windows.shape[1:])
-    plane = windows[:, z]
-    sides = torch.stack([plane[:, y - 1, x], plane[:, y + 1, x], plane[:, y, x - 1], plane[:, y, x + 1]], 1).mean(1)
-    out = windows.clone()
-    out[:, z, y, x] = torch.where(hot, sides, plane[:, y, x])
+def repaired(patches: Tensor, hot: Tensor) -> Tensor:
+    """Patches (N, D, D) with the central pixel of the hot ones replaced by the mean of its four neighbours."""
+    centre, sides = _centre_and_sides(patches)
+    out = patches.clone()
+    middle = patches.shape[1] // 2
+    out[:, middle, middle] = torch.where(hot, sides, centre)
     return out
+
+
+def _centre_and_sides(patches: Tensor) -> tuple[Tensor, Tensor]:
+    m = patches.shape[1] // 2
+    ring = [patches[:, m - 1, m], patches[:, m + 1, m], patches[:, m, m - 1], patches[:, m, m + 1]]
+    return patches[:, m, m], torch.stack(ring, 1).mean(1)

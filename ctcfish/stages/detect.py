@@ -12,7 +12,7 @@ from ctcfish import flags, tables
 from ctcfish.errors import InputError
 from ctcfish.flags import SpotFlag
 from ctcfish.parameters import Detect, Survey
-from ctcfish.stages.signals_probe import Signals, detect_probe
+from ctcfish.stages.signals_probe import Regions, Signals, detect_probe
 from ctcfish.stages.signals_regions import tiles
 from ctcfish.stages.signals_vetoes import REJECTING, colour_flags
 from ctcfish.stages.survey import SceneInfo, merge, survey
@@ -48,18 +48,37 @@ def detect(
     Detections
         No rows where there is nothing.
     """
-    found: dict[Probe, Signals] = {
+    both = {
         probe: detect_probe(pixels[probe.lower()], nuclei, voxel_um, model, (probe, params, device))
         for probe in PROBES
         if probe in model.probes and probe.lower() in pixels
     }
+    found = {probe: signals for probe, (signals, _) in both.items()}
     doubts = colour_flags(found, model, params)
     frames = [_frame(probe, signals, signals.flags | doubts[probe], model) for probe, signals in found.items()]
-    names = [name for name in tables.SPOTS.names if name not in _ADDED_LATER]
     spots = pd.concat(frames, ignore_index=True) if frames else tables.SPOTS.empty()
     spots["spot_id"] = np.arange(1, len(spots) + 1)
-    clusters = tables.CLUSTERS.empty()
-    return Detections(spots[names], clusters[[n for n in tables.CLUSTERS.names if n not in _ADDED_LATER]])
+    areas = [_cluster_frame(probe, own) for probe, (_, own) in both.items()]
+    clusters = pd.concat(areas, ignore_index=True) if areas else tables.CLUSTERS.empty()
+    return Detections(
+        spots[[n for n in tables.SPOTS.names if n not in _ADDED_LATER]],
+        clusters[[n for n in tables.CLUSTERS.names if n not in _ADDED_LATER]],
+    )
+
+
+def _cluster_frame(probe: Probe, own: Regions) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "probe": probe,
+            "cluster": np.arange(1, len(own.copies) + 1),
+            "label": own.label,
+            "copies": own.copies,
+            "copies_low": own.low,
+            "copies_high": own.high,
+            "photons": own.photons,
+            "compact": own.compact,
+        }
+    )
 
 
 def detect_spots(
@@ -132,7 +151,7 @@ def _frame(probe: Probe, signals: Signals, bits: NDArray[np.int64], model: Slide
             "sigma_um": signals.sigma_um,
             "snr": signals.snr,
             "probability": signals.probability,
-            "cluster": np.zeros(len(position), np.int64),
+            "cluster": signals.cluster,
             "status": status,
             "flags": flags.to_text(bits, SpotFlag) if len(bits) else np.empty(0, object),
         }

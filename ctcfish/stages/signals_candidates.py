@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctcfish.ops.bands import Bands, band_pass
-from ctcfish.ops.crops import crops
-from ctcfish.ops.maxima import local_maxima
+from ctcfish.ops.bands import Bands
+from ctcfish.ops.buffers import Buffers
+from ctcfish.ops.crops import patches
+from ctcfish.ops.peaks import peaks
 from ctcfish.stages.signals_camera import Camera
 from ctcfish.stages.signals_regions import Region
 
@@ -29,15 +30,18 @@ class Search:
     camera : Camera
     floor_snr : float
         Weaker responses are no candidates.
-    crop_half : tuple of int
-        Half size ``(z, y, x)`` of the window cut around each candidate; at most the reach of the bands in the plane.
+    patch_half : int
+        Half size of the patch cut around each candidate, pixels.
+    signal_gain : float
+        Response to a signal of one photon.
     device : str
     """
 
     bands: Bands
     camera: Camera
     floor_snr: float
-    crop_half: tuple[int, int, int]
+    patch_half: int
+    signal_gain: float
     device: str = "cpu"
 
 
@@ -51,19 +55,22 @@ class Candidates:
         ``(z, y, x)`` in scene pixels.
     snr : Tensor, (N,)
         Response over its noise.
+    photons : Tensor, (N,)
+        Brightness by the matched filter.
     surround : Tensor, (N,)
         Local background, photons per pixel.
-    crop : Tensor, (N, Dz, Dy, Dx)
-        Photons around the place.
-    inside : Tensor of bool, (N, Dz, Dy, Dx)
-        False where the window leaves the image.
+    noise : Tensor, (N,)
+        Standard deviation of a pixel of the patch, photons.
+    patch : Tensor, (N, D, D)
+        Photons around the place in the plane, filtered along z.
     """
 
     place_px: Tensor
     snr: Tensor
+    photons: Tensor
     surround: Tensor
-    crop: Tensor
-    inside: Tensor
+    noise: Tensor
+    patch: Tensor
 
     def __len__(self) -> int:
         return len(self.place_px)
@@ -87,45 +94,42 @@ def find(stack: NDArray[np.generic], where: Sequence[Region], search: Search) ->
     -------
     Candidates
     """
-    parts = [_find_in(stack, region, search) for region in where]
-    size = tuple(2 * h + 1 for h in search.crop_half)
+    buffers = Buffers()
+    gains = (search.bands.noise_gain().to(search.device), search.bands.axial_gain().to(search.device))
+    parts = [_find_in(stack, region, search, (buffers, *gains)) for region in where]
+    side = 2 * search.patch_half + 1
     none = torch.empty(0, device=search.device)
-    empty = Candidates(
-        torch.empty(0, 3, dtype=torch.int64, device=search.device),
-        none,
-        none,
-        torch.empty(0, *size, device=search.device),
-        torch.empty(0, *size, dtype=torch.bool, device=search.device),
-    )
+    places = torch.empty(0, 3, dtype=torch.int64, device=search.device)
+    empty = Candidates(places, none, none, none, none, torch.empty(0, side, side, device=search.device))
     return Candidates(*(torch.cat([getattr(p, f.name) for p in (empty, *parts)]) for f in fields(Candidates)))
 
 
-def _find_in(stack: NDArray[np.generic], region: Region, search: Search) -> Candidates:
+def _find_in(
+    stack: NDArray[np.generic], region: Region, search: Search, tools: tuple[Buffers, Tensor, Tensor]
+) -> Candidates:
     height, width = stack.shape[1:]
-    reach = search.bands.reach_px
+    reach = max(search.bands.reach_px, search.patch_half)
     top, left = max(0, region.y0 - reach), max(0, region.x0 - reach)
     block = stack[:, top : min(height, region.y1 + reach), left : min(width, region.x1 + reach)]
-    adu = torch.from_numpy(block.astype(np.float32)).to(search.device)
-    response, surround = band_pass(adu, search.bands)
-    rows, columns = slice(region.y0 - top, region.y1 - top), slice(region.x0 - left, region.x1 - left)
-    gain = search.bands.noise_gain().to(adu.device)
-    floor = search.floor_snr * float(gain.min().sqrt()) * _darkest_noise(surround, search.camera)
-    places = local_maxima(response, floor * search.camera.gain_adu_per_photon)
-    owned = (places[:, 1] >= rows.start) & (places[:, 1] < rows.stop)
-    owned &= (places[:, 2] >= columns.start) & (places[:, 2] < columns.stop)
-    places = places[owned]
-    z, y, x = places.unbind(1)
-    around = search.camera.photons(surround[z, y, x]).clamp(min=_LEAST_PHOTONS)
-    noise = (gain[z] * (around + search.camera.read_variance)).sqrt()
-    snr = response[z, y, x] / search.camera.gain_adu_per_photon / noise
-    keep = snr > search.floor_snr
-    places = places[keep]
-    crop, inside = crops(adu, places, search.crop_half)
-    corner = torch.tensor([0, top, left], device=adu.device)
-    return Candidates(places + corner, snr[keep], around[keep], search.camera.photons(crop), inside)
+    camera, (buffers, gain, axial) = search.camera, tools
+    floor = search.floor_snr * float(gain.min().sqrt()) * _darkest_noise(block, camera)
+    seen = peaks(block, search.bands, floor * camera.gain_adu_per_photon, search.device, buffers)
+    rows, columns = seen.place[:, 1] + top, seen.place[:, 2] + left
+    around = camera.photons(seen.surround).clamp(min=_LEAST_PHOTONS)
+    light = seen.response / camera.gain_adu_per_photon
+    snr = light / (gain[seen.place[:, 0]] * (around + camera.read_variance)).sqrt()
+    keep = (snr > search.floor_snr) & (rows >= region.y0) & (rows < region.y1)
+    keep &= (columns >= region.x0) & (columns < region.x1)
+    place, around = seen.place[keep], around[keep]
+    patch = camera.photons(patches(seen.smooth, place, search.patch_half))
+    pixel = (axial[place[:, 0]] * (around + camera.read_variance)).sqrt()
+    corner = torch.tensor([0, top, left], device=place.device)
+    return Candidates(place + corner, snr[keep], light[keep] / search.signal_gain, around, pixel, patch)
 
 
-def _darkest_noise(surround: Tensor, camera: Camera) -> float:
-    """Lower bound of a pixel's noise in a block, photons, from a sparse sample of its surround."""
-    darkest = camera.photons(surround[:, ::4, ::4]).flatten().quantile(0.02) if surround.numel() < 1 << 27 else 0.0
-    return float((max(float(darkest), _LEAST_PHOTONS) + camera.read_variance) ** 0.5)
+def _darkest_noise(block: NDArray[np.generic], camera: Camera) -> float:
+    """Lower bound of a pixel's noise in a block, photons, from a sparse sample of it."""
+    darkest = (
+        float(np.quantile(block[:, ::8, ::8].astype(np.float32), 0.02)) - camera.offset_adu
+    ) / camera.gain_adu_per_photon
+    return float((max(darkest, _LEAST_PHOTONS) + camera.read_variance) ** 0.5)

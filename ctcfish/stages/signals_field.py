@@ -11,22 +11,25 @@ from scipy.spatial import cKDTree
 
 from ctcfish.ops.bands import Bands
 from ctcfish.ops.camera import transfer_points
-from ctcfish.ops.fit import SpotFits, fit_spots
-from ctcfish.ops.fit_model import FitModel
 from ctcfish.parameters import Detect
 from ctcfish.stages.signals_camera import Camera
 from ctcfish.stages.signals_candidates import Candidates, Search, find
+from ctcfish.stages.signals_fits import fit_at
 from ctcfish.stages.signals_measure import Measures, measure
-from ctcfish.stages.signals_optics import sigma_px, window_half
+from ctcfish.stages.signals_optics import patch_half, sigma_px
 from ctcfish.stages.signals_regions import regions
 from ctcfish.stages.signals_threshold import histogram
 from ctcfish.types import Nuclei
 
-_FLOOR_SNR = 2.5
+FLOOR_SNR = 2.5
+"""Weaker maxima are not counted as background."""
 _BRIGHT_SNR = 8.0
 _APART_SIGMA = 6.0
 _MOST_ISOLATED = 1000
 _RESTART = 0.05
+_NOT_WIDE = 1.2
+_SHARP = 0.15
+_MISFIT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def survey_probe(
     sigma_um = start_sigma_um
     for _ in range(2):
         found, measures, inside = _look(stack, nuclei, voxel_um, sigma_um, setting)
-        isolated = _isolated(found, measures, sigma_px(sigma_um, voxel_um), voxel_um, setting[0].read_variance)
+        isolated = _isolated(stack, (found, measures), sigma_px(sigma_um, voxel_um), voxel_um, setting[0])
         if len(isolated.photons) < 5:
             break
         width = np.median(isolated.sigma_um, axis=0)
@@ -121,33 +124,43 @@ def _look(
     camera, detect, device = setting
     sigma = sigma_px(sigma_um, voxel_um)
     bands = Bands.of(sigma, len(stack), detect.surround)
-    search = Search(bands, camera, _FLOOR_SNR, window_half(sigma, len(stack)), device)
-    found = find(stack, regions(nuclei, 0), search)
+    found = find(
+        stack,
+        regions(nuclei, 0, len(stack)),
+        Search(bands, camera, FLOOR_SNR, patch_half(sigma[1]), bands.signal_gain(sigma), device),
+    )
     labels = nuclei.paint()
     place = found.place_px.cpu().numpy()
     inside = torch.from_numpy(labels[place[:, 1], place[:, 2]] > 0).to(device)
-    return found, measure(found, sigma, camera.read_variance), inside
+    return found, measure(found, sigma[1]), inside
 
 
 def _isolated(
-    found: Candidates,
-    measures: Measures,
+    stack: NDArray[np.generic],
+    looked: tuple[Candidates, Measures],
     sigma: tuple[float, float],
     voxel_um: tuple[float, float, float],
-    read_variance: float,
+    camera: Camera,
 ) -> Isolated:
     """Fit width and brightness of bright candidates that have no neighbour."""
-    near = _near(found, measures, sigma)
-    whole = found.inside.flatten(1).all(1)
-    use = (measures.snr > _BRIGHT_SNR) & ~measures.hot & ~near & whole & (measures.ratio < 1.8)
+    found, measures = looked
+    use = (measures.snr > _BRIGHT_SNR) & ~measures.hot & ~_near(found, measures, sigma) & (measures.ratio < _NOT_WIDE)
     rows = use.nonzero()[:, 0][:_MOST_ISOLATED]
-    fits = fit_windows(measures.window[rows], sigma, read_variance, free_width=True)
-    good = fits.converged & (fits.sigma_error_px[:, 1] < 0.15 * fits.sigma_px[:, 1])
-    half = torch.tensor([n // 2 for n in measures.window.shape[1:]], device=rows.device)
+    fitted = fit_at(stack, found.place_px[rows], sigma, camera, free_width=True)
+    fits = fitted.fits
+    good = (
+        fits.converged
+        & fitted.whole
+        & (fits.p_value > _MISFIT)
+        & (fits.sigma_error_px[:, 1] < _SHARP * fits.sigma_px[:, 1])
+    )
     step = np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
-    position = (found.place_px[rows] - half + fits.position_px)[good].cpu().numpy() * step
     width = fits.sigma_px[good].cpu().numpy() * np.array([step[0], (voxel_um[1] * voxel_um[2]) ** 0.5])
-    return Isolated(position.astype(float), width.astype(float), fits.photons[good].cpu().numpy().astype(float))
+    return Isolated(
+        fitted.position_px[good].cpu().numpy() * step,
+        width.astype(np.float64),
+        fits.photons[good].cpu().numpy().astype(np.float64),
+    )
 
 
 def _near(found: Candidates, measures: Measures, sigma: tuple[float, float]) -> torch.Tensor:
@@ -159,12 +172,3 @@ def _near(found: Candidates, measures: Measures, sigma: tuple[float, float]) -> 
         distance = cKDTree(place[noticed]).query(place, k=2)[0][:, 1]
         near = distance < _APART_SIGMA
     return torch.from_numpy(near).to(found.snr.device)
-
-
-def fit_windows(window: torch.Tensor, sigma: tuple[float, float], read_variance: float, free_width: bool) -> SpotFits:
-    """Fit the central signal of every window."""
-    half = torch.tensor([n // 2 for n in window.shape[1:]], device=window.device, dtype=window.dtype)
-    model = FitModel(sigma[1], sigma[0], free_width=free_width, sloped_background=True, max_shift_px=max(1.5, sigma[1]))
-    if window.shape[1] == 1:
-        return fit_spots(window[:, 0], half[1:].expand(len(window), 2), read_variance, model)
-    return fit_spots(window, half.expand(len(window), 3), read_variance, model)

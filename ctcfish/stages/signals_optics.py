@@ -41,7 +41,6 @@ def sigma_px(sigma_um: tuple[float, float], voxel_um: tuple[float, float, float]
     return max(axial, 0.5), max(lateral, 0.6)
 
 
-def window_half(sigma: tuple[float, float], planes: int) -> tuple[int, int, int]:
-    """Half size ``(z, y, x)`` of the window around a signal: 4.5 widths in the plane, 3 along z."""
-    lateral = math.ceil(4.5 * sigma[1])
-    return (math.ceil(2.5 * sigma[0]) if planes > 1 else 0), lateral, lateral
+def patch_half(lateral_px: float) -> int:
+    """Half size of the patch a candidate is measured in: 4.5 widths."""
+    return math.ceil(4.5 * lateral_px)

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ctcfish.flags import SpotFlag
 from ctcfish.ops.bands import Bands
+from ctcfish.ops.crowds import Crowds
 from ctcfish.parameters import Detect
 from ctcfish.stages.signals_camera import Camera
-from ctcfish.stages.signals_candidates import Search, find
-from ctcfish.stages.signals_field import fit_windows
-from ctcfish.stages.signals_measure import measure
-from ctcfish.stages.signals_optics import sigma_px, window_half
+from ctcfish.stages.signals_candidates import Candidates, Search, find
+from ctcfish.stages.signals_crowds import crowd_model, partition, resolve
+from ctcfish.stages.signals_fits import Fitted, fit_at
+from ctcfish.stages.signals_measure import Measures, measure
+from ctcfish.stages.signals_optics import patch_half, sigma_px
 from ctcfish.stages.signals_regions import regions
 from ctcfish.types import Nuclei, Probe, ProbeModel, SlideModel
 
-_FLOOR = 0.6
-_SURE_WIDTH = 3.0
+_FLOOR = 0.8
+_LEAST_CLUSTER = 3
+_COMPACT = 3.0  # widths of a signal
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Crowded regions of one probe, G rows.
+
+    Attributes
+    ----------
+    copies, low, high : ndarray of int64, (G,)
+        Estimated number of signals and its 95 % interval.
+    photons : ndarray, (G,)
+    label : ndarray of int64, (G,)
+        Nucleus of its centre of light.
+    compact : ndarray of bool, (G,)
+    """
+
+    copies: NDArray[np.int64]
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    photons: NDArray[np.float64]
+    label: NDArray[np.int64]
+    compact: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -33,6 +59,8 @@ class Signals:
     photons, background, sigma_um, snr, probability : ndarray, (N,)
     label : ndarray of int64, (N,)
         Nucleus; 0 outside.
+    cluster : ndarray of int64, (N,)
+        Row of its crowded region plus 1; 0 for none.
     flags : ndarray of int64, (N,)
         Bits of :class:`ctcfish.flags.SpotFlag`.
     """
@@ -44,6 +72,7 @@ class Signals:
     snr: NDArray[np.float64]
     probability: NDArray[np.float64]
     label: NDArray[np.int64]
+    cluster: NDArray[np.int64]
     flags: NDArray[np.int64]
 
 
@@ -53,60 +82,152 @@ def detect_probe(
     voxel_um: tuple[float, float, float],
     model: SlideModel,
     setting: tuple[Probe, Detect, str],
-) -> Signals:
-    """Candidates above the slide's threshold, fitted, in nuclei or a margin around them."""
+) -> tuple[Signals, Regions]:
+    """Signals above the slide's threshold, in nuclei or a margin around them.
+
+    Parameters
+    ----------
+    stack : ndarray, (Z, Y, X)
+        Camera numbers of any type.
+    nuclei : Nuclei
+    voxel_um : tuple of float
+    model : SlideModel
+    setting : tuple
+        Probe, parameters and device.
+    """
     probe, params, device = setting
     slide = model.probes[probe]
     camera = Camera(model.gain_adu_per_photon, model.offset_adu, model.read_noise_photons, model.camera_origin)
     sigma = sigma_px((slide.sigma_z_um, slide.sigma_xy_um), voxel_um)
     bands = Bands.of(sigma, len(stack), params.surround)
-    half = window_half(sigma, len(stack))
-    where = regions(nuclei, round(params.margin_um / voxel_um[1]))
-    found = find(stack, where, Search(bands, camera, _FLOOR * slide.threshold_snr, half, device))
-    measures = measure(found, sigma, camera.read_variance)
-    keep = (measures.snr > slide.threshold_snr) | measures.hot
-    found, window, hot = found.rows(keep), measures.window[keep], measures.hot[keep]
-    snr = measures.snr[keep]
-    fixed = fit_windows(window, sigma, camera.read_variance, free_width=False)
-    free = fit_windows(window, sigma, camera.read_variance, free_width=True)
-    broad = _broad(free.sigma_px[:, 1], free.sigma_error_px[:, 1], params.broad * sigma[1])
-    bits = torch.zeros(len(found), dtype=torch.int64, device=window.device)
-    for flag, mask in (
-        (SpotFlag.HOT_PIXEL, hot & (snr <= slide.threshold_snr)),
-        (SpotFlag.BROAD, broad),
-        (SpotFlag.EDGE, ~found.inside.flatten(1).all(1)),
-    ):
-        bits |= mask.long() * int(flag)
-    step = np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
-    shift = fixed.position_px - torch.tensor(half, device=window.device)
-    position = (found.place_px + shift).cpu().numpy().astype(np.float64) * step
-    if len(stack) == 1:
-        position[:, 0] = 0.0
-    values = [t.cpu().numpy().astype(np.float64) for t in (fixed.photons, fixed.background, free.sigma_px[:, 1], snr)]
-    photons, background, width, strength = values
-    return Signals(
-        position,
-        photons,
-        background,
-        width * (voxel_um[1] * voxel_um[2]) ** 0.5,
-        strength,
-        _probability(strength, slide),
-        _labels(position, nuclei),
-        bits.cpu().numpy(),
-    )
+    gain = bands.signal_gain(sigma)
+    search = Search(bands, camera, _FLOOR * slide.threshold_snr, patch_half(sigma[1]), gain, device)
+    found = find(stack, regions(nuclei, round(params.margin_um / voxel_um[1]), len(stack)), search)
+    measures = measure(found, sigma[1])
+    accepted = measures.snr > slide.threshold_snr
+    shape = measures.rows(accepted)
+    fitted = fit_at(stack, found.place_px[accepted], sigma, camera, free_width=False)
+    split = partition(fitted, sigma, slide, params)
+    scale = _Scale(np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]]), slide, nuclei)
+    crowds = resolve(stack, fitted, split, camera, crowd_model(slide, sigma, camera.read_variance))
+    per_photon = bands.signal_gain(sigma) / float(bands.noise_gain().median().sqrt())
+    crowded, clusters = _crowded(crowds, (sigma[1], per_photon, camera.read_variance), scale)
+    parts = [
+        _alone(fitted, shape, split.alone, scale),
+        crowded,
+        _rejected(found, measures, accepted, (slide.threshold_snr, params.broad_ratio), scale),
+    ]
+    return _joined(parts), clusters
 
 
-def _broad(width: torch.Tensor, error: torch.Tensor, limit: float) -> torch.Tensor:
-    return width - _SURE_WIDTH * error.clamp(max=1.0) * 0.5 > limit
+@dataclass(frozen=True)
+class _Scale:
+    """What turns pixels into micrometres and labels."""
+
+    step_um: NDArray[np.float64]
+    slide: ProbeModel
+    nuclei: Nuclei
+
+    def signals(self, position_px: Tensor, columns: dict[str, Tensor], bits: Tensor | int = 0) -> Signals:
+        """Rows from positions in the scene and columns of light; widths in pixels."""
+        position = position_px.cpu().numpy().astype(np.float64) * self.step_um
+        value = {k: v.cpu().numpy().astype(np.float64) for k, v in columns.items()}
+        flags = np.zeros(len(position), np.int64) + (bits.cpu().numpy() if isinstance(bits, Tensor) else bits)
+        return Signals(
+            position,
+            value["photons"],
+            value["background"],
+            value["width"] * float(self.step_um[1] * self.step_um[2]) ** 0.5,
+            value["snr"],
+            probability(value["snr"], self.slide),
+            labels_at(position, self.nuclei),
+            np.zeros(len(position), np.int64),
+            flags,
+        )
 
 
-def _labels(position_um: NDArray[np.float64], nuclei: Nuclei) -> NDArray[np.int64]:
+def _alone(fitted: Fitted, shape: Measures, alone: Tensor, scale: _Scale) -> Signals:
+    columns = {
+        "photons": fitted.fits.photons[alone],
+        "background": fitted.fits.background[alone],
+        "width": shape.width_px[alone],
+        "snr": shape.snr[alone],
+    }
+    bits = (~fitted.whole[alone]).long() * int(SpotFlag.EDGE) | shape.hot[alone].long() * int(SpotFlag.HOT_PIXEL)
+    return scale.signals(fitted.position_px[alone], columns, bits)
+
+
+def _crowded(crowds: Crowds, optics: tuple[float, float, float], scale: _Scale) -> tuple[Signals, Regions]:
+    """Emitters of the crowds; those of regions whose number stays uncertain belong to a cluster.
+
+    ``optics`` is the width of a signal in pixels, its SNR per photon in noise of one photon, and the read variance.
+    """
+    width_px, per_photon, read_variance = optics
+    level = crowds.background[crowds.region]
+    columns = {
+        "photons": crowds.photons,
+        "background": level,
+        "width": torch.full_like(level, width_px),
+        "snr": crowds.photons * per_photon / (level.clamp(min=0.05) + read_variance).sqrt(),
+    }
+    signals = scale.signals(crowds.position_px, columns)
+    region = crowds.region.cpu().numpy()
+    copies, low, high = (getattr(crowds.count, n).cpu().numpy() for n in ("estimate", "low", "high"))
+    placed = np.bincount(region, minlength=len(copies))
+    spread, label, single = _extent(signals, region, len(copies))
+    unsure = (copies >= _LEAST_CLUSTER) & ((low < high) | (placed != copies)) & single
+    number = np.where(unsure, np.cumsum(unsure), 0)
+    bits = signals.flags | np.where(unsure[region], int(SpotFlag.IN_CLUSTER), 0)
+    rows = replace(signals, cluster=number[region], flags=bits)
+    light = crowds.total_photons.cpu().numpy().astype(np.float64)
+    compact = spread < _COMPACT * scale.slide.sigma_xy_um
+    return rows, Regions(*(a[unsure] for a in (copies, low, high, light, label, compact)))
+
+
+def _extent(
+    signals: Signals, region: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Root mean square radius in the plane of each region, its nucleus, and whether that is one nucleus."""
+    number = np.maximum(np.bincount(region, minlength=count), 1)
+    middle = np.stack([np.bincount(region, signals.position_um[:, a], count) / number for a in (1, 2)], 1)
+    square = ((signals.position_um[:, 1:] - middle[region]) ** 2).sum(1)
+    most, least = np.full(count, -1), np.full(count, np.iinfo(np.int64).max)
+    np.maximum.at(most, region, signals.label)
+    np.minimum.at(least, region, signals.label)
+    return np.sqrt(np.bincount(region, square, count) / number), most, most == least
+
+
+def _rejected(
+    found: Candidates, measures: Measures, accepted: Tensor, limits: tuple[float, float], scale: _Scale
+) -> Signals:
+    """Bright maxima that are no signals: hot pixels and broad objects; borders of nuclei are neither."""
+    threshold, wide = limits
+    hot = measures.hot & ~accepted
+    broad = ~accepted & ~hot & (found.snr > threshold) & (measures.ratio > wide)
+    rows = hot | broad
+    bits = hot[rows].long() * int(SpotFlag.HOT_PIXEL) | broad[rows].long() * int(SpotFlag.BROAD)
+    columns = {
+        "photons": found.photons[rows],
+        "background": found.surround[rows],
+        "width": measures.width_px[rows],
+        "snr": found.snr[rows],
+    }
+    return scale.signals(found.place_px[rows], columns, bits)
+
+
+def _joined(parts: list[Signals]) -> Signals:
+    """Rows of all parts in the order of reading: by z, y, x of nothing but their list."""
+    return Signals(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Signals)))
+
+
+def labels_at(position_um: NDArray[np.float64], nuclei: Nuclei) -> NDArray[np.int64]:
+    """Nucleus at each place, 0 outside."""
     image = nuclei.paint()
     place = np.rint(position_um[:, 1:] / np.array(nuclei.pixel_um)).astype(int)
     place = np.clip(place, 0, np.array(nuclei.shape_px) - 1)
     return np.asarray(image[place[:, 0], place[:, 1]], np.int64)
 
 
-def _probability(snr: NDArray[np.float64], slide: ProbeModel) -> NDArray[np.float64]:
+def probability(snr: NDArray[np.float64], slide: ProbeModel) -> NDArray[np.float64]:
     """Logistic in the distance from the threshold."""
     return np.asarray(1.0 / (1.0 + np.exp(-(snr - slide.threshold_snr + 1.0) * 2.0)))

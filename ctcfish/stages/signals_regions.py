@@ -1,7 +1,8 @@
-"""Where to look for signals: bands of rows that cover the nuclei and no more."""
+"""Where to look for signals: blocks that cover the nuclei and fit the cache."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from ctcfish.types import Nuclei
 
-_BAND_PX = 256
+_BLOCK = {True: (128, 512), False: (512, 2048)}  # rows and columns of a block of a stack, of one plane
 _GAP_PX = 32
 TILE_UM = 9.0
 """Side of the squares that stand in for nuclei where there are none: the area of an ordinary nucleus."""
@@ -25,7 +26,7 @@ class Region:
     x1: int
 
 
-def regions(nuclei: Nuclei, margin_px: int) -> list[Region]:
+def regions(nuclei: Nuclei, margin_px: int, planes: int) -> list[Region]:
     """Disjoint regions that cover every nucleus with a margin, in a fixed order.
 
     Parameters
@@ -33,6 +34,8 @@ def regions(nuclei: Nuclei, margin_px: int) -> list[Region]:
     nuclei : Nuclei
     margin_px : int
         How far outside a nucleus signals are looked for.
+    planes : int
+        Planes of the stack.
 
     Returns
     -------
@@ -40,16 +43,19 @@ def regions(nuclei: Nuclei, margin_px: int) -> list[Region]:
         Bands of rows, each cut into runs of columns; no nuclei give no region.
     """
     height, width = nuclei.shape_px
+    band, run = _BLOCK[planes > 1]
     boxes = nuclei.box_px.astype(np.int64) + np.array([-margin_px, -margin_px, margin_px, margin_px])
     boxes = np.clip(boxes, 0, np.array([height, width, height, width]))
     out: list[Region] = []
-    for top in range(0, height, _BAND_PX):
-        bottom = min(top + _BAND_PX, height)
+    for top in range(0, height, band):
+        bottom = min(top + band, height)
         touching = boxes[(boxes[:, 0] < bottom) & (boxes[:, 2] > top)]
         if not len(touching):
             continue
         y0, y1 = max(top, int(touching[:, 0].min())), min(bottom, int(touching[:, 2].max()))
-        out.extend(Region(y0, y1, x0, x1) for x0, x1 in _runs(touching[:, [1, 3]]))
+        for x0, x1 in _runs(touching[:, [1, 3]]):
+            cuts = np.linspace(x0, x1, -(-(x1 - x0) // run) + 1).round().astype(int).tolist()
+            out.extend(Region(y0, y1, a, b) for a, b in itertools.pairwise(cuts))
     return out
 
 

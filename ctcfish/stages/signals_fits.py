@@ -1,0 +1,91 @@
+"""Fits of single signals cut from a stack of camera numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ctcfish.ops.fit import SpotFits, fit_spots
+from ctcfish.ops.fit_model import FitModel
+from ctcfish.stages.signals_camera import Camera
+
+_REACH = (1.4, 3.0)  # half window along z and in the plane, in widths
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Fits and where they lie in the scene.
+
+    Attributes
+    ----------
+    position_px : Tensor of float64, (N, 3)
+        ``(z, y, x)`` in scene pixels.
+    fits : SpotFits
+    whole : Tensor of bool, (N,)
+        Whether the window lies inside the image.
+    """
+
+    position_px: Tensor
+    fits: SpotFits
+    whole: Tensor
+
+
+def fit_at(
+    stack: NDArray[np.generic], place_px: Tensor, sigma_px: tuple[float, float], camera: Camera, free_width: bool
+) -> Fitted:
+    """Fit one signal at every place.
+
+    Parameters
+    ----------
+    stack : ndarray, (Z, Y, X)
+        Camera numbers of any type.
+    place_px : Tensor of int64, (N, 3)
+    sigma_px : tuple of float
+        Width ``(z, xy)``, or where it is free its start.
+    camera : Camera
+    free_width : bool
+    """
+    half = window_half(sigma_px, len(stack))
+    window, inside = _windows(stack, place_px.cpu().numpy(), half)
+    photons = camera.photons(torch.from_numpy(window).to(place_px.device))
+    whole = torch.from_numpy(inside).to(place_px.device)
+    weight = None if bool(whole.all()) else whole.to(photons.dtype)
+    model = FitModel(
+        sigma_px[1], sigma_px[0], free_width=free_width, sloped_background=True, max_shift_px=max(1.5, sigma_px[1])
+    )
+    start = torch.tensor(half, device=photons.device, dtype=photons.dtype).expand(len(photons), 3)
+    if len(stack) == 1:
+        flat = None if weight is None else weight[:, 0]
+        fits = fit_spots(photons[:, 0], start[:, 1:], camera.read_variance, model, weight=flat)
+    else:
+        fits = fit_spots(photons, start, camera.read_variance, model, weight=weight)
+    corner = place_px - torch.tensor(half, device=place_px.device)
+    position = corner.double() + fits.position_px.double()
+    if len(stack) == 1:
+        position[:, 0] = 0.0
+    return Fitted(position, fits, whole.flatten(1).all(1))
+
+
+def window_half(sigma_px: tuple[float, float], planes: int) -> tuple[int, int, int]:
+    """Half size ``(z, y, x)`` of the window a signal is fitted in."""
+    lateral = max(2, round(_REACH[1] * sigma_px[1]))
+    return (max(1, math.ceil(_REACH[0] * sigma_px[0])) if planes > 1 else 0), lateral, lateral
+
+
+def _windows(
+    stack: NDArray[np.generic], place: NDArray[np.int64], half: tuple[int, int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    index, valid = [], []
+    for axis, reach in enumerate(half):
+        wanted = place[:, axis, None] + np.arange(-reach, reach + 1)
+        held = np.clip(wanted, 0, stack.shape[axis] - 1)
+        index.append(held)
+        valid.append(held == wanted)
+    z, y, x = index[0][:, :, None, None], index[1][:, None, :, None], index[2][:, None, None, :]
+    inside = valid[0][:, :, None, None] & valid[1][:, None, :, None] & valid[2][:, None, None, :]
+    return stack[z, y, x].astype(np.float32), inside
