@@ -17,8 +17,8 @@ from ctcfish.synth.spec import FishScan, SlideSpec
 
 _COARSE_UM = 0.2
 _MARGIN_UM = 6.0
-_THICKNESS_UM = 4.0
-"""Thickness at which a nucleus has its nominal brightness; a thicker one is brighter in widefield."""
+_THICKNESS_UM = 2.5
+"""Thickness of DNA, texture and rim allowed for, at which a nucleus has its nominal brightness in widefield."""
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ class Population(Parameters):
     The mixes give shares, not chances: a slide of 8 CTC with a quarter amplified has two amplified ones.
     """
 
-    ctc: int = Field(default=8, ge=0)
-    leukocytes: int = Field(default=100, ge=0)
+    ctc: int = Field(default=6, ge=0)
+    leukocytes: int = Field(default=44, ge=0)
     ctc_mix: dict[CopyClass, float] = Field(
         default={
             "diploid": 0.35,

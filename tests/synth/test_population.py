@@ -51,9 +51,9 @@ def test_no_cells_is_a_slide() -> None:
 def test_sizes_by_kind() -> None:
     cells = populate(spec(ctc=60, leukocytes=60))
     diameter = {k: np.array([2 * c.shape.radius_um for c in cells if c.kind == k]) for k in ("ctc", "wbc")}
-    assert 6.0 <= diameter["wbc"].min()
+    assert diameter["wbc"].min() >= 6.0
     assert diameter["wbc"].max() <= 8.0
-    assert 7.0 <= diameter["ctc"].min()
+    assert diameter["ctc"].min() >= 7.0
     assert diameter["ctc"].max() <= 15.0
     assert np.median(diameter["ctc"]) > np.median(diameter["wbc"]) + 1
 
