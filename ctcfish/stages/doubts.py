@@ -18,7 +18,8 @@ _STOREY_UM = 1.3
 _UNEVEN = 1.42
 _UNEVEN_SIGMAS = 4.0
 _BROKEN_SOLIDITY = 0.9
-_CONDENSED_LIGHT = 1.25
+_BROKEN_LIGHT = 1.1
+_DENSE_LIGHT = 1.35
 _CONDENSED_AREA = 0.6
 
 
@@ -46,7 +47,7 @@ def doubts(nuclei: Nuclei, traits: Traits, params: Segment) -> NDArray[np.int64]
         CellFlag.TOO_LARGE: area > params.large_area_um2,
         CellFlag.OUT_OF_FOCUS: traits.focus < IN_FOCUS,
         CellFlag.OVERLAP: _overlapping(traits),
-        CellFlag.APOPTOTIC: _apoptotic(area, traits),
+        CellFlag.APOPTOTIC: _apoptotic(area, traits, params),
     }
     flags = np.zeros(len(nuclei), np.int64)
     for flag, where in found.items():
@@ -70,12 +71,13 @@ def _overlapping(traits: Traits) -> NDArray[np.bool_]:
     return result
 
 
-def _apoptotic(area: Values, traits: Traits) -> NDArray[np.bool_]:
-    """Condensed (smaller and brighter than this scene's nuclei) and of broken outline."""
+def _apoptotic(area: Values, traits: Traits, params: Segment) -> NDArray[np.bool_]:
+    """Condensed (smaller and brighter than this scene's nuclei) and broken or very small, or mere pieces."""
     if len(area) == 0:
         return np.zeros(0, bool)
-    condensed = (area < _CONDENSED_AREA * np.median(area)) & (
-        traits.brightness > _CONDENSED_LIGHT * np.median(traits.brightness)
-    )
-    result: NDArray[np.bool_] = condensed & (traits.solidity < _BROKEN_SOLIDITY)
+    light = traits.brightness / max(float(np.median(traits.brightness)), 1e-9)
+    broken = (traits.solidity < _BROKEN_SOLIDITY) & (light > _BROKEN_LIGHT)
+    dense = (area < params.small_area_um2) & (light > _DENSE_LIGHT)
+    condensed = (area < _CONDENSED_AREA * np.median(area)) & (broken | dense)
+    result: NDArray[np.bool_] = condensed | (area < params.min_area_um2)
     return result

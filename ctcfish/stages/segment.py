@@ -15,6 +15,7 @@ from ctcfish.parameters import ClassicalNuclei, Custom, NetworkNuclei, Segment
 from ctcfish.stages.classical import WORKING_UM, classical_labels
 from ctcfish.stages.doubts import doubts
 from ctcfish.stages.focus import view
+from ctcfish.stages.fragments import gather
 from ctcfish.stages.measure import Traits, join, measure
 from ctcfish.stages.outlines import assemble, enlarge, from_labels, outline_table, shifted
 from ctcfish.stages.regions import Labels, keep
@@ -141,7 +142,7 @@ def _in_window(
     seen = view(stack, factor, voxel_um[1], voxel_um[0])
     coarse = method(seen.image, seen.pixel_um)
     area = np.bincount(coarse.ravel()) * seen.pixel_um**2
-    coarse = keep(coarse, area >= max(min_area_um2, seen.pixel_um**2))
+    coarse = gather(seen.image, keep(coarse, area >= max(min_area_um2, seen.pixel_um**2)), seen.pixel_um)
     traits = measure(seen, coarse)
     return enlarge(coarse, (stack.shape[1], stack.shape[2]), (float(factor), float(factor))), traits
 
