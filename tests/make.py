@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ctcfish import tables
+from ctcfish.cli import main
 from ctcfish.parameters import Calibrate
 from ctcfish.stages.calibrate import calibrate
 from ctcfish.stages.outlines import from_labels
@@ -121,3 +122,12 @@ class ArraySource:
 
     def read(self, channel: int, planes: slice, rows: slice, columns: slice) -> NDArray[Any]:
         return self.array[channel, planes, rows, columns]
+
+
+def run(*arguments: object) -> int:
+    """Exit code of a command."""
+    try:
+        main([str(a) for a in arguments])
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0

@@ -16,21 +16,12 @@ import pandas as pd
 import pytest
 import tifffile
 
-from ctcfish.cli import main
 from ctcfish.config import Config
 from tests.conftest import REPOSITORY
+from tests.make import run
 
 SAMPLE = REPOSITORY / "data_samples" / "sample"
 TILE = {"photometric": "minisblack", "metadata": {"axes": "CYX"}}
-
-
-def run(*arguments: object) -> int:
-    """Exit code of a command."""
-    try:
-        main([str(a) for a in arguments])
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from scipy.spatial import cKDTree
 
 import ctcfish
 from ctcfish import tables
-from ctcfish.cli import main
 from ctcfish.store.tablefiles import read_parquet
 from tests.conftest import REPOSITORY
+from tests.make import run
 
 SAMPLE = REPOSITORY / "data_samples" / "sample"
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.xdist_group("route")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample slide scored from the command line."""
     target = tmp_path_factory.mktemp("route") / "result"
-    main(["score", str(SAMPLE), "--out", str(target), "--device", "cpu"])
+    assert run("score", str(SAMPLE), "--out", str(target), "--device", "cpu") == 0
     return target
 
 
@@ -54,8 +54,8 @@ def test_every_file_of_the_contract_is_there(out: Path) -> None:
     slide = {p.name for p in (out / "sample").iterdir()}
     assert {"cells.csv", "cells.parquet", "spots.csv", "spots.parquet", "if_cells.csv", "if_cells.parquet"} <= slide
     assert {"slide.json", "labels.ome.zarr", "report.html"} <= slide
-    run = {p.name for p in out.iterdir()}
-    assert {"slides.csv", "patients.csv", "failures.csv", "manifest.json", "data_dictionary.json"} <= run
+    beside = {p.name for p in out.iterdir()}
+    assert {"slides.csv", "patients.csv", "failures.csv", "manifest.json", "data_dictionary.json"} <= beside
 
 
 def test_every_nucleus_is_found(cells: pd.DataFrame, truth: pd.DataFrame) -> None:
@@ -117,7 +117,7 @@ def test_the_manifest_hashes_what_is_there(out: Path) -> None:
 
 
 def test_the_same_input_gives_the_same_bytes(out: Path, tmp_path: Path) -> None:
-    main(["score", str(SAMPLE), "--out", str(tmp_path / "again"), "--device", "cpu"])
+    assert run("score", str(SAMPLE), "--out", str(tmp_path / "again"), "--device", "cpu") == 0
     for file in sorted(p for p in out.rglob("*") if p.is_file()):
         assert (tmp_path / "again" / file.relative_to(out)).read_bytes() == file.read_bytes(), file.name
 
@@ -133,7 +133,7 @@ def test_a_report_is_made_again_from_what_was_stored(out: Path) -> None:
     report = out / "sample" / "report.html"
     before = report.read_bytes()
     report.unlink()
-    main(["report", str(out)])
+    assert run("report", str(out)) == 0
     assert report.read_bytes() == before
 
 
@@ -144,7 +144,7 @@ def test_the_python_interface_is_the_same_route(cells: pd.DataFrame) -> None:
 
 def test_without_if_every_kind_is_unknown(tmp_path: Path) -> None:
     [image] = sorted((SAMPLE / "fish").iterdir())
-    main(["score", str(image), "--out", str(tmp_path / "out"), "--device", "cpu"])
+    assert run("score", str(image), "--out", str(tmp_path / "out"), "--device", "cpu") == 0
     folder = next(p for p in (tmp_path / "out").iterdir() if p.is_dir())
     cells = read_parquet(folder / "cells.parquet", tables.CELLS)
     assert set(cells["kind"]) == {"unknown"}
