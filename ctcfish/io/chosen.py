@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ctcfish.errors import InputError
+from ctcfish.io.resolve import Resolved
 from ctcfish.io.sheet import read_csv
 from ctcfish.io.units import to_number
 from ctcfish.types import Scene
 
 UNITS = {"px": ("y_px", "x_px"), "um": ("y_um", "x_um"), "stage": ("y_stage_um", "x_stage_um")}
 """Pairs of columns, one of which gives the coordinates."""
+COLUMNS = ("scene", "modality", "y_um", "x_um", "reader", "note")
 OPTIONAL = ("scene", "reader", "note")
 
 
@@ -49,9 +52,29 @@ def read_chosen(path: Path, scenes: tuple[Scene, ...]) -> pd.DataFrame:
         y_um, x_um = _position(row, unit, scene, where)
         texts = {key: row.get(key, "") for key in ("reader", "note")}
         rows.append({"scene": scene.name, "modality": scene.modality, "y_um": y_um, "x_um": x_um} | texts)
-    columns = ["scene", "modality", "y_um", "x_um", "reader", "note"]
-    frame = pd.DataFrame(rows, columns=columns)
-    return frame.astype({"y_um": np.float64, "x_um": np.float64})
+    return _frame(rows)
+
+
+def read_marked(scenes: Sequence[Resolved]) -> pd.DataFrame | None:
+    """Cells that the scanner's operator chose, as :func:`read_chosen` gives them; ``None`` where no scan lists any."""
+    rows = [
+        {
+            "scene": scene.image.name,
+            "modality": scene.modality,
+            "y_um": y * scene.pixel_um[0],
+            "x_um": x * scene.pixel_um[1],
+            "reader": scene.image.kind,
+            "note": "",
+        }
+        for scene in scenes
+        if scene.pixel_um is not None
+        for y, x in scene.image.chosen_px
+    ]
+    return _frame(rows) if any(scene.image.device for scene in scenes) else None
+
+
+def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"y_um": np.float64, "x_um": np.float64})
 
 
 def _unit(row: Mapping[str, str], where: str) -> str:

@@ -62,6 +62,10 @@ class FileImage:
         What was found and not used, in words that can stand in a message.
     files : tuple of Path
         Every file the pixels lie in.
+    chosen_px : tuple of (float, float)
+        ``(y, x)`` of cells that the operator of the scanner chose.
+    device : bool
+        Whether pixel size and aperture are those of the only device that writes the format.
     """
 
     name: str
@@ -79,3 +83,5 @@ class FileImage:
     flags: SlideFlag = SlideFlag(0)
     notes: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    chosen_px: tuple[tuple[float, float], ...] = ()
+    device: bool = False

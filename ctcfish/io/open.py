@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ctcfish.errors import InputError, UsageError
 from ctcfish.io import names
-from ctcfish.io.chosen import read_chosen
+from ctcfish.io.chosen import read_chosen, read_marked
 from ctcfish.io.image import NO_OVERRIDES, FileImage, Overrides
 from ctcfish.io.reader import read_images, read_stack
 from ctcfish.io.resolve import Given, Resolved, resolve
@@ -55,7 +55,7 @@ class Opened:
         files = [file for resolved in self.scenes for file in resolved.image.files]
         if_scenes = tuple(s for s in scenes if s.modality == "if")
         fish_scenes = tuple(s for s in scenes if s.modality == "fish")
-        chosen = None
+        chosen = read_marked(self.scenes)
         beside = [self.folder / name for name in ("ctc.csv", "slide.toml")] if self.folder else []
         files += [file for file in beside if file.is_file()]
         if beside and beside[0].is_file():

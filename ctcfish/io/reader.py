@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ctcfish.errors import InputError, UsageError
 from ctcfish.io import names
+from ctcfish.io.celltracks import is_celltracks, open_celltracks
 from ctcfish.io.failures import damaged, refusing
 from ctcfish.io.image import FileImage
 from ctcfish.io.omezarr import is_zarr, open_omezarr
@@ -39,6 +40,8 @@ def read_images(path: Path, *, pages_are_planes: bool = False) -> tuple[FileImag
         raise damaged(path, "an empty file")
     if is_zarr(path):
         return open_omezarr(path)
+    if is_celltracks(path):
+        return open_celltracks(path)
     if suffix in names.TIFF and path.is_file():
         return open_tiff(path, pages_are_planes=pages_are_planes)
     if suffix in names.PICTURE and path.is_file():

@@ -111,7 +111,7 @@ def _pixel(
     elif file is None:
         origin["pixel_size"], chosen = "sheet", (float(sheet or 0), float(sheet or 0))
     else:
-        origin["pixel_size"], chosen = "file", file
+        origin["pixel_size"], chosen = _said_by(image), file
         if sheet is not None and _differ(sheet, file[1]):
             gaps.append(
                 Gap(
@@ -157,6 +157,10 @@ def _z_step(
     return chosen
 
 
+def _said_by(image: FileImage) -> str:
+    return "device" if image.device else "file"
+
+
 def _differ(a: float, b: float) -> bool:
     return abs(a - b) > TOLERANCE * max(abs(a), abs(b))
 
@@ -173,7 +177,7 @@ def _optics(
         elif role in stains.emission_nm:
             emission[role], origin[f"emission:{role}"] = stains.emission_nm[role], "panel"
     if image.na is not None or stains.na is not None:
-        origin["na"] = "file" if image.na is not None else "panel"
+        origin["na"] = _said_by(image) if image.na is not None else "panel"
     if image.gain_adu_per_photon is not None:
         origin["camera"] = "file"
     return Optics(

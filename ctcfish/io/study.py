@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ctcfish.errors import InputError, UsageError
 from ctcfish.io import names
+from ctcfish.io.celltracks import is_celltracks
 from ctcfish.io.image import FileImage
 from ctcfish.io.omezarr import is_zarr
 from ctcfish.io.reader import read_images
@@ -114,7 +115,7 @@ def scan_files(ref: SlideRef, modality: Modality, values: Mapping[str, str]) -> 
     listed = [entry.strip() for entry in values.get(modality, "").split(";") if entry.strip()]
     if not listed:
         folder = ref.path / modality
-        return _folder_images(folder) if folder.is_dir() else []
+        return _folder_images(folder)
     base = (ref.base or ref.path.parent) if ref.row.get(modality) else ref.path
     files = []
     for entry in listed:
@@ -126,16 +127,26 @@ def scan_files(ref: SlideRef, modality: Modality, values: Mapping[str, str]) -> 
                 f"the {modality.upper()} images of the slide",
                 f"Correct the column `{modality}` (paths are relative to the sheet).",
             )
-        files.extend(_folder_images(path) if path.is_dir() and not _is_image(path) else [path])
+        files.extend([path] if _is_image(path) else _folder_images(path))
     return files
 
 
 def _is_image(path: Path) -> bool:
     suffix = path.suffix.lower()
-    return suffix in names.TIFF + names.PICTURE or suffix in names.VENDOR or suffix in names.ZARR or is_zarr(path)
+    return (
+        suffix in names.TIFF + names.PICTURE
+        or suffix in names.VENDOR
+        or suffix in names.ZARR
+        or is_zarr(path)
+        or is_celltracks(path)
+    )
 
 
 def _folder_images(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    if is_celltracks(folder):
+        return [folder]
     images = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or (path.suffix.lower() in names.SIDE and not _is_image(path)):
