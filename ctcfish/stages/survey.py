@@ -162,7 +162,7 @@ def _merge_probe(
     log = np.log(np.maximum(photons, 1e-6)) if len(photons) else np.array([np.log(threshold * 50.0)])
     spread = float(np.subtract(*np.percentile(log, [75, 25]))) / 1.349 if enough else 0.4
     model = ProbeModel(
-        background_photons=float(np.nanmedian(levels)),
+        background_photons=float(np.nanmedian(levels)) if np.isfinite(levels).any() else float("nan"),
         sigma_xy_um=sigma_xy,
         sigma_z_um=sigma_z,
         photons_median=float(np.exp(np.median(log))),
