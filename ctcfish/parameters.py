@@ -118,7 +118,7 @@ class Detect(Parameters):
     gain_adu_per_photon: float | None = Field(default=None, gt=0, description="None: metadata, else photon transfer")
     offset_adu: float | None = Field(default=None, ge=0)
     read_noise_photons: float = Field(default=2.0, ge=0, description="assumed where the metadata name none")
-    surround: float = Field(default=2.0, gt=1, description="width of the surround over that of the signal")
+    surround: float = Field(default=1.7, gt=1, description="width of the surround over that of the signal")
     margin_um: float = Field(default=1.5, ge=0, description="how far outside a nucleus signals are looked for")
     edge_um: float = Field(default=0.3, ge=0, description="a signal this close to a nucleus is still inside it")
     broad_ratio: float = Field(
