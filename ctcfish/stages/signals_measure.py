@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -41,8 +41,12 @@ class Measures:
         """Measures picked by index or mask."""
         return Measures(self.snr[keep], self.ratio[keep], self.width_px[keep], self.hot[keep])
 
+    def replaced(self, where: Tensor, other: Measures) -> Measures:
+        """These measures, those of another where the mask says so."""
+        return Measures(*(torch.where(where, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)))
 
-def measure(found: Candidates, sigma_px: float) -> Measures:
+
+def measure(found: Candidates, sigma_px: float, plain_from_patch: bool = False) -> Measures:
     """Measure every candidate.
 
     Parameters
@@ -64,7 +68,8 @@ def measure(found: Candidates, sigma_px: float) -> Measures:
     bank = t.edge_blind(image)
     by_angle = t.products(patch, bank).gather(1, (angle.round().long() % t.ORIENTATIONS)[:, None])[:, 0]
     edge = by_angle / (found.noise * float(bank[0].norm()))
-    plain = torch.where(hot, levels[:, 0] / (found.noise * float(narrow.norm())), found.snr)
+    own = hot | plain_from_patch
+    plain = torch.where(own, levels[:, 0] / (found.noise * float(narrow.norm())), found.snr)
     snr = torch.where(steep | (ratio > _WIDE_RATIO) | hot, torch.minimum(plain, edge), plain)
     return Measures(snr, ratio, _width(ratio, half, sigma_px), hot)
 

@@ -20,6 +20,7 @@ from ctcfish.stages.signals_fits import Fitted, fit_at
 from ctcfish.stages.signals_measure import Measures, measure
 from ctcfish.stages.signals_optics import patch_half, sigma_px
 from ctcfish.stages.signals_regions import regions
+from ctcfish.stages.signals_rescue import second_look
 from ctcfish.types import Nuclei, Probe, ProbeModel, SlideModel
 
 _FLOOR = 0.8
@@ -104,6 +105,10 @@ def detect_probe(
     search = Search(bands, camera, _FLOOR * slide.threshold_snr, patch_half(sigma[1]), gain, device)
     found = find(stack, regions(nuclei, round(params.margin_um / voxel_um[1]), len(stack)), search)
     measures = measure(found, sigma[1])
+    accepted = measures.snr > slide.threshold_snr
+    known = fit_at(stack, found.place_px[accepted], sigma, camera, free_width=False)
+    again = second_look(found, known, sigma, len(stack))
+    measures = measures.replaced(again.near & ~accepted & ~measures.hot, again.measures)
     accepted = measures.snr > slide.threshold_snr
     shape = measures.rows(accepted)
     fitted = fit_at(stack, found.place_px[accepted], sigma, camera, free_width=False)
