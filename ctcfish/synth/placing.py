@@ -37,17 +37,23 @@ class Places:
 
 
 def place_nuclei(
-    shapes: Sequence[Shape], population: Population, extent_um: tuple[float, float], rng: np.random.Generator
+    shapes: Sequence[Shape],
+    border_um: Sequence[float],
+    population: Population,
+    extent_um: tuple[float, float],
+    rng: np.random.Generator,
 ) -> Places:
     """Place nuclei one after the other where there is room.
 
     Parameters
     ----------
     shapes : sequence of Shape
+    border_um : sequence of float
+        How far each centre keeps from the border.
     population : Population
         Pairs wanted and the least gap.
     extent_um : tuple of float
-        Height and width of the slide's part; centres lie inside.
+        Height and width of the slide's part; centres lie inside, but for the second one of a pair.
     rng : numpy.random.Generator
 
     Raises
@@ -59,15 +65,17 @@ def place_nuclei(
     partner, overlap = _pairs(n, population, rng)
     reach = np.array([s.reach_um for s in shapes])
     zyx, taken = np.zeros((n, 3)), np.zeros(n, bool)
+    border = np.asarray(border_um, dtype=float)
     for index in range(n):
         if taken[index]:
             continue
         group = [index] if partner[index] < 0 else [index, int(partner[index])]
         for _ in range(_TRIES):
             own = _lay([shapes[i] for i in group], bool(overlap[index]), extent_um, rng)
+            inside = np.minimum(own[:, 1:], np.array(extent_um) - own[:, 1:]).min(axis=1)
             room = reach[taken] + population.gap_um
             away = np.hypot(*(zyx[taken, None, 1:] - own[:, 1:]).transpose(2, 0, 1))
-            if (away > room[:, None] + reach[group]).all():
+            if (away > room[:, None] + reach[group]).all() and ((inside >= border[group]) | (border[group] == 0)).all():
                 break
         else:
             raise ConfigError(

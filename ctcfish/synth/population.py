@@ -128,7 +128,8 @@ def populate(spec: SlideSpec) -> tuple[Cell, ...]:
     """
     states = _states(spec)
     shapes = [_shape(spec, number, kind) for number, (kind, _) in enumerate(states, 1)]
-    places = place_nuclei(shapes, spec.population, world_um(spec.fish), generator(spec, "place"))
+    border = [spec.population.ctc_border_um if kind == "ctc" else 0.0 for kind, _ in states]
+    places = place_nuclei(shapes, border, spec.population, world_um(spec.fish), generator(spec, "place"))
     fates = _fates(spec, len(states))
     cells = []
     for index, (kind, copy_class) in enumerate(states):

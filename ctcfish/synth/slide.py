@@ -16,7 +16,7 @@ from ctcfish.synth.immuno import IfField, render_if
 from ctcfish.synth.ometiff import OmeInfo, write_ome_tiff
 from ctcfish.synth.population import field_origins_um, populate
 from ctcfish.synth.spec import Camera, SlideSpec
-from ctcfish.synth.truth import signal_fwhm_um
+from ctcfish.synth.truth import signal_fwhm_um, with_partners
 
 Progress = Callable[[str, int, int], None]
 """Called with what was just written, how many scenes are done, and how many there are."""
@@ -107,7 +107,7 @@ def _write_truth(
         },
     }
     if seen is not None:
-        cells = _with_if(cells, seen)
+        cells = with_partners(cells, seen.cells)
         write_csv(seen.cells, part / "truth" / "if_cells.csv")
         facts["if_to_slide_um"] = np.round(seen.to_fish, 9).tolist()
     write_csv(cells, part / "truth" / "cells.csv")
@@ -115,17 +115,6 @@ def _write_truth(
     (part / "truth" / "slide.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     patient = spec.patient_id or spec.slide_id
     (part / "slide.toml").write_text(f'patient_id = "{patient}"\nblood_ml = "7.5"\n', encoding="utf-8")
-
-
-def _with_if(cells: pd.DataFrame, seen: IfField) -> pd.DataFrame:
-    """Name each FISH nucleus's partner in the IF scan; missing where there is none."""
-    partner = seen.cells.set_index("cell")[["if_scene", "if_label", "if_y_um", "if_x_um"]]
-    known = cells["cell"].map(lambda number: number in partner.index)
-    joined = cells.copy()
-    for column in partner.columns:
-        values = cells["cell"].map(partner[column].to_dict())
-        joined[column] = values.astype(cells[column].dtype) if known.any() else cells[column]
-    return joined
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:

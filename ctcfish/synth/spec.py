@@ -53,6 +53,9 @@ class Population(Parameters):
     touching_pairs: int = Field(default=4, ge=0, description="pairs of nuclei whose outlines meet")
     overlap_pairs: int = Field(default=0, ge=0, description="pairs of nuclei lying one on the other")
     gap_um: float = Field(default=0.8, ge=0, description="least distance between nuclei not made to touch")
+    ctc_border_um: float = Field(
+        default=0.0, ge=0, description="CTC keep this far from the border: fields are taken around them"
+    )
     z_sd_um: float = Field(default=0.25, ge=0, description="spread of nuclear centres about the stack's middle")
 
 

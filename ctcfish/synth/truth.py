@@ -168,3 +168,12 @@ def _reason(bits: int) -> str:
         if bits & flag:
             return str(Reason[flag.name or ""])
     return ""
+
+
+def with_partners(cells: pd.DataFrame, if_cells: pd.DataFrame) -> pd.DataFrame:
+    """Name each FISH nucleus's partner in the IF scan; missing where there is none."""
+    partner = if_cells.set_index("cell")[["if_scene", "if_label", "if_y_um", "if_x_um"]]
+    joined = cells.copy()
+    for column in partner.columns:
+        joined[column] = cells["cell"].map(partner[column].to_dict()).astype(cells[column].dtype)
+    return joined
