@@ -46,9 +46,16 @@ def read_images(path: Path, *, pages_are_planes: bool = False) -> tuple[FileImag
         return open_tiff(path, pages_are_planes=pages_are_planes)
     if suffix in names.PICTURE and path.is_file():
         return open_picture(path)
+    if path.is_dir():
+        raise InputError(
+            path.name,
+            "a folder that is neither an image nor a slide",
+            "a slide folder with if/ and fish/, or an OME-Zarr",
+            "Put its images into fish/ and if/; a study of many slides is scored by `ctcfish batch`.",
+        )
     raise InputError(
         path.name,
-        f"a {'folder' if path.is_dir() else 'file'} that is no known image",
+        "a file that is no known image",
         "OME-TIFF, ImageJ or plain TIFF, PNG, JPEG or OME-Zarr",
         "Convert it to OME-Zarr with bioformats2raw, or export OME-TIFF.",
     )
