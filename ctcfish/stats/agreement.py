@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.bootstrap import FISHER, BootstrapPlan, bootstrap_interval
+from ctcfish.stats.bootstrap import FISHER, BootstrapPlan, bootstrap_interval, cluster_interval
 from ctcfish.stats.checks import FloatArray, IntArray, as_counts, check_confidence
 from ctcfish.stats.estimate import Estimate, undefined
 from ctcfish.stats.proportions import Proportion, proportion
@@ -275,6 +275,35 @@ def clustered(
         return statistic((times @ flat).reshape(-1, *tables.shape[1:]))
 
     return bootstrap_interval(of_patients, len(tables), FISHER, plan)
+
+
+def clustered_ratings(
+    counts: ArrayLike,
+    statistic: Callable[[IntArray], FloatArray],
+    patients: ArrayLike,
+    plan: BootstrapPlan | None = None,
+) -> Estimate:
+    """Return a statistic of several readers with an interval that resamples patients.
+
+    Parameters
+    ----------
+    counts : array_like of int, shape (N, k)
+        Readers per category of each item.
+    statistic : callable
+        Takes rating counts and returns a number, for instance `fleiss_kappa` or `gwet_ac1`.
+    patients : array_like, shape (N,)
+        Patient of each item.
+    plan : BootstrapPlan, optional
+
+    Raises
+    ------
+    StatisticsError
+        Lengths differ, or there is no item.
+    """
+    table, labels = as_counts(counts, "rating counts"), np.asarray(patients)
+    if table.ndim != 2 or labels.shape != table.shape[:1]:
+        raise StatisticsError(f"{table.shape[0]} items and {labels.size} patients: give the patient of each item")
+    return cluster_interval(lambda rows: float(statistic(table[rows])), labels, FISHER, plan)
 
 
 def _specific(category: int) -> Callable[[IntArray], FloatArray]:

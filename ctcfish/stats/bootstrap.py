@@ -135,26 +135,38 @@ def bootstrap_interval(
     return Estimate(value, min(low, value), max(high, value), name, setting.confidence)
 
 
-def by_cluster(statistic: IndexStatistic, clusters: ArrayLike) -> tuple[IndexStatistic, int]:
-    """Turn a statistic of rows into one of clusters (patients), to resample whole patients.
+def cluster_interval(
+    statistic: Callable[[IntArray], float],
+    clusters: ArrayLike,
+    scale: Scale = IDENTITY,
+    plan: BootstrapPlan | None = None,
+) -> Estimate:
+    """Return a statistic of rows with an interval that resamples whole clusters, such as the cells of a patient.
 
     Parameters
     ----------
     statistic : callable
-        Takes row indices of shape (1, m) and returns shape (1,).
+        Takes row indices of shape (m,), some of them repeated, and returns a number, NaN where undefined.
     clusters : array_like, shape (N,)
-        Cluster of each row.
+        Cluster of each row, for instance the patient of each cell.
+    scale : Scale
+    plan : BootstrapPlan, optional
 
     Returns
     -------
-    statistic, n
-        A statistic of cluster indices and the number of clusters, for `bca_interval`.
+    Estimate
+        As `bootstrap_interval` with clusters as units.
+
+    Raises
+    ------
+    StatisticsError
+        No row.
     """
     labels = np.unique(np.asarray(clusters), return_inverse=True)[1].ravel()
-    members = [np.flatnonzero(labels == label) for label in range(labels.max(initial=-1) + 1)]
+    order = np.argsort(labels, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1) if labels.size else []
 
     def of_clusters(index: IntArray) -> FloatArray:
-        rows = [np.concatenate([members[i] for i in row]) for row in index]
-        return np.array([statistic(row[None, :])[0] for row in rows], dtype=np.float64)
+        return np.array([statistic(np.concatenate([members[i] for i in row])) for row in index], dtype=np.float64)
 
-    return of_clusters, len(members)
+    return bootstrap_interval(of_clusters, len(members), scale, plan)

@@ -1,8 +1,10 @@
 """Error rates of a slide from its leukocytes, which are true 2/2 nuclei or, in G2, 4/4 nuclei.
 
 The likelihood of a table of (HER2, CEP17) counts is the mixture ``(1 - g) A2(h) B2(c) + g A4(h) B4(c)`` of the count
-model, taken among nuclei that show each colour at least ``minimum`` times. Beta and Gamma priors carry the history of
-the laboratory; with few leukocytes they decide, with many they vanish.
+model, taken among nuclei that show each colour at least ``minimum`` times. A fixed small share of the rows is taken to
+be no single leukocyte (merged nuclei, debris) with any counts, so that a nucleus of 8/8 does not pass for six extra
+signals. Beta and Gamma priors carry the history of the laboratory; with few leukocytes they decide, with many they
+vanish.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ PARAMETERS = ("her2_missed", "her2_split", "her2_extra", "cep17_missed", "cep17_
 _IS_EXTRA = np.array([False, False, True, False, False, True, False])
 _IS_SPLIT = np.array([False, True, False, False, True, False, False])
 _STEP = 1e-4  # on the logit and log scales
+_STRAY = 0.01  # share of rows that are no single leukocyte
+_STRAY_COUNTS = 20 * 20  # their counts: anything from 1 to 20 of each colour
 _DRAWS = 4000
 _DEGREES = 5.0  # heavy tails of the proposal: importance weights stay bounded
 
@@ -178,9 +182,8 @@ def _log_likelihood(rates: FloatArray, table: IntArray, minimum: int) -> FloatAr
     cells = (shares[:, :, None] * her2[:, :, rows] * cep17[:, :, columns]).sum(axis=1)
     unseen_her2, unseen_cep17 = her2[:, :, :minimum].sum(axis=2), cep17[:, :, :minimum].sum(axis=2)
     scored = (shares * (1 - unseen_her2) * (1 - unseen_cep17)).sum(axis=1)
-    counts = table[rows, columns]
-    logs = np.log(np.maximum(cells, 1e-300)) @ counts - counts.sum() * np.log(np.maximum(scored, 1e-300))
-    return np.asarray(logs)
+    likely = (1 - _STRAY) * cells / np.maximum(scored, 1e-300)[:, None] + _STRAY / _STRAY_COUNTS
+    return np.asarray(np.log(likely) @ table[rows, columns])
 
 
 def _log_prior(rates: FloatArray, shapes: FloatArray) -> FloatArray:

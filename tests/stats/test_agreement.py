@@ -169,6 +169,21 @@ def test_large_sample_kappa_interval_covers() -> None:
     assert 0.93 <= covered <= 0.97
 
 
+def test_ratings_are_resampled_by_patient() -> None:
+    rng = np.random.default_rng(6)
+    patient = np.repeat(np.arange(25), 8)
+    truth = rng.random(200) < np.repeat(rng.random(25), 8)
+    noise = rng.random(25)[patient] * 0.4  # some patients are hard to read
+    counts = ag.rating_counts(np.stack([truth ^ (rng.random(200) < noise) for _ in range(3)], axis=1).astype(int), 2)
+    plan = BootstrapPlan(300)
+    by_patient = ag.clustered_ratings(counts, ag.fleiss_kappa, patient, plan)
+    by_item = ag.clustered_ratings(counts, ag.fleiss_kappa, np.arange(200), plan)
+    assert by_patient.value == by_item.value == pytest.approx(float(ag.fleiss_kappa(counts)))
+    assert by_patient.high - by_patient.low > 1.15 * (by_item.high - by_item.low)
+    one = ag.clustered_ratings(counts[:8], ag.gwet_ac1, patient[:8], plan)
+    assert np.isnan(one.low)
+
+
 def test_clusters_that_all_agree_have_no_limits() -> None:
     made = ag.clustered(np.repeat(np.diag([3, 2])[None], 10, axis=0), ag.cohen_kappa)
     assert made.value == 1.0
@@ -186,6 +201,7 @@ def test_clusters_that_all_agree_have_no_limits() -> None:
         (lambda: ag.agreement_proportions(np.eye(3), "CTC"), "need a 2 x 2 table"),
         (lambda: ag.agreement_proportions(np.eye(2), ""), "has no population"),
         (lambda: ag.gwet_ac1([[3], [3]]), "at least 2 categories"),
+        (lambda: ag.clustered_ratings([[1, 1]], ag.fleiss_kappa, [1, 2]), "1 items and 2 patients"),
         (lambda: ag.clustered(np.zeros((0, 2, 2)), ag.cohen_kappa), "at least one patient"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.bootstrap import FISHER, IDENTITY, LOG, BootstrapPlan, Scale, bootstrap_interval, by_cluster
+from ctcfish.stats.bootstrap import FISHER, IDENTITY, LOG, BootstrapPlan, Scale, bootstrap_interval, cluster_interval
 
 QUICK = BootstrapPlan(resamples=400)
 
@@ -55,23 +55,29 @@ def test_clusters_widen_the_interval() -> None:
     patient = np.repeat(np.arange(20), 10)
     values = rng.normal(0, 1, 20)[patient] + rng.normal(0, 0.1, 200)
     alone = bootstrap_interval(mean_of(values), 200, IDENTITY, QUICK)
-    statistic, n = by_cluster(mean_of(values), patient)
-    whole = bootstrap_interval(statistic, n, IDENTITY, QUICK)
-    assert n == 20
+    whole = cluster_interval(lambda rows: float(values[rows].mean()), patient, IDENTITY, QUICK)
+    assert "bootstrap of 20 units" in whole.method
     assert whole.value == pytest.approx(alone.value)
     assert whole.high - whole.low > 2.5 * (alone.high - alone.low)
 
 
-def test_clustered_coverage() -> None:
+def test_clustered_coverage_with_unequal_patients() -> None:
     rng = np.random.default_rng(5)
-    patient = np.repeat(np.arange(30), 4)
     covered = 0
     for _ in range(300):
-        values = rng.normal(0, 1, 30)[patient] + rng.normal(0, 1, 120)
-        totals = values.reshape(30, 4).mean(axis=1)
-        made = bootstrap_interval(mean_of(totals), 30, IDENTITY, QUICK)
+        patient = rng.permutation(np.repeat(np.arange(30), rng.integers(1, 8, 30)))
+        values = rng.normal(0, 1, 30)[patient] + rng.normal(0, 1, patient.size)
+        made = cluster_interval(lambda rows, v=values: float(v[rows].mean()), patient, IDENTITY, BootstrapPlan(200))
         covered += made.low <= 0 <= made.high
     assert 0.92 <= covered / 300 <= 0.98
+
+
+def test_clusters_of_one_row_are_plain_units() -> None:
+    values = np.random.default_rng(6).random(25)
+    alone = cluster_interval(lambda rows: float(values[rows].mean()), np.arange(25), IDENTITY, QUICK)
+    assert alone == bootstrap_interval(mean_of(values), 25, IDENTITY, QUICK)
+    with pytest.raises(StatisticsError, match="at least one unit"):
+        cluster_interval(lambda rows: float(rows.mean()), [])
 
 
 @pytest.mark.parametrize(

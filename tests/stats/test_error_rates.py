@@ -100,6 +100,18 @@ def test_few_leukocytes_are_pulled_towards_the_history() -> None:
     assert fit_rates(*many, strong).errors.her2.missed > 0.12
 
 
+@pytest.mark.parametrize("share", [0.005, 0.02, 0.05])
+def test_merged_nuclei_do_not_pass_for_extra_signals(share: float) -> None:
+    rng = np.random.default_rng(13)
+    her2, cep17 = leukocytes(2000, TRUTH, rng)
+    merged = rng.random(2000) < share
+    copies = rng.choice([6, 8, 10], merged.sum())
+    her2[merged], cep17[merged] = rng.binomial(copies, 0.95), rng.binomial(copies, 0.97)
+    fit = fit_rates(her2, cep17)
+    for name, truth in zip(PARAMETERS, TRUTH, strict=True):
+        assert fit.estimates[name].value == pytest.approx(truth, abs=0.03), name
+
+
 def test_same_seed_same_bytes() -> None:
     counts = leukocytes(100, TRUTH, np.random.default_rng(5))
     assert fit_rates(*counts).draws.tobytes() == fit_rates(*counts).draws.tobytes()
