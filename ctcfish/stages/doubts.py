@@ -14,7 +14,7 @@ from ctcfish.types import Nuclei
 _BORDER_UM = 0.25
 _CONTACT_LIGHT = 0.84
 _LOBE_LIGHT = 0.95
-_STOREY_UM = 1.3
+_STOREY_UM = 1.8
 _UNEVEN = 1.42
 _UNEVEN_SIGMAS = 4.0
 _BROKEN_SOLIDITY = 0.9

@@ -19,6 +19,7 @@ _RIM_UM = 1.0
 _CHROMATIN_UM = 1.2
 _EDGE_PER_RADIUS = 0.17
 _LEAST_RADIUS_UM = 3.6
+_HAZE_UM = (1.2, 2.5)
 
 IN_FOCUS = 0.62
 """Focus score from which a nucleus is in focus; simulated ones lie at 0.7 to 1."""
@@ -38,7 +39,7 @@ class Traits:
     thickness_um : ndarray
         Width at half height of the sharpness along z; NaN where one plane was taken.
     edge_um : ndarray
-        Width (standard deviation) of the blur that would give the border its slope.
+        Width (standard deviation) of the blur that would give the step from haze to nucleus its slope.
     brightness : ndarray
         Upper quartile above the background, in the nucleus's own plane.
     focus : ndarray
@@ -97,10 +98,12 @@ def measure(view: View, labels: Labels) -> Traits:
     profile = np.stack([_sums(plane, wide, count) for plane in view.sharp])
     best, thickness = _along_z(profile, view.step_um)
     own = np.rint(best).astype(np.intp)
-    signal = above_background(_in_own_plane(view.planes, wide, own), pixel_um)
+    around = grow(labels, _HAZE_UM[1] / pixel_um)
+    signal = above_background(_in_own_plane(view.planes, around, own), pixel_um)
     brightness = quantiles(signal, labels, count, (0.75,))[0]
+    haze = quantiles(signal, np.where(grow(labels, _HAZE_UM[0] / pixel_um) == 0, around, 0), count, (0.25,))[0]
     steepest = quantiles(np.sqrt(_in_own_plane(view.sharp, wide, own)), wide, count, (0.9,))[0]
-    edge = _blur_um(brightness, steepest, pixel_um)
+    edge = _blur_um(np.maximum(brightness - haze, 0.0), steepest, pixel_um)
     area = np.bincount(labels.ravel(), minlength=count + 1)[1:].astype(np.float64) * pixel_um**2
     focus = _focus(edge, area)
     solidity = _solidity(labels, count)
@@ -129,8 +132,10 @@ def _blur_um(brightness: Values, steepest: Values, pixel_um: float) -> Values:
 
 def _focus(edge_um: Values, area_um2: Values) -> Values:
     """Expected over measured blur, squared; a border in focus slopes the more gently, the larger the nucleus."""
+    if len(area_um2) == 0:
+        return np.zeros(0)
     radius = np.sqrt(area_um2 / np.pi)
-    expected = _EDGE_PER_RADIUS * np.maximum(radius, _LEAST_RADIUS_UM)
+    expected = _EDGE_PER_RADIUS * np.maximum(radius, max(_LEAST_RADIUS_UM, float(np.median(radius))))
     return np.minimum(1.0, (expected / np.maximum(edge_um, 1e-9)) ** 2)
 
 
