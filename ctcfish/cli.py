@@ -324,6 +324,3 @@ def main(arguments: list[str] | None = None) -> None:
     except CtcfishError as error:
         typer.echo(f"ctcfish: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("ctcfish: interrupted; nothing half-written was left.", err=True)
-        sys.exit(130)

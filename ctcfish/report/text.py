@@ -33,10 +33,8 @@ def screen(row: dict[str, Any], cells: pd.DataFrame, note: str) -> str:
     lines.append(f"nuclei {row['n_nuclei']}, leukocytes {row['n_leukocytes']}")
     shown = cells[cells["kind"] == "ctc"] if (cells["kind"] == "ctc").any() else cells
     if len(shown):
-        table = shown[SHOWN].head(MOST_ROWS).copy()
-        for column in ("ratio", "p_amplified"):
-            table[column] = [number(value) for value in table[column]]
-        lines.append(table.fillna("").to_string(index=False))
+        table = shown[SHOWN].head(MOST_ROWS).map(number)
+        lines.append(table.to_string(index=False))
         if len(shown) > MOST_ROWS:
             lines.append(f"... {len(shown) - MOST_ROWS} more in cells.csv")
     lines += [f"! {sentence}" for sentence in sentences(str(row["flags"]), SlideFlag).values()]
@@ -61,7 +59,8 @@ def about(said: Mapping[str, Any]) -> str:
         for channel in scene["channels"]:
             name = f"  channel {channel['index']} {channel['name'] or '(no name)'}"
             lines.append(f"{name}: {channel['role'] or 'no role'}")
-        lines += [f"  {kind}: {text}" for kind in ("missing", "notes") for text in scene[kind]]
+        lines += [f"  note: {note}" for note in scene["notes"]]
+        lines += [f"  missing: {gap['found']}. {gap['remedy']}" for gap in scene["missing"]]
     return "\n".join(lines)
 
 

@@ -148,6 +148,8 @@ def test_the_screen_names_denominators_and_doubts() -> None:
     assert "! Too few leukocytes" in text
     assert text.endswith("a note")
     assert "research use only" in text
+    absent = make.cells((2, None))
+    assert "NO_CEP17" in screen(row, tables.CELLS.check(call(absent, make.rates(), Call())), "")
     many = screen(row, called(*[(2, 2)] * 30), "")
     assert "10 more in cells.csv" in many
 
