@@ -17,16 +17,17 @@ from ctcfish.stages.signals_candidates import Candidates, Search, find
 from ctcfish.stages.signals_fits import fit_at
 from ctcfish.stages.signals_measure import Measures, measure
 from ctcfish.stages.signals_optics import patch_half, sigma_px
-from ctcfish.stages.signals_regions import regions
+from ctcfish.stages.signals_regions import regions, sample
 from ctcfish.stages.signals_threshold import histogram
 from ctcfish.types import Nuclei
 
-FLOOR_SNR = 2.5
+FLOOR_SNR = 3.0
 """Weaker maxima are not counted as background."""
 _BRIGHT_SNR = 8.0
 _APART_SIGMA = 6.0
 _MOST_ISOLATED = 1000
-_RESTART = 0.05
+_FEW = 5
+_FIRST = 30
 _NOT_WIDE = 1.2
 _SHARP = 0.15
 _MISFIT = 1e-4
@@ -92,19 +93,14 @@ def survey_probe(
     start_sigma_um: tuple[float, float],
     setting: tuple[Camera, Detect, str],
 ) -> ProbeSurvey:
-    """Survey one probe; the search is repeated once where the signals are not as wide as the optics say."""
+    """Survey one probe: a quarter of the nuclei tell the width of a signal, then all of them are looked at with it."""
     sigma_um = start_sigma_um
-    for _ in range(2):
-        found, measures, inside = _look(stack, nuclei, voxel_um, sigma_um, setting)
+    for part in (sample(nuclei, max(_FIRST, len(nuclei) // 4)), nuclei):
+        found, measures, inside = _look(stack, part, voxel_um, sigma_um, setting)
         isolated = _isolated(stack, (found, measures), sigma_px(sigma_um, voxel_um), voxel_um, setting[0])
-        if len(isolated.photons) < 5:
-            break
-        width = np.median(isolated.sigma_um, axis=0)
-        measured = (float(width[0]) if len(stack) > 1 else sigma_um[0], float(width[1]))
-        moved = max(abs(a / b - 1) for a, b in zip(measured, sigma_um, strict=True))
-        sigma_um = measured
-        if moved < _RESTART:
-            break
+        if len(isolated.photons) >= _FEW:
+            width = np.median(isolated.sigma_um, axis=0)
+            sigma_um = (float(width[0]) if len(stack) > 1 else sigma_um[0], float(width[1]))
     background = found.surround[inside & (measures.snr < _BRIGHT_SNR)].cpu().numpy()
     return ProbeSurvey(
         float(np.median(background)) if len(background) else float("nan"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -33,6 +33,13 @@ class Fitted:
     position_px: Tensor
     fits: SpotFits
     whole: Tensor
+
+    def joined(self, other: Fitted) -> Fitted:
+        """These rows and then the other's."""
+        fits = SpotFits(
+            *(torch.cat([getattr(self.fits, f.name), getattr(other.fits, f.name)]) for f in fields(SpotFits))
+        )
+        return Fitted(torch.cat([self.position_px, other.position_px]), fits, torch.cat([self.whole, other.whole]))
 
 
 def fit_at(

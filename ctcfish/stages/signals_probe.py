@@ -109,11 +109,12 @@ def detect_probe(
     known = fit_at(stack, found.place_px[accepted], sigma, camera, free_width=False)
     again = second_look(found, known, sigma, len(stack))
     measures = measures.replaced(again.near & ~accepted & ~measures.hot, again.measures)
-    accepted = measures.snr > slide.threshold_snr
-    shape = measures.rows(accepted)
-    fitted = fit_at(stack, found.place_px[accepted], sigma, camera, free_width=False)
+    late = (measures.snr > slide.threshold_snr) & ~accepted
+    added = fit_at(stack, found.place_px[late], sigma, camera, free_width=False)
+    fitted, order = known.joined(added), torch.cat([accepted.nonzero()[:, 0], late.nonzero()[:, 0]])
+    accepted, shape = accepted | late, measures.rows(order)
     split = partition(fitted, sigma, slide, params)
-    scale = _Scale(np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]]), slide, nuclei)
+    scale = _Scale(np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]]), slide, nuclei, nuclei.paint())
     crowds = resolve(stack, fitted, split, camera, crowd_model(slide, sigma, camera.read_variance))
     per_photon = bands.signal_gain(sigma) / float(bands.noise_gain().median().sqrt())
     crowded, clusters = _crowded(crowds, (sigma[1], per_photon, camera.read_variance), scale)
@@ -132,6 +133,7 @@ class _Scale:
     step_um: NDArray[np.float64]
     slide: ProbeModel
     nuclei: Nuclei
+    labels: NDArray[np.int32]
 
     def signals(self, position_px: Tensor, columns: dict[str, Tensor], bits: Tensor | int = 0) -> Signals:
         """Rows from positions in the scene and columns of light; widths in pixels."""
@@ -145,7 +147,7 @@ class _Scale:
             value["width"] * float(self.step_um[1] * self.step_um[2]) ** 0.5,
             value["snr"],
             probability(value["snr"], self.slide),
-            labels_at(position, self.nuclei),
+            labels_at(position, self.nuclei.pixel_um, self.labels),
             np.zeros(len(position), np.int64),
             flags,
         )
@@ -225,12 +227,13 @@ def _joined(parts: list[Signals]) -> Signals:
     return Signals(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Signals)))
 
 
-def labels_at(position_um: NDArray[np.float64], nuclei: Nuclei) -> NDArray[np.int64]:
+def labels_at(
+    position_um: NDArray[np.float64], pixel_um: tuple[float, float], labels: NDArray[np.int32]
+) -> NDArray[np.int64]:
     """Nucleus at each place, 0 outside."""
-    image = nuclei.paint()
-    place = np.rint(position_um[:, 1:] / np.array(nuclei.pixel_um)).astype(int)
-    place = np.clip(place, 0, np.array(nuclei.shape_px) - 1)
-    return np.asarray(image[place[:, 0], place[:, 1]], np.int64)
+    place = np.rint(position_um[:, 1:] / np.array(pixel_um)).astype(int)
+    place = np.clip(place, 0, np.array(labels.shape) - 1)
+    return np.asarray(labels[place[:, 0], place[:, 1]], np.int64)
 
 
 def probability(snr: NDArray[np.float64], slide: ProbeModel) -> NDArray[np.float64]:

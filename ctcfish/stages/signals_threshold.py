@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-EDGES = np.arange(2.5, 12.0001, 0.1)
+EDGES = np.arange(3.0, 12.0001, 0.1)
 """Bins in which background maxima are counted, in SNR."""
-_FIT_BELOW = 4.2
+_FIT_BELOW = 4.4
 _LEAST, _MOST = 3.5, 9.0
 
 
