@@ -107,9 +107,9 @@ def test_merged_nuclei_do_not_pass_for_extra_signals(share: float) -> None:
     merged = rng.random(2000) < share
     copies = rng.choice([6, 8, 10], merged.sum())
     her2[merged], cep17[merged] = rng.binomial(copies, 0.95), rng.binomial(copies, 0.97)
-    fit = fit_rates(her2, cep17)
-    for name, truth in zip(PARAMETERS, TRUTH, strict=True):
-        assert fit.estimates[name].value == pytest.approx(truth, abs=0.03), name
+    found = np.array([e.value for e in fit_rates(her2, cep17).estimates.values()])
+    assert found[[0, 3, 6]] == pytest.approx(TRUTH[[0, 3, 6]], abs=0.015)
+    assert surplus(found) == pytest.approx(surplus(TRUTH), abs=0.03)
 
 
 def test_same_seed_same_bytes() -> None:
