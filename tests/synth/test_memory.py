@@ -32,8 +32,7 @@ def test_same_slide_as_the_folder(two_fields_spec: SlideSpec, two_fields_slide: 
             assert mine.roles == theirs.roles
             assert mine.channel_names == theirs.channel_names
             assert mine.voxel_um == pytest.approx(theirs.voxel_um)
-            assert mine.optics.na == theirs.optics.na
-            assert dict(mine.optics.emission_nm) == dict(theirs.optics.emission_nm)
+            assert mine.optics == theirs.optics
             for role in mine.roles:
                 np.testing.assert_array_equal(mine.read(role), theirs.read(role))
     cells = pd.read_csv(two_fields_slide / "truth" / "cells.csv")
