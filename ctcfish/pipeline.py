@@ -75,7 +75,7 @@ def score(slide: Slide, config: Config, device: str = "cpu", progress: Progress 
     progress("call")
     rates = calibrate(cells, config.calibrate)
     cells = tables.CELLS.check(call(cells, rates, config.call))
-    row = summarise(slide, cells, rates, relocation.trusted if relocation else None, config.summarise)
+    row = summarise(slide, cells, model, rates, relocation, config.summarise)
     row |= {"preset": config.preset.name, "false_amplified_per_cell": false_amplified(rates, config.call)}
     nuclei = {f"if/{name}": own for name, own in if_scan.nuclei.items()}
     nuclei |= {f"fish/{field.scene.name}": field.nuclei for field in fields}

@@ -17,7 +17,7 @@ from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Summarise
 from ctcfish.stages.specimen import specimen_class
 from ctcfish.stats.proportions import any_by_error, clopper_pearson, negative_upper_bound
-from ctcfish.types import ErrorRates, Slide
+from ctcfish.types import ErrorRates, Relocation, Slide, SlideModel
 
 SAMPLE_STATUS = {"no_tube": "S0", "late_tube": "S0", "enumeration_failed": "S1", "not_attempted": "S3"}
 """Values of the sheet's ``sample_status`` that are technical failures before scoring."""
@@ -27,7 +27,12 @@ HIGH_COHORT = 3
 
 
 def summarise(
-    slide: Slide, cells: pd.DataFrame, rates: ErrorRates, relocated: bool | None, params: Summarise
+    slide: Slide,
+    cells: pd.DataFrame,
+    model: SlideModel,
+    rates: ErrorRates,
+    relocation: Relocation | None,
+    params: Summarise,
 ) -> dict[str, Any]:
     """One row of :data:`ctcfish.tables.SLIDES`, less the rule's name and its false-call rate.
 
@@ -36,15 +41,18 @@ def summarise(
     slide : Slide
     cells : pandas.DataFrame
         Called cells of the slide.
+    model : SlideModel
     rates : ErrorRates
-    relocated : bool or None
-        Whether the IF and FISH scans were brought together; None without an IF scan.
+    relocation : Relocation or None
+        None without an IF scan.
     params : Summarise
 
     Returns
     -------
     dict
     """
+    relocated = relocation.trusted if relocation is not None else None
+    bits = slide.flags | model.flags | rates.flags | (relocation.flags if relocation is not None else SlideFlag(0))
     ctc = cells[cells["kind"] == "ctc"]
     evaluable = ctc[ctc["call"] != "not_evaluable"]
     row: dict[str, Any] = {
@@ -54,7 +62,7 @@ def summarise(
         "n_nuclei": int(cells["label"].notna().sum()),
         "n_leukocytes": int(((cells["kind"] == "wbc") & cells["label"].notna()).sum()),
         "n_unknown_amplified": int(((cells["kind"] == "unknown") & (cells["call"] == "amplified")).sum()),
-        "flags": flags.to_text([int(_slide_bits(slide, cells, rates, relocated))], SlideFlag)[0],
+        "flags": flags.to_text([int(_slide_bits(bits, cells, relocated))], SlideFlag)[0],
         "technical_code": _technical_code(slide, ctc, evaluable, rates, relocated),
     }
     if relocated:
@@ -97,8 +105,7 @@ def _ctc_numbers(ctc: pd.DataFrame, evaluable: pd.DataFrame, params: Summarise) 
     }
 
 
-def _slide_bits(slide: Slide, cells: pd.DataFrame, rates: ErrorRates, relocated: bool | None) -> SlideFlag:
-    bits = slide.flags | rates.flags
+def _slide_bits(bits: SlideFlag, cells: pd.DataFrame, relocated: bool | None) -> SlideFlag:
     if not cells["label"].notna().any():
         bits |= SlideFlag.NO_NUCLEI
     if relocated is False:

@@ -13,7 +13,7 @@ from ctcfish.parameters import Call, Summarise
 from ctcfish.stages.call import call
 from ctcfish.stages.specimen import specimen_class
 from ctcfish.stages.summarise import summarise, summarise_patients
-from ctcfish.types import ErrorRates
+from ctcfish.types import ErrorRates, Relocation
 from tests import make
 
 RATES = make.rates()
@@ -26,7 +26,15 @@ def called(*counts: tuple[int | None, int | None], **columns: Any) -> pd.DataFra
 def row_of(
     cells: pd.DataFrame, relocated: bool | None = True, rates: ErrorRates = RATES, **sheet: str
 ) -> dict[str, Any]:
-    return summarise(make.slide(sheet=sheet), cells, rates, relocated, Summarise())
+    relocation = None if relocated is None else Relocation(cells, (), relocated, "")
+    return summarise(make.slide(sheet=sheet), cells, make.model(), rates, relocation, Summarise())
+
+
+def test_what_the_survey_doubts_stands_in_the_row() -> None:
+    model = replace(make.model(), flags=SlideFlag.FEW_SIGNALS)
+    relocation = Relocation(called(), (), True, "", SlideFlag.SCALE_MISMATCH)
+    row = summarise(make.slide(), called((2, 2)), model, RATES, relocation, Summarise())
+    assert {"FEW_SIGNALS", "SCALE_MISMATCH"} <= set(row["flags"].split("|"))
 
 
 def slides(*rows: dict[str, Any]) -> pd.DataFrame:
