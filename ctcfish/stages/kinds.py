@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_ABSENT_SCALE = 0.6
 _TAIL = 5.0
 _CK_RANGE = 6.0
 _CK_EDGE_SDS = 3.0
@@ -32,6 +31,8 @@ class Marker:
         Median and robust standard deviation over the slide's leukocytes.
     level, spread : float
         The same of the intensity itself.
+    absent_location, absent_scale : float
+        Median and robust standard deviation over cells without the stain.
     """
 
     soft: float
@@ -39,6 +40,8 @@ class Marker:
     scale: float
     level: float
     spread: float
+    absent_location: float = 0.5
+    absent_scale: float = 0.9
 
     def transform(self, intensity: Floats) -> Floats:
         """Softened logarithm."""
@@ -54,8 +57,8 @@ def densities(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> Floats:
 
     Cytokeratin and CD45 are each present or absent. Absent cytokeratin and present CD45 are the leukocytes' own
     distributions (Student, 5 degrees of freedom: real tails are heavy); present cytokeratin is flat on the softened
-    logarithm from just above the leukocytes; absent CD45 lies about the background. A stain that was not measured
-    speaks for no kind.
+    logarithm from just above the leukocytes; absent CD45 is what cells bright in cytokeratin show, if there are some,
+    else lies about the background. A stain that was not measured speaks for no kind.
     """
     ck_absent, ck_present = _cytokeratin(cells, markers.get("inclusion"))
     cd45_absent, cd45_present = _cd45(cells, markers.get("exclusion"))
@@ -93,7 +96,10 @@ def _cd45(cells: pd.DataFrame, marker: Marker | None) -> tuple[Floats, Floats]:
     if marker is None:
         return np.ones(len(cells)), np.ones(len(cells))
     value = _values(cells, "exclusion", marker)
-    return _known(_student(value, 0.0, _ABSENT_SCALE)), _known(_student(value, marker.location, marker.scale))
+    return (
+        _known(_student(value, marker.absent_location, marker.absent_scale)),
+        _known(_student(value, marker.location, marker.scale)),
+    )
 
 
 def _known(density: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,20 @@ _ROUNDS = 12
 _WITHIN = 3.0
 _LEAST_SCALE = 0.12
 _DEFAULT_SCALE = 0.6
+_BRIGHT_SDS = 6.0
+_ABSENCE_PRIOR = 10
+
+
+@dataclass(frozen=True)
+class Area:
+    """Size of leukocyte nuclei: median and robust standard deviation of the logarithm of the area in um2."""
+
+    location: float = float(np.log(35.0))
+    scale: float = 0.25
+
+    def sds(self, area_um2: Floats) -> Floats:
+        """Leukocyte standard deviations above the leukocytes."""
+        return np.asarray((np.log(np.maximum(area_um2, 1e-3)) - self.location) / self.scale)
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,8 @@ class LeukocyteModel:
         Stains that were measured.
     shares : tuple of float
         Of leukocytes, CTC, nuclei of neither stain and of both.
+    area : Area
+        Their nuclei.
     n_leukocytes : int
         Nuclei it rests on.
     origin : {"slide", "default"}
@@ -38,6 +54,7 @@ class LeukocyteModel:
 
     markers: Mapping[str, Marker]
     shares: tuple[float, ...]
+    area: Area
     n_leukocytes: int
     origin: str
 
@@ -49,6 +66,7 @@ class LeukocyteModel:
             "origin": self.origin,
             "shares": list(self.shares),
             "markers": values,
+            "area_um2": float(np.exp(self.area.location)),
         }
 
 
@@ -71,9 +89,31 @@ def leukocyte_model(frames: Sequence[pd.DataFrame], min_leukocytes: int = 20) ->
     members = _members(cells, soft)
     if int(members.sum()) < min_leukocytes:
         markers = {r: Marker(soft[r], _default_location(r), _DEFAULT_SCALE, 0.0, soft[r]) for r in roles}
-        return LeukocyteModel(markers, _shares(cells, markers), int(members.sum()), "default")
+        return LeukocyteModel(markers, _shares(cells, markers), Area(), int(members.sum()), "default")
     markers = {r: _marker(cells[f"if_{r}_cell"].to_numpy(float)[members], soft[r]) for r in roles}
-    return LeukocyteModel(markers, _shares(cells, markers), int(members.sum()), "slide")
+    markers["exclusion"] = _with_absence(cells, markers)
+    location, scale = _robust(np.log(np.maximum(cells["area_um2"].to_numpy(float)[members], 1e-3)))
+    area = Area(location, max(scale, _LEAST_SCALE))
+    return LeukocyteModel(markers, _shares(cells, markers), area, int(members.sum()), "slide")
+
+
+def _with_absence(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> Marker:
+    """CD45 of cells that have none: those bright in cytokeratin and well below the leukocytes, drawn to the default."""
+    cd45, ck = markers["exclusion"], markers["inclusion"]
+    value = cd45.transform(cells["if_exclusion_cell"].to_numpy(float))
+    bright = (ck.sds(cells["if_inclusion_cell"].to_numpy(float)) >= _BRIGHT_SDS) & (
+        value < cd45.location - _WITHIN * cd45.scale
+    )
+    if not bright.any():
+        return cd45
+    location, scale = _robust(value[bright])
+    n = int(bright.sum())
+    weight = n / (n + _ABSENCE_PRIOR)
+    return replace(
+        cd45,
+        absent_location=weight * location + (1 - weight) * cd45.absent_location,
+        absent_scale=weight * max(scale, _LEAST_SCALE) + (1 - weight) * cd45.absent_scale,
+    )
 
 
 def _shares(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> tuple[float, ...]:

@@ -26,8 +26,8 @@ ROLES = ("nucleus", "inclusion", "exclusion", "her2_protein")
 _BLOCKS_PER_BAND = 16
 _CLEAR_UM = 3.0
 _FULL_SCALES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
-_HALO_SHARE = 0.3
-_MIN_SPREAD_NOISE = 3.0
+_HALO_SHARE = 0.15
+_NOISES = 3.0
 
 
 class Plane(Protocol):
@@ -201,8 +201,8 @@ def _statistics(above: Floats, cells: _Cells) -> dict[str, Floats]:
     np.maximum.at(highest, cells.cell, above)
     return {
         "nucleus": _grouped_mean(above[nucleus], cells.cell[nucleus], cells.count),
-        "ring": _grouped_median(above[ring], cells.cell[ring], cells.count),
-        "cell": _grouped_median(above, cells.cell, cells.count),
+        "ring": _grouped_quantile(above[ring], cells.cell[ring], cells.count, 0.5),
+        "cell": _grouped_quantile(above, cells.cell, cells.count, 0.5),
         "max": np.where(np.isfinite(highest), highest, np.nan),
         "sd": spread,
     }
@@ -218,14 +218,12 @@ def _grouped_mean(values: Image, group: Integers, count: int) -> Floats:
     return np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
 
-def _grouped_median(values: Image, group: Integers, count: int) -> Floats:
+def _grouped_quantile(values: Image, group: Integers, count: int, share: float) -> Floats:
+    """Value below which the given share of each group lies (nearest rank); NaN for an empty group."""
     n = np.bincount(group, minlength=count)
-    order = np.lexsort((values, group))
-    start = np.cumsum(n) - n
-    ordered = np.append(values[order], 0.0)
-    low = ordered[np.minimum(start + np.maximum(n - 1, 0) // 2, len(values))]
-    high = ordered[np.minimum(start + n // 2, len(values))]
-    return np.asarray(np.where(n > 0, (low + high) / 2.0, np.nan), np.float64)
+    ordered = np.append(values[np.lexsort((values, group))], 0.0)
+    place = np.cumsum(n) - n + np.round(share * np.maximum(n - 1, 0)).astype(np.int64)
+    return np.asarray(np.where(n > 0, ordered[np.minimum(place, len(values))], np.nan), np.float64)
 
 
 def _background(image: Image, free: NDArray[np.bool_], block: int) -> tuple[Image, Image]:
@@ -268,9 +266,8 @@ def _enlarge(grid: Floats, block: int, shape: tuple[int, ...]) -> Image:
 
 def _stained_area(above: Floats, noise: Floats, cells: _Cells, pixel_um2: float) -> dict[str, Floats]:
     """Where the stain stands out: above noise and above a share of the cell's own brightest part."""
-    brightest = np.zeros(cells.count)
-    np.maximum.at(brightest, cells.cell, above)
-    level = np.maximum(_MIN_SPREAD_NOISE * noise, _HALO_SHARE * brightest)
+    brightest = np.nan_to_num(_grouped_quantile(above, cells.cell, cells.count, 0.9))
+    level = np.maximum(_NOISES * noise, _HALO_SHARE * brightest)
     stained = above > level[cells.cell]
     inside = cells.inside
     return {

@@ -14,6 +14,7 @@ from ctcfish.parameters import Gate, GateSet, Phenotype
 from ctcfish.stages.kinds import densities
 from ctcfish.stages.leukocytes import LeukocyteModel, leukocyte_model
 from ctcfish.stages.markers import Plane, measure
+from ctcfish.tables import IF_CELLS
 from ctcfish.types import Nuclei
 
 Floats = NDArray[np.float64]
@@ -55,7 +56,7 @@ def phenotype(
         measure(pixels, nuclei, params).assign(if_scene=name) for name, (pixels, nuclei) in sorted(fields.items())
     ]
     model = leukocyte_model(measured, params.min_leukocytes)
-    cells = pd.concat(measured, ignore_index=True) if measured else pd.DataFrame({"flags": []}, dtype=object)
+    cells = pd.concat(measured, ignore_index=True) if measured else IF_CELLS.empty().drop(columns="slide_id")
     return Phenotyped(classify(cells, model, gates, params), model)
 
 
@@ -98,6 +99,8 @@ def classify(cells: pd.DataFrame, model: LeukocyteModel, gates: GateSet, params:
 def _feature(cells: pd.DataFrame, model: LeukocyteModel, gate: Gate) -> Floats:
     if gate.unit == "leukocyte_sd":
         role = gate.feature.removesuffix("_sds")
+        if role == "area":
+            return model.area.sds(np.asarray(cells["area_um2"], np.float64))
         if role not in model.markers:
             return np.full(len(cells), np.nan)
         return model.markers[role].sds(np.asarray(cells[f"if_{role}_cell"], np.float64))
