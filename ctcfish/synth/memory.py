@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ctcfish.synth.fish import Field, render_field
 from ctcfish.synth.immuno import IfField, render_if
 from ctcfish.synth.population import field_origins_um, populate
-from ctcfish.synth.spec import SlideSpec
+from ctcfish.synth.spec import Camera, SlideSpec
 from ctcfish.synth.truth import with_partners
 from ctcfish.types import Optics, Scene, Slide
 
@@ -105,7 +105,7 @@ def fish_scene(spec: SlideSpec, shot: Field) -> Scene:
         voxel_um=shot.voxel_um,
         roles={role: k for k, role in enumerate(_FISH_ROLES)},
         channel_names=shot.channels,
-        optics=_optics(scan.na, _FISH_ROLES, scan.emission_nm),
+        optics=_optics(scan.na, _FISH_ROLES, scan.emission_nm, scan.camera),
         stage_um=shot.origin_um,
     )
 
@@ -120,11 +120,15 @@ def if_scene(spec: SlideSpec, seen: IfField) -> Scene:
         voxel_um=seen.voxel_um,
         roles={role: k for k, role in enumerate(_IF_ROLES)},
         channel_names=seen.channels,
-        optics=_optics(scan.na, _IF_ROLES, scan.emission_nm),
+        optics=_optics(scan.na, _IF_ROLES, scan.emission_nm, scan.camera),
         stage_um=(0.0, 0.0),
     )
 
 
-def _optics(na: float, roles: Sequence[str], emission_nm: Sequence[float]) -> Optics:
-    # files state no gain in photons, so neither does this
-    return Optics(na=na, emission_nm=dict(zip(roles, emission_nm, strict=True)))
+def _optics(na: float, roles: Sequence[str], emission_nm: Sequence[float], camera: Camera) -> Optics:
+    return Optics(
+        na=na,
+        emission_nm=dict(zip(roles, emission_nm, strict=True)),
+        gain_adu_per_photon=camera.gain_adu_per_photon,
+        offset_adu=camera.offset_adu,
+    )
