@@ -91,6 +91,16 @@ def test_no_leukocytes_give_back_the_prior() -> None:
     assert fit.estimates["her2_extra"].high == pytest.approx(gamma.ppf(0.975, 1, scale=1 / 30), rel=0.15)
 
 
+def test_the_prior_is_the_one_that_was_asked_for() -> None:
+    wide = RatePriors(
+        missed=(BetaPrior(2, 6), BetaPrior(2, 6)), split=(BetaPrior(2, 2), BetaPrior(2, 2)),
+        extra=(GammaPrior(3, 6), GammaPrior(3, 6)), g2_fraction=BetaPrior(3, 3),
+    )  # fmt: skip
+    fit = fit_rates([], [], wide)
+    for name, mean in (("her2_missed", 0.25), ("her2_split", 0.5), ("cep17_extra", 0.5), ("g2_fraction", 0.5)):
+        assert fit.estimates[name].value == pytest.approx(mean, abs=0.03), name
+
+
 def test_few_leukocytes_are_pulled_towards_the_history() -> None:
     counts = [2, 2, 2, 1, 1, 1, 2, 2], [2] * 8
     strong = RatePriors(missed=(BetaPrior(20, 980), BetaPrior(20, 980)))

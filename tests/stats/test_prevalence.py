@@ -53,6 +53,36 @@ def test_estimated_rates_cover_by_simulation(true_share: float, cells: int) -> N
     assert 0.93 <= covered / runs <= 0.975
 
 
+def test_estimated_rates_miss_on_both_sides_alike() -> None:
+    rng = np.random.default_rng(6)
+    share, cells, se, sp, runs = 0.9, 1000, 0.85, 0.95, 3000
+    too_high = too_low = 0
+    for _ in range(runs):
+        study = RateStudy(rng.binomial(200, 1 - sp), 200, rng.binomial(30, se), 30)
+        calls = int(rng.binomial(cells, share * se + (1 - share) * (1 - sp)))
+        if study.true_positives / 30 > study.false_positives / 200:
+            made = corrected_prevalence_estimated(calls, cells, study)
+            too_high += made.low > share
+            too_low += made.high < share
+    # without the shift of the paper, or with its sign turned, one side takes nearly all
+    assert 0.01 < too_high / runs < 0.035
+    assert 0.01 < too_low / runs < 0.035
+
+
+@pytest.mark.parametrize(
+    ("calls", "cells", "sensitivity", "specificity", "value", "high"),
+    [(23, 150, 0.96, 0.89, 5.1, None), (6, 151, 0.964, 0.927, 0.0, 1.3)],
+)
+def test_published_examples_in_per_cent(
+    calls: int, cells: int, sensitivity: float, specificity: float, value: float, high: float | None
+) -> None:
+    # brucellosis in cattle, and Helicobacter in children (Moujaber 2008), as worked in the manual of epiR
+    made = corrected_prevalence(calls, cells, 1 - specificity, sensitivity)
+    assert round(100 * made.value, 1) == value
+    assert made.low == 0.0
+    assert high is None or round(100 * made.high, 1) == high
+
+
 def test_estimated_rates_widen_the_interval() -> None:
     known = corrected_prevalence(20, 100, 0.05, 0.9)
     estimated = corrected_prevalence_estimated(20, 100, RateStudy(1, 20, 18, 20))
