@@ -40,7 +40,7 @@ class IfField:
         Projected nuclei; the one drawn last holds the ground.
     cells : pandas.DataFrame
         One row per nucleus in the scan: columns of ``if_cells``, and ``cell`` (number on the slide), ``copy_class``,
-        ``in_fish``, ``her2_photons``.
+        ``in_fish`` (not lost between the scans), ``her2_photons``.
     to_fish : ndarray of float64, (2, 3)
         IF um ``(y, x)`` to um on the slide, from the first FISH field's first pixel centre.
     """
@@ -85,7 +85,7 @@ def render_if(spec: SlideSpec, cells: Sequence[Cell]) -> IfField:
     for cell in cells:
         chance = generator(spec, "if", cell.number)
         seen = _see(spec, cell, to_if, chance)
-        if cell.in_if and _draw(light, labels, (seen, len(shown) + 1), spec, chance):
+        if cell.in_if and _draw(light, labels, (seen, len(shown) + 1, to_if), spec, chance):
             shown.append(seen)
     for scrap in scraps_of(spec):
         _draw_scrap(light, scrap, to_if, scan)
@@ -126,8 +126,17 @@ def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([linear, -linear @ matrix[:, 2]])
 
 
+def warp(spec: SlideSpec, yx_um: tuple[float, float]) -> NDArray[np.float64]:
+    """Displacement ``(y, x)`` of a place on the slide between the scans: a smooth wave in each direction."""
+    phase = generator(spec, "warp").uniform(0, 2 * np.pi, 4)
+    angle = 2 * np.pi / spec.stage.warp_length_um * np.array([*yx_um, *yx_um]) + phase
+    waves = np.sin(angle)
+    return np.asarray(spec.stage.warp_um / np.sqrt(2.0) * (waves[:2] + waves[3:1:-1]))
+
+
 def _see(spec: SlideSpec, cell: Cell, to_if: NDArray[np.float64], rng: np.random.Generator) -> _Seen:
-    place = to_if[:, :2] @ cell.zyx_um[1:] + to_if[:, 2] + spec.stage.jitter_um * rng.standard_normal(2)
+    place = to_if[:, :2] @ (cell.zyx_um[1:] + warp(spec, cell.zyx_um[1:])) + to_if[:, 2]
+    place = place + spec.stage.jitter_um * rng.standard_normal(2)
     protein = protein_class(cell, spec.immuno, rng)
     return _Seen(cell, place, levels(cell, protein, spec.immuno, rng), protein)
 
@@ -135,12 +144,12 @@ def _see(spec: SlideSpec, cell: Cell, to_if: NDArray[np.float64], rng: np.random
 def _draw(
     light: NDArray[np.float32],
     labels: NDArray[np.int32],
-    drawn: tuple[_Seen, int],
+    drawn: tuple[_Seen, int, NDArray[np.float64]],
     spec: SlideSpec,
     rng: np.random.Generator,
 ) -> bool:
     """Add one cell to the image; false where nothing of its nucleus lies in it."""
-    seen, label = drawn
+    seen, label, to_if = drawn
     pixel, cell = spec.immuno.pixel_um, seen.cell
     body = BODY[cell.kind] * float(rng.uniform(0.92, 1.1))
     reach = 1.2 * body * cell.shape.reach_um * spec.stage.scale / spec.stage.swelling + 1.0
@@ -152,7 +161,7 @@ def _draw(
     dx = (around.dx_um[:1].T + within).ravel() if around.dx_um.size else np.zeros(0)
     if not (dy.size and dx.size):
         return False
-    back = np.linalg.inv(geometry(spec)[1][:, :2]) * spec.stage.swelling
+    back = np.linalg.inv(to_if[:, :2]) * spec.stage.swelling
     own_y, own_x = back[0, 0] * dy + back[0, 1] * dx, back[1, 0] * dy + back[1, 1] * dx
     parts = (4, dy.size // fine, fine, dx.size // fine, fine)
     share = stain(cell, own_y, own_x, body, rng).reshape(parts).mean(axis=(2, 4))

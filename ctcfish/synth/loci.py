@@ -20,7 +20,7 @@ class Copies:
     Attributes
     ----------
     chromosomes : int
-        Copies of chromosome 17, each with its centromere and one HER2 locus unless ``her2_lost``.
+        Copies of chromosome 17, each with its centromere and one HER2 locus.
     doubled : bool
         S or G2: every locus is a pair of sisters.
     scattered : int
@@ -29,6 +29,10 @@ class Copies:
         HER2 loci in each cluster.
     compact : bool
         Clusters are compact (HSR) rather than loose.
+    lost_centromeres : int
+        Chromosomes whose centromere is gone, their HER2 locus not.
+    gained_centromeres : int
+        Centromeres amplified together with the first cluster.
     """
 
     chromosomes: int
@@ -36,6 +40,8 @@ class Copies:
     scattered: int = 0
     clusters: tuple[int, ...] = ()
     compact: bool = False
+    lost_centromeres: int = 0
+    gained_centromeres: int = 0
 
     @property
     def her2(self) -> int:
@@ -45,7 +51,7 @@ class Copies:
     @property
     def cep17(self) -> int:
         """True CEP17 copies."""
-        return self.chromosomes * (1 + self.doubled)
+        return (self.chromosomes - self.lost_centromeres) * (1 + self.doubled) + self.gained_centromeres
 
 
 def draw_copies(copy_class: CopyClass, rng: np.random.Generator) -> Copies:
@@ -56,6 +62,7 @@ def draw_copies(copy_class: CopyClass, rng: np.random.Generator) -> Copies:
         "gain_3_2": Copies(2, scattered=1),
         "gain_4_2": Copies(2, scattered=2),
         "monosomy": Copies(1),
+        "cep17_loss": Copies(2, lost_centromeres=1),
     }
     if copy_class in fixed:
         return fixed[copy_class]
@@ -66,6 +73,9 @@ def draw_copies(copy_class: CopyClass, rng: np.random.Generator) -> Copies:
         return Copies(chromosomes, scattered=int(rng.integers(int(np.ceil(1.4 * chromosomes)), 3 * chromosomes + 1)))
     if copy_class == "amplified_dispersed":
         return Copies(chromosomes, scattered=int(rng.integers(8, 19)))
+    if copy_class == "coamplified":
+        size = int(rng.integers(8, 15))
+        return Copies(chromosomes, clusters=(size,), gained_centromeres=int(rng.integers(size // 2, size + 1)))
     sizes = tuple(int(n) for n in rng.integers(6, 17, int(rng.integers(1, 3))))
     return Copies(chromosomes, clusters=sizes, compact=copy_class == "amplified_hsr")
 
@@ -100,16 +110,21 @@ def place_loci(copies: Copies, shape: Shape, signals: Signals, rng: np.random.Ge
     """
     centromeres = _inside(rng.uniform(-1, 1, (copies.chromosomes, 3)), shape, rng)
     genes = _near(centromeres, 0.8, shape, rng)
+    centromeres = centromeres[copies.lost_centromeres :]
     if copies.doubled:
         centromeres, genes = _sisters(centromeres, signals, rng), _sisters(genes, signals, rng)
     scattered = _inside(rng.uniform(-1, 1, (copies.scattered, 3)), shape, rng)
     parts, groups = [genes, scattered], [np.zeros(len(genes) + copies.scattered, np.int32)]
+    gained = np.zeros((0, 3))
     for number, size in enumerate(copies.clusters, 1):
         spread = rng.uniform(0.12, 0.22) if copies.compact else rng.uniform(0.3, 0.6)
         middle = _inside(rng.uniform(-1, 1, (1, 3)), shape, rng)
         parts.append(_near(np.repeat(middle, size, axis=0), spread, shape, rng))
         groups.append(np.full(size, number, np.int32))
-    her2 = np.concatenate(parts)
+        if number == 1 and copies.gained_centromeres:
+            gained = _near(np.repeat(middle, copies.gained_centromeres, axis=0), spread, shape, rng)
+    her2, groups_cep17 = np.concatenate(parts), np.repeat(np.array([0, 1], np.int32), [len(centromeres), len(gained)])
+    centromeres = np.concatenate([centromeres, gained])
     probe = np.repeat(np.array([HER2, CEP17], np.int8), [len(her2), len(centromeres)])
     n = len(probe)
     median = signals.photons * np.where(probe == CEP17, signals.cep17_brightness, 1.0)
@@ -119,7 +134,7 @@ def place_loci(copies: Copies, shape: Shape, signals: Signals, rng: np.random.Ge
         zyx_um=np.concatenate([her2, centromeres]),
         photons=median * np.exp(signals.photons_log_sd * rng.standard_normal(n)),
         size_um=ranges[:, 0] + rng.uniform(0, 1, n) * (ranges[:, 1] - ranges[:, 0]),
-        group=np.concatenate([*groups, np.zeros(len(centromeres), np.int32)]),
+        group=np.concatenate([*groups, groups_cep17]),
     )
 
 

@@ -14,7 +14,7 @@ from ctcfish.synth.fish import Field, render_field
 from ctcfish.synth.immuno import IfField, render_if
 from ctcfish.synth.population import field_origins_um, populate
 from ctcfish.synth.spec import Camera, SlideSpec
-from ctcfish.synth.truth import with_partners
+from ctcfish.synth.truth import found_again, with_partners
 from ctcfish.types import Optics, Scene, Slide
 
 _FISH_ROLES = ("nucleus", "her2", "cep17")
@@ -88,7 +88,7 @@ def slide_in_memory(spec: SlideSpec) -> tuple[Slide, Truth]:
     truth = Truth(
         cells=table if seen is None else with_partners(table, seen.cells),
         spots=pd.concat([f.spots for f in fields], ignore_index=True),
-        if_cells=None if seen is None else seen.cells,
+        if_cells=None if seen is None else found_again(seen.cells, table),
         to_fish=None if seen is None else seen.to_fish,
         labels=tuple(f.labels for f in fields),
     )

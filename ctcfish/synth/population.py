@@ -27,6 +27,7 @@ _STREAM = {
     "height": 11,
     "shading": 12,
     "camera": 13,
+    "warp": 14,
 }
 
 

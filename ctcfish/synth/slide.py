@@ -16,7 +16,22 @@ from ctcfish.synth.immuno import IfField, render_if
 from ctcfish.synth.ometiff import OmeInfo, write_ome_tiff
 from ctcfish.synth.population import field_origins_um, populate
 from ctcfish.synth.spec import Camera, SlideSpec
-from ctcfish.synth.truth import signal_fwhm_um, with_partners
+from ctcfish.synth.truth import found_again, signal_fwhm_um, with_partners
+
+CELL_COLUMNS = (
+    "cell_id", "slide_id", "scene", "label", "kind", "z_um", "y_um", "x_um", "area_um2", "thickness_um",
+    "her2_count", "cep17_count", "ratio", "call", "reason", "flags", "if_scene", "if_label", "if_y_um", "if_x_um",
+    "cell", "copy_class", "true_her2", "true_cep17", "countable_her2", "countable_cep17", "true_call", "compact",
+)  # fmt: skip
+SPOT_COLUMNS = (
+    "slide_id", "scene", "spot_id", "cell_id", "label", "probe", "z_um", "y_um", "x_um", "photons", "cluster", "status",
+    "group", "size_um", "true_z_um", "true_y_um", "true_x_um", "cell",
+)  # fmt: skip
+IF_COLUMNS = (
+    "slide_id", "if_scene", "if_label", "if_y_um", "if_x_um", "area_um2", "kind", "her2_protein_class",
+    "cell", "copy_class", "in_fish", "her2_photons",
+)  # fmt: skip
+"""Columns of the truth's files: what the truth knows, however many columns the results have."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what was just written, how many scenes are done, and how many there are."""
@@ -108,10 +123,10 @@ def _write_truth(
     }
     if seen is not None:
         cells = with_partners(cells, seen.cells)
-        write_csv(seen.cells, part / "truth" / "if_cells.csv")
+        write_csv(found_again(seen.cells, cells)[list(IF_COLUMNS)], part / "truth" / "if_cells.csv")
         facts["if_to_slide_um"] = np.round(seen.to_fish, 9).tolist()
-    write_csv(cells, part / "truth" / "cells.csv")
-    write_csv(spots, part / "truth" / "spots.csv")
+    write_csv(cells[list(CELL_COLUMNS)], part / "truth" / "cells.csv")
+    write_csv(spots[list(SPOT_COLUMNS)], part / "truth" / "spots.csv")
     (part / "truth" / "slide.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     patient = spec.patient_id or spec.slide_id
     (part / "slide.toml").write_text(f'patient_id = "{patient}"\nblood_ml = "7.5"\n', encoding="utf-8")

@@ -18,6 +18,8 @@ CopyClass = Literal[
     "gain_4_2",
     "polysomy",
     "monosomy",
+    "cep17_loss",
+    "coamplified",
     "amplified_low",
     "amplified_dispersed",
     "amplified_cluster",
@@ -142,6 +144,8 @@ class Stage(Parameters):
     mirrored: bool = False
     scale: float = Field(default=1.0, gt=0.5, lt=2.0, description="IF micrometres per FISH micrometre")
     jitter_um: float = Field(default=0.25, ge=0, description="movement of each cell between the scans")
+    warp_um: float = Field(default=0.0, ge=0, description="smooth deformation of the slide between the scans")
+    warp_length_um: float = Field(default=200.0, gt=0, description="wavelength of that deformation")
     swelling: float = Field(default=1.05, gt=0, description="nuclear diameter in FISH over IF")
 
 

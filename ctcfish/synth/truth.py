@@ -177,3 +177,8 @@ def with_partners(cells: pd.DataFrame, if_cells: pd.DataFrame) -> pd.DataFrame:
     for column in partner.columns:
         joined[column] = cells["cell"].map(partner[column].to_dict()).astype(cells[column].dtype)
     return joined
+
+
+def found_again(if_cells: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """Say of each IF cell whether a FISH field shows it: not if it was lost, nor if no field was taken there."""
+    return if_cells.assign(in_fish=if_cells["cell"].isin(cells["cell"]))

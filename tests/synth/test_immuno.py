@@ -7,7 +7,7 @@ import pytest
 
 from ctcfish import tables
 from ctcfish.synth import Field, IfField, SlideSpec, if_field
-from ctcfish.synth.immuno import geometry, inverse
+from ctcfish.synth.immuno import geometry, inverse, warp
 from ctcfish.synth.population import populate
 from ctcfish.synth.spec import IfScan, Nuisance, Population, Stage
 from ctcfish.synth.stains import protein_class
@@ -70,6 +70,22 @@ def test_rotation_turns_as_stated() -> None:
     """90 degrees: what lay along +x in FISH lies along +y in IF."""
     _, matrix = geometry(SlideSpec(stage=Stage(rotation_deg=90, shift_um=(0, 0))))
     np.testing.assert_allclose(matrix[:, :2] @ np.array([0.0, 1.0]), [1.0, 0.0], atol=1e-12)
+
+
+def test_warp_is_smooth_and_of_its_size() -> None:
+    spec = SlideSpec(stage=Stage(warp_um=3.0))
+    moved = np.array([warp(spec, (y, x)) for y in range(0, 400, 20) for x in range(0, 400, 20)])
+    assert np.abs(moved).max() <= 3.0 * np.sqrt(2) + 1e-9
+    assert 1.0 < moved.std() < 3.0
+    step = warp(spec, (100.0, 100.0)) - warp(spec, (101.0, 100.0))
+    assert np.hypot(*step) < 2 * np.pi / 200 * 3.0 * 2
+    assert (warp(SlideSpec(), (50.0, 60.0)) == 0).all()
+
+
+def test_warped_cells_lie_off_the_plain_transform() -> None:
+    straight, bent = if_field(SlideSpec()), if_field(SlideSpec(stage=Stage(warp_um=3.0)))
+    away = (straight.cells[["if_y_um", "if_x_um"]] - bent.cells[["if_y_um", "if_x_um"]]).to_numpy()
+    assert 0.5 < np.abs(away).mean() < 3.0
 
 
 def ring(seen: IfField, label: int) -> np.ndarray:

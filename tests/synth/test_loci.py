@@ -21,7 +21,7 @@ def placed(copies: Copies, seed: int = 0, signals: Signals | None = None) -> Loc
 
 @pytest.mark.parametrize(
     ("name", "her2", "cep17"),
-    [("diploid", 2, 2), ("g2", 4, 4), ("gain_3_2", 3, 2), ("gain_4_2", 4, 2), ("monosomy", 1, 1)],
+    [("diploid", 2, 2), ("g2", 4, 4), ("gain_3_2", 3, 2), ("gain_4_2", 4, 2), ("monosomy", 1, 1), ("cep17_loss", 2, 1)],
 )
 def test_fixed_classes(name: str, her2: int, cep17: int) -> None:
     copies = draw_copies(name, rng())  # type: ignore[arg-type]
@@ -44,6 +44,17 @@ def test_ranges_of_drawn_classes(seed: int) -> None:
         assert 1 <= len(copies.clusters) <= 2
         assert all(6 <= n <= 16 for n in copies.clusters)
         assert copies.her2 / copies.cep17 > 2.2
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_coamplified_cells_have_both_colours_in_one_cluster(seed: int) -> None:
+    copies = draw_copies("coamplified", rng(seed))
+    loci = placed(copies, seed)
+    assert copies.cep17 > copies.chromosomes
+    assert copies.her2 / copies.cep17 < 2.2
+    her2, cep17 = (loci.zyx_um[(loci.probe == p) & (loci.group == 1)] for p in (HER2, CEP17))
+    assert (len(her2), len(cep17)) == (copies.clusters[0], copies.gained_centromeres)
+    assert np.linalg.norm(her2.mean(axis=0) - cep17.mean(axis=0)) < 1.0
 
 
 @pytest.mark.parametrize("name", COPY_CLASSES)

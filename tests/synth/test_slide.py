@@ -18,7 +18,7 @@ from ctcfish.synth import SlideSpec, if_field, simulate_slide
 from ctcfish.synth.fish import render_field
 from ctcfish.synth.ometiff import OmeInfo, ome_xml, write_ome_tiff
 from ctcfish.synth.population import populate
-from ctcfish.synth.slide import write_csv
+from ctcfish.synth.slide import CELL_COLUMNS, IF_COLUMNS, SPOT_COLUMNS, write_csv
 from ctcfish.synth.spec import FishScan, Population
 
 NAMESPACE = {"ome": "http://www.openmicroscopy.org/Schemas/OME/2016-06"}
@@ -102,7 +102,11 @@ def test_truth_tables(two_fields_slide: Path) -> None:
     cells = pd.read_csv(two_fields_slide / "truth" / "cells.csv")
     spots = pd.read_csv(two_fields_slide / "truth" / "spots.csv")
     seen = pd.read_csv(two_fields_slide / "truth" / "if_cells.csv")
-    assert list(cells.columns[: len(tables.CELLS.names)]) == tables.CELLS.names
+    assert tuple(cells.columns) == CELL_COLUMNS
+    assert tuple(spots.columns) == SPOT_COLUMNS
+    assert tuple(seen.columns) == IF_COLUMNS
+    for table, own in ((tables.CELLS, CELL_COLUMNS), (tables.SPOTS, SPOT_COLUMNS), (tables.IF_CELLS, IF_COLUMNS)):
+        assert set(table.key) <= set(own)
     assert cells["cell_id"].is_unique
     assert set(cells["scene"]) == {"field001", "field002"}
     assert not spots.duplicated(["slide_id", "scene", "spot_id"]).any()
