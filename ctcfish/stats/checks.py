@@ -72,6 +72,22 @@ def as_rates(values: ArrayLike, name: str) -> FloatArray:
     return array
 
 
+def as_marks(values: ArrayLike, name: str) -> BoolArray:
+    """Return yes-or-no marks given as booleans or as 0 and 1.
+
+    Raises
+    ------
+    StatisticsError
+        Anything else stands among them: a missing mark must not pass for a yes.
+    """
+    array = np.asarray(values)
+    if array.size and not np.isin(array, (0, 1)).all():
+        raise StatisticsError(
+            f"{name} must be yes or no (0 or 1), others were found: drop or decide missing ones first"
+        )
+    return array.astype(np.bool_)
+
+
 def check_confidence(confidence: float) -> None:
     """Refuse a confidence level outside the open interval (0, 1), such as 95 given for 0.95.
 

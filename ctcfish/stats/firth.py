@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.checks import BoolArray, FloatArray, IntArray, as_floats, check_confidence
+from ctcfish.stats.checks import BoolArray, FloatArray, IntArray, as_floats, as_marks, check_confidence
 from ctcfish.stats.estimate import Estimate
 from ctcfish.stats.survival import follow_up
 
@@ -72,9 +72,10 @@ def firth_logistic(covariates: ArrayLike, outcomes: ArrayLike, confidence: float
         Lengths differ, a value is missing, or the covariates are collinear.
     """
     check_confidence(confidence)
-    table = _table(covariates, len(np.asarray(outcomes)))
+    outcome = as_marks(outcomes, "outcomes")
+    table = _table(covariates, outcome.size)
     design = np.column_stack([np.ones(len(table)), table])
-    return _fit(_logistic(design, np.asarray(outcomes, dtype=np.bool_)), _checked(design), confidence)
+    return _fit(_logistic(design, outcome), _checked(design), confidence)
 
 
 def firth_cox(covariates: ArrayLike, durations: ArrayLike, events: ArrayLike, confidence: float = 0.95) -> FirthFit:

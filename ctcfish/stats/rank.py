@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.checks import FloatArray, IntArray, as_counts, as_floats, as_paired
+from ctcfish.stats.checks import FloatArray, IntArray, as_counts, as_floats, as_marks, as_paired
 
 _ALL_ORDERS = 8  # subjects up to which every permutation is enumerated: 8! = 40,320
 
@@ -135,7 +135,7 @@ def score_sum(scores: ArrayLike, responders: ArrayLike) -> TestResult:
     StatisticsError
         Lengths differ, or scores are not whole or negative.
     """
-    values, chosen = as_counts(scores, "scores"), np.asarray(responders, dtype=np.bool_)
+    values, chosen = as_counts(scores, "scores"), as_marks(responders, "responses")
     if values.ndim != 1 or values.shape != chosen.shape:
         raise StatisticsError(f"{values.size} scores and {chosen.size} responses: give one of each a subject")
     base = int(values.min(initial=0)) if not values.size else int(values.min())

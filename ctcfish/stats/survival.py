@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.checks import BoolArray, FloatArray, IntArray, as_floats, check_confidence
+from ctcfish.stats.checks import BoolArray, FloatArray, IntArray, as_floats, as_marks, check_confidence
 from ctcfish.stats.estimate import Estimate
 
 
@@ -123,7 +123,7 @@ def kaplan_meier(durations: ArrayLike, events: ArrayLike, confidence: float = 0.
     Raises
     ------
     StatisticsError
-        Lengths differ, or a time is negative or missing.
+        Lengths differ, or a time or mark is missing, or a time negative.
     """
     check_confidence(confidence)
     time, seen = follow_up(durations, events)
@@ -200,9 +200,9 @@ def follow_up(durations: ArrayLike, events: ArrayLike) -> tuple[FloatArray, Bool
     Raises
     ------
     StatisticsError
-        Lengths differ, or a duration is missing or negative.
+        Lengths differ, or a duration or mark is missing, or a duration negative.
     """
-    time, seen = as_floats(durations, "durations"), np.asarray(events, dtype=np.bool_)
+    time, seen = as_floats(durations, "durations"), as_marks(events, "event marks")
     if time.shape != seen.shape:
         raise StatisticsError(f"{time.size} durations and {seen.size} event marks: give one of each a subject")
     if time.size and time.min() < 0:

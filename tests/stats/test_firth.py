@@ -176,6 +176,7 @@ def test_one_responder_among_eleven() -> None:
             "leave out what is constant or repeats",
         ),
         (lambda: firth_logistic([[1.0], [np.nan]], [1, 0]), "missing or infinite"),
+        (lambda: firth_logistic([[1.0], [2.0]], [1, np.nan]), "outcomes must be yes or no"),
         (lambda: firth_logistic([[1.0], [2.0]], [1]), "2 rows of covariates for 1 subjects"),
         (lambda: firth_cox([[1.0], [2.0]], [1, 2], [0, 0]), "needs at least one event"),
         (lambda: firth_cox([[1.0], [1.0]], [1, 2], [1, 1]), "leave out what is constant"),

@@ -61,6 +61,13 @@ def test_edges() -> None:
     assert any_amplified([1e-200] * 300, [1e-199] * 300, SHARE) < 0.2
 
 
+def test_thousands_of_cells_are_still_summed() -> None:
+    inside, outside = np.full(5000, 0.1), np.full(5000, 0.9)
+    assert any_amplified(inside, outside, SHARE) < 0.02
+    inside[:3], outside[:3] = 0.9, 1e-6
+    assert any_amplified(inside, outside, SHARE) > 0.99
+
+
 def test_posterior_of_simulated_patients_is_calibrated() -> None:
     rng = np.random.default_rng(12)
     amplified = np.array([(h, c) for h, c, _ in cell_classes(CUT)["amplified"].states])

@@ -138,6 +138,7 @@ def test_mcnemar() -> None:
         (lambda: rank.spearman_permutation([1, 2], [1]), "come in pairs"),
         (lambda: rank.spearman_permutation([1, 2, 3], [1, 2, 3], resamples=0), "at least 1 permutation"),
         (lambda: rank.score_sum([1, 2], [True]), "2 scores and 1 responses"),
+        (lambda: rank.score_sum([1, 2], [True, 2]), "responses must be yes or no"),
         (lambda: rank.score_sum([0.5], [True]), "scores must be whole numbers"),
         (lambda: rank.rank_sum([np.nan], [True]), "missing or infinite"),
         (lambda: rank.mcnemar_exact(-1, 2), "whole numbers from 0 up"),

@@ -158,6 +158,7 @@ def test_turnbull_without_events_or_subjects() -> None:
         (lambda: kaplan_meier([1, 2], [True]), "2 durations and 1 event marks"),
         (lambda: kaplan_meier([-1.0], [True]), "check the dates"),
         (lambda: kaplan_meier([np.nan], [True]), "missing or infinite"),
+        (lambda: kaplan_meier([1.0], [np.nan]), "event marks must be yes or no"),
         (lambda: kaplan_meier([1.0], [True], 95), "give 0.95 for 95 %"),
         (lambda: turnbull([2], [1]), "left <= right"),
         (lambda: turnbull([np.nan], [1]), "must be known"),
