@@ -201,6 +201,16 @@ def test_a_cut_file_never_opens_as_a_smaller_image(
             assert describe(path)["scenes"][0]["size"] == {"C": 3, "Z": 4, "Y": 40, "X": 50}, cut
 
 
+@pytest.mark.parametrize("compression", [1, 8])
+def test_pixels_beyond_the_end_of_the_file(compression: int, tmp_path: Path) -> None:
+    path = tmp_path / "cut.tif"
+    path.write_bytes(tiff(10, 10, stored=200, compression=compression)[:-1])
+    with pytest.raises(
+        InputError, match=r"cut\.tif: found plane 0 ends at byte 322 of a file of 321; needed an intact"
+    ):
+        open_slide(path, GIVEN)
+
+
 def test_a_file_cut_after_opening_is_refused_when_read(ome_tiff: Callable[..., Path]) -> None:
     path = ome_tiff()
     (scene,) = open_slide(path).fish_scenes

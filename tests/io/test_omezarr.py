@@ -81,6 +81,16 @@ def test_axes_may_be_missing(axes: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(opened.read("her2").squeeze(), pixels.squeeze()[1])
 
 
+@pytest.mark.parametrize("axes", ["cxyz", "zcyx", "yxc", "xzcy"])
+def test_axes_in_any_order(axes: str, tmp_path: Path, volume: NDArray[np.uint16]) -> None:
+    whole = volume if "z" in axes else volume[:, 0]
+    letters = "czyx" if "z" in axes else "cyx"
+    path = write(tmp_path / "a.zarr", whole.transpose([letters.index(a) for a in axes]), axes, labels=NAMES)
+    (scene,) = open_slide(path).fish_scenes
+    read = scene.read("her2", slice(3, 37), slice(15, 18))
+    np.testing.assert_array_equal(read, whole[1].reshape(-1, 40, 50)[:, 3:37, 15:18])
+
+
 @pytest.mark.parametrize(("unit", "factor"), [("nanometer", 1000.0), ("millimeter", 0.001), ("micrometer", 1.0)])
 def test_units_and_both_scales(unit: str, factor: float, tmp_path: Path, volume: NDArray[np.uint16]) -> None:
     scale = {"z": 0.2 * factor, "y": 0.05 * factor, "x": 0.05 * factor}

@@ -213,7 +213,9 @@ def test_alpha_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "alpha.tif"
     tifffile.imwrite(path, np.ones((9, 9, 4), np.uint8), photometric="rgb", extrasamples=["unassalpha"])
     given = Overrides(pixel_um=0.1, channels={"her2": "R", "cep17": "G", "nucleus": "B"})
-    assert open_slide(path, given).fish_scenes[0].channel_names == ("R", "G", "B")
+    (scene,) = open_slide(path, given).fish_scenes
+    assert scene.channel_names == ("R", "G", "B")
+    assert scene.pixels.shape == (3, 1, 9, 9)
 
 
 def test_jpeg_inside_tiff_is_lossy(tmp_path: Path) -> None:
