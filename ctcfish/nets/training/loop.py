@@ -39,13 +39,13 @@ class TrainingParams:
 
     spec: NetSpec = field(default_factory=NetSpec)
     seed: int = 20241122
-    steps: int = 24000
+    steps: int = 12000
     batch: int = 8
     crop_px: int = 128
     rate: float = 3e-3
     decay: float = 1e-4
     average: float = 0.998
-    fall: float = 0.4
+    fall: float = 0.35
     checkpoint_every: int = 250
 
 
