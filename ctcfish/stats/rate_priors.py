@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ctcfish.errors import StatisticsError
 from ctcfish.stats.checks import FloatArray, as_floats
@@ -63,6 +64,35 @@ class RatePriors:
             rows += [(self.missed[colour].a, self.missed[colour].b), (self.split[colour].a, self.split[colour].b)]
             rows += [(self.extra[colour].shape, self.extra[colour].rate)]
         return np.array([*rows, (self.g2_fraction.a, self.g2_fraction.b)])
+
+
+def priors_of_slides(rates: ArrayLike) -> RatePriors:
+    """Return the priors that a laboratory's past slides suggest, each parameter by its own moments.
+
+    Parameters
+    ----------
+    rates : array_like, shape (slides, 7)
+        Estimates of past slides: missed, split and extra of HER2, the same of CEP17, share of G2 nuclei.
+
+    Returns
+    -------
+    RatePriors
+
+    Raises
+    ------
+    StatisticsError
+        Not seven columns, or fewer than two slides.
+    """
+    table = as_floats(rates, "past rates", ndim=2)
+    if table.shape[1] != 7:
+        raise StatisticsError(f"past rates have {table.shape[1]} columns, 7 wanted: three of HER2, three of CEP17, G2")
+    columns = [column.tolist() for column in table.T]
+    return RatePriors(
+        missed=(beta_history(columns[0]), beta_history(columns[3])),
+        split=(beta_history(columns[1]), beta_history(columns[4])),
+        extra=(gamma_history(columns[2]), gamma_history(columns[5])),
+        g2_fraction=beta_history(columns[6]),
+    )
 
 
 def beta_history(rates: Sequence[float], floor: float = 1e-4) -> BetaPrior:

@@ -8,7 +8,7 @@ from scipy.stats import beta, gamma
 
 from ctcfish.errors import StatisticsError
 from ctcfish.stats.error_rates import PARAMETERS, errors_of, fit_rates, maximum_likelihood
-from ctcfish.stats.rate_priors import BetaPrior, GammaPrior, RatePriors, beta_history, gamma_history
+from ctcfish.stats.rate_priors import BetaPrior, GammaPrior, RatePriors, beta_history, gamma_history, priors_of_slides
 
 TRUTH = np.array([0.05, 0.05, 0.03, 0.03, 0.02, 0.05, 0.05])
 
@@ -149,6 +149,20 @@ def test_history_by_moments() -> None:
     assert (b.shape, b.rate) == pytest.approx((3, 100), rel=0.1)
 
 
+def test_history_of_a_laboratory_steadies_a_slide_of_few_leukocytes() -> None:
+    rng = np.random.default_rng(14)
+    slides = TRUTH * rng.gamma(25, 1 / 25, (40, 7))
+    priors = priors_of_slides(slides)
+    assert priors.missed[0].a / (priors.missed[0].a + priors.missed[0].b) == pytest.approx(0.05, rel=0.1)
+    assert priors.extra[1].shape / priors.extra[1].rate == pytest.approx(0.05, rel=0.1)
+    few = [leukocytes(15, TRUTH, rng) for _ in range(20)]
+    with_history, without = (
+        np.mean([np.abs(fit_rates(*counts, p).draws.mean(axis=0) - TRUTH) for counts in few], axis=0)
+        for p in (priors, None)
+    )
+    assert with_history.sum() < 0.7 * without.sum()
+
+
 def test_history_at_the_edges() -> None:
     same = beta_history([0.05, 0.05, 0.05])
     assert same.a / (same.a + same.b) == pytest.approx(0.05)
@@ -167,6 +181,8 @@ def test_history_at_the_edges() -> None:
         (lambda: fit_rates([2], [2], confidence=95), "give 0.95 for 95 %"),
         (lambda: BetaPrior(0, 1), "Beta prior needs positive"),
         (lambda: GammaPrior(1, 0), "Gamma prior needs positive"),
+        (lambda: priors_of_slides(np.zeros((3, 6))), "6 columns, 7 wanted"),
+        (lambda: priors_of_slides(np.zeros((1, 7))), "at least 2 slides, found 1"),
         (lambda: beta_history([0.1]), "at least 2 slides, found 1"),
         (lambda: gamma_history([]), "at least 2 slides, found 0"),
     ],
