@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
 from ctcfish import pipeline, tables
-from ctcfish.config import Config
+from ctcfish.config import Config, rules
 from ctcfish.errors import BatchIncompleteError, CtcfishError, UsageError
 from ctcfish.io import Overrides, SlideRef, open_ref
 from ctcfish.report.slide import render
 from ctcfish.report.windows import take_pictures
-from ctcfish.stages.summarise import summarise_patients
+from ctcfish.stages.patients import heterogeneity_table, patients
+from ctcfish.stages.sensitivity import sensitivity
 from ctcfish.store.atomic import atomic_folder, write_json, write_text
 from ctcfish.store.manifest import hashes, manifest
-from ctcfish.store.results import read_slide_json, slides_table, write_run_tables, write_slide
+from ctcfish.store.results import rates_of, read_ctc, read_slide_json, slides_table, write_run_tables, write_slide
 from ctcfish.types import Slide, SlideResult
 
 OnError = Literal["continue", "stop"]
@@ -127,15 +128,26 @@ def _attempt(ref: SlideRef, job: Job, progress: pipeline.Progress) -> dict[str, 
 def finish(job: Job, slide_ids: Sequence[str], failures: pd.DataFrame) -> None:
     """Write what stands beside the slides: tables over slides and patients, data dictionary, manifest."""
     done = [slide_id for slide_id in slide_ids if (job.out / slide_id / "slide.json").is_file()]
-    summaries = [read_slide_json(job.out / slide_id) for slide_id in done]
-    slides = slides_table(summaries)
-    write_run_tables(slides, summarise_patients(slides, job.config.summarise), failures, job.out)
-    inputs = {
-        f"{s}/{name}": sha for s, own in zip(done, summaries, strict=True) for name, sha in own["inputs_sha256"].items()
-    }
-    written = sorted(p for p in job.out.iterdir() if p.name in done or p.suffix in (".csv", ".json"))
+    summaries = {slide_id: read_slide_json(job.out / slide_id) for slide_id in done}
+    write_run_tables(_over_slides(job, summaries) | {"failures": failures}, job.out)
+    inputs = {f"{s}/{name}": sha for s, own in summaries.items() for name, sha in own["inputs_sha256"].items()}
+    written = sorted(p for p in job.out.iterdir() if p.name in summaries or p.suffix in (".csv", ".json"))
     outputs = hashes((p for p in written if p.name != "manifest.json"), job.out)
     write_json(job.out / "manifest.json", manifest(job.config, job.device, inputs, outputs))
+
+
+def _over_slides(job: Job, summaries: Mapping[str, dict[str, Any]]) -> dict[str, pd.DataFrame]:
+    """Tables over slides and patients, from what each slide left."""
+    slides = slides_table(list(summaries.values()))
+    ctc = tables.concatenate([read_ctc(job.out / slide_id) for slide_id in summaries], tables.CELLS)
+    rates = {slide_id: rates_of(summary) for slide_id, summary in summaries.items()}
+    params = job.config.summarise
+    return {
+        "slides": slides,
+        "patients": patients(slides, ctc, rates, job.config.call, params),
+        "heterogeneity": heterogeneity_table(slides, ctc, params),
+        "sensitivity": sensitivity(slides, ctc, rates, rules()),
+    }
 
 
 def raise_failures(failures: pd.DataFrame) -> None:

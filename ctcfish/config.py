@@ -102,6 +102,15 @@ def _preset_tree(preset: str | None) -> Tree:
     return read_toml(resource_dir("configs") / f"{preset}.toml")
 
 
+def rules() -> dict[str, tuple[p.Call, p.Summarise]]:
+    """Every preset's rule, and the thresholds 2.0 and 2.2 with the guard: what a result is tried against."""
+    named = {name: load(name) for name in preset_names()}
+    guarded_2 = p.Call(rule=p.FishRule(cut="2", guard=p.Guard()))
+    return {name: (own.call, own.summarise) for name, own in named.items()} | {
+        "guarded 2.0": (guarded_2, p.Summarise())
+    }
+
+
 def build(tree: Tree) -> Config:
     """Validate a tree of plain values."""
     try:

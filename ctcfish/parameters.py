@@ -103,7 +103,9 @@ class Survey(Parameters):
     start_na: float = Field(
         default=1.0, gt=0, le=1.7, description="numerical aperture to start from where neither file nor panel names one"
     )
-    locus_um: float = Field(default=0.3, ge=0, description="size of a locus, which widens the image of a point")
+    locus_um: dict[str, float] = Field(
+        default={"her2": 0.45, "cep17": 0.75}, description="size of a locus, which widens the image of a point"
+    )
     min_isolated: int = Field(
         default=15, ge=3, description="fewer isolated signals: start values are used, FEW_SIGNALS"
     )
@@ -127,6 +129,9 @@ class Detect(Parameters):
     dense_photons: float = Field(default=3.0, gt=1, description="times the median brightness: may be several signals")
     misfit: float = Field(
         default=1.28, gt=1, description="chi-squared per degree of freedom above which one signal may be several"
+    )
+    granule_width: float = Field(
+        default=1.15, gt=0, description="an object in both colours, wider than a signal by this factor, is a granule"
     )
     granule_ratio: float = Field(
         default=2.0, gt=1, description="brightness ratio between colours up to which one object is a granule"
@@ -270,6 +275,14 @@ class Summarise(Parameters):
     min_amplified: int = Field(default=1, ge=1, description="amplified CTC that make a patient eligible")
     min_fraction: float = Field(default=0.0, ge=0, le=1, description="amplified share of evaluable CTC needed besides")
     min_ctc: int = Field(default=1, ge=1, description="evaluable CTC needed besides")
+    share_of_interest: float = Field(default=0.05, gt=0, le=1, description="amplified share a negative should exclude")
+    max_false_patients: float = Field(
+        default=0.05, gt=0, lt=1, description="falsely positive patients the control allows"
+    )
+    absent: float = Field(default=0.85, ge=0, le=1, description="believed share of patients without any amplified CTC")
+    share_a: float = Field(default=0.5, gt=0, description="Beta distribution of the amplified share where there is one")
+    share_b: float = Field(default=4.0, gt=0)
+    min_cells_heterogeneity: int = Field(default=10, ge=2, description="fewer evaluable CTC: metrics are withheld")
     specimen: Literal["none", "asco_cap_2007", "asco_cap_2013", "asco_cap_2018", "cap_2009"] = "none"
 
 

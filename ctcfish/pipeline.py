@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 import ctcfish
 from ctcfish import tables
 from ctcfish.config import Config
+from ctcfish.flags import SlideFlag, to_text
 from ctcfish.gates import load_gates
 from ctcfish.stages.calibrate import calibrate
 from ctcfish.stages.call import call, false_amplified
@@ -181,12 +182,13 @@ def _summary(
         if slide.if_scenes
         else "No IF scan: every nucleus is of unknown kind and makes no patient eligible.",
         "scenes": [_scene_summary(scene) for scene in slide.if_scenes + slide.fish_scenes],
-        "model": asdict(model) | {"probes": probes, "flags": int(model.flags)},
+        "model": asdict(model) | {"probes": probes, "flags": to_text([int(model.flags)], SlideFlag)[0]},
         "error_rates": {
             "rates": {name: asdict(estimate) for name, estimate in rates.intervals.items()},
             "n_leukocytes": rates.n_leukocytes,
             "hybridisation_efficiency": rates.hybridisation_efficiency,
             "origin": rates.origin,
+            "flags": to_text([int(rates.flags)], SlideFlag)[0],
         },
         "relocation": relocation
         and {"trusted": relocation.trusted, "evidence": relocation.evidence, "transforms": list(relocation.transforms)},

@@ -2,143 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from ctcfish.schema import Column, Table, concatenate
 
-import numpy as np
-import pandas as pd
-
-from ctcfish.errors import InputError
-
-Kind = Literal["text", "integer", "real", "boolean"]
-
-_PANDAS: dict[Kind, str] = {"text": "object", "integer": "Int64", "real": "float64", "boolean": "boolean"}
-_SQL: dict[Kind, str] = {"text": "VARCHAR", "integer": "BIGINT", "real": "DOUBLE", "boolean": "BOOLEAN"}
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column.
-
-    Attributes
-    ----------
-    name : str
-    kind : {"text", "integer", "real", "boolean"}
-    meaning : str
-        One sentence for the data dictionary.
-    unit : str
-        Empty where there is none.
-    required : bool
-        Whether a value must stand in every row.
-    choices : tuple of str
-        Allowed values of a text column; empty allows any.
-    """
-
-    name: str
-    kind: Kind
-    meaning: str
-    unit: str = ""
-    required: bool = False
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table's name, key and columns."""
-
-    name: str
-    key: tuple[str, ...]
-    columns: tuple[Column, ...]
-
-    @property
-    def names(self) -> list[str]:
-        """Column names in order."""
-        return [c.name for c in self.columns]
-
-    def empty(self) -> pd.DataFrame:
-        """A table of no rows with every column in its type."""
-        return pd.DataFrame({c.name: pd.Series([], dtype=_PANDAS[c.kind]) for c in self.columns})
-
-    def check(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the table with its columns in order and in their types.
-
-        Columns of the declaration that are absent and not required are added as missing; columns named
-        ``if_<role>`` that are not declared are kept, at the end, as reals.
-
-        Raises
-        ------
-        InputError
-            An undeclared column, a missing required value, a value outside its choices, or a repeated key.
-        """
-        extra = [c for c in frame.columns if c not in self.names]
-        unknown = [c for c in extra if not c.startswith("if_")]
-        if unknown:
-            raise self._refusal(f"columns {unknown}", f"only {self.names}", "Declare them in ctcfish.tables.")
-        typed = {c.name: self._typed(frame, c) for c in self.columns}
-        typed |= {name: pd.to_numeric(frame[name]).astype("float64") for name in sorted(extra)}
-        checked = pd.DataFrame(typed, index=frame.index).reset_index(drop=True)
-        repeated = checked.duplicated(list(self.key)) if self.key else pd.Series(dtype=bool)
-        if repeated.any():
-            found = checked.loc[repeated, list(self.key)].iloc[0].tolist()
-            raise self._refusal(f"key {found} twice", f"one row per {self.key}", "Remove the repeated row.")
-        return checked
-
-    def _typed(self, frame: pd.DataFrame, column: Column) -> pd.Series:
-        if column.name not in frame.columns:
-            values = pd.Series([None] * len(frame), index=frame.index, dtype=_PANDAS[column.kind])
-        elif column.kind == "text":
-            given = frame[column.name].astype(object)
-            values = given.mask(given.isna(), other=None)
-        else:
-            values = pd.to_numeric(frame[column.name]) if column.kind != "boolean" else frame[column.name]
-            values = values.astype(_PANDAS[column.kind])
-        if column.required and len(values) and bool(values.isna().any()):
-            raise self._refusal(
-                f"no {column.name} in {int(values.isna().sum())} rows", "one in every row", "Fill it in."
-            )
-        if column.choices:
-            wrong = sorted(set(values.dropna()) - set(column.choices))
-            if wrong:
-                raise self._refusal(f"{column.name} {wrong}", f"one of {list(column.choices)}", "Correct the value.")
-        return values
-
-    def _refusal(self, found: str, wanted: str, remedy: str) -> InputError:
-        return InputError(f"table {self.name}", found, wanted, remedy)
-
-    def sql(self) -> str:
-        """``CREATE TABLE`` statement."""
-        body = ", ".join(f'"{c.name}" {_SQL[c.kind]}{" NOT NULL" if c.required else ""}' for c in self.columns)
-        key = ", ".join(f'"{k}"' for k in self.key)
-        return f"CREATE TABLE {self.name} ({body}{f', PRIMARY KEY ({key})' if key else ''})"
-
-    def dictionary(self) -> list[dict[str, object]]:
-        """Rows of the data dictionary."""
-        return [
-            {
-                "table": self.name,
-                "column": c.name,
-                "type": c.kind,
-                "unit": c.unit,
-                "meaning": c.meaning,
-                "required": c.required,
-            }
-            | ({"choices": list(c.choices)} if c.choices else {})
-            for c in self.columns
-        ]
-
-
-def concatenate(frames: Iterable[pd.DataFrame], table: Table) -> pd.DataFrame:
-    """Stack tables of one declaration; none at all is a table of no rows."""
-    present = [f for f in frames if len(f)]
-    return table.check(pd.concat(present, ignore_index=True)) if present else table.empty()
-
-
-def integers(values: Iterable[float]) -> pd.Series:
-    """Nullable integers from numbers in which NaN is missing."""
-    array = np.asarray(list(values), dtype=float)
-    return pd.Series(pd.array(np.where(np.isfinite(array), array, np.nan), dtype="Int64"))
-
+__all__ = [
+    "CELLS",
+    "CLUSTERS",
+    "FAILURES",
+    "HETEROGENEITY",
+    "IF_CELLS",
+    "PATIENTS",
+    "SENSITIVITY",
+    "SLIDES",
+    "SPOTS",
+    "Column",
+    "Table",
+    "concatenate",
+]
 
 CALLS = ("amplified", "not_amplified", "not_evaluable")
 KINDS = ("ctc", "wbc", "other", "unknown")
@@ -182,6 +61,11 @@ CELLS = Table(
         Column("call_guarded", "text", "Call by the guarded rule (circe_guarded).", required=True, choices=CALLS),
         Column(
             "p_amplified", "real", "Probability that the countable ratio reaches the preset's cut, given what was seen."
+        ),
+        Column(
+            "log10_bayes_factor",
+            "real",
+            "How much more likely the counts are if the true ratio reaches the cut than if not, in powers of ten.",
         ),
         Column("reason", "text", "Why the cell is not evaluable; empty otherwise."),
         Column("reason_guarded", "text", "Why the guarded call is not evaluable; empty otherwise."),
@@ -324,12 +208,68 @@ PATIENTS = Table(
             "real",
             "One-sided 95 % upper bound of the amplified share behind a negative result.",
         ),
+        Column("fraction_corrected", "real", "Amplified share corrected for the cells' error rates (Rogan-Gladen)."),
+        Column("fraction_corrected_low", "real", "Lower end of its 95 % interval."),
+        Column("fraction_corrected_high", "real", "Upper end of its 95 % interval."),
         Column(
             "p_positive_by_error",
             "real",
             "Probability that at least one of the evaluable CTC is called amplified by error alone.",
         ),
+        Column(
+            "p_any_amplified",
+            "real",
+            "Probability that at least one of the evaluable CTC is truly amplified, given the counts of all of them.",
+        ),
+        Column(
+            "controlled_cut",
+            "real",
+            "Posterior that a cell must reach so that a patient with as many CTC is falsely positive in at most 5 %.",
+        ),
+        Column("n_amplified_controlled", "integer", "Amplified CTC that also reach the controlled cut."),
+        Column(
+            "eligible_controlled",
+            "text",
+            "Eligibility by the calls that also reach the controlled cut.",
+            choices=("yes", "no", "not_evaluable"),
+        ),
+        Column(
+            "sensitivity_controlled", "real", "Probability that a truly amplified CTC is called at the controlled cut."
+        ),
+        Column(
+            "ctc_needed",
+            "integer",
+            "CTC to see at least one amplified with 95 % if the share of interest of them were amplified.",
+        ),
+        Column("heterogeneous", "boolean", "Some evaluable CTC are amplified and some are not."),
         Column("note", "text", "What a reader must know of this row."),
+    ),
+)
+
+HETEROGENEITY = Table(
+    "heterogeneity",
+    ("patient_id", "metric"),
+    (
+        Column("patient_id", "text", "The patient.", required=True),
+        Column("metric", "text", "Which metric.", required=True),
+        Column("value", "real", "Its value; missing where withheld."),
+        Column("low", "real", "Lower end of its 95 % interval."),
+        Column("high", "real", "Upper end of its 95 % interval."),
+        Column("method", "text", "How the interval was made, or why the value is withheld.", required=True),
+        Column("n_cells", "integer", "Evaluable CTC behind it.", required=True),
+    ),
+)
+
+SENSITIVITY = Table(
+    "sensitivity",
+    ("patient_id", "rule"),
+    (
+        Column("patient_id", "text", "The patient.", required=True),
+        Column("rule", "text", "Preset or threshold by which all cells were called again.", required=True),
+        Column("n_ctc", "integer", "CTC.", required=True),
+        Column("n_evaluable", "integer", "CTC called amplified or not amplified by this rule.", required=True),
+        Column("n_amplified", "integer", "CTC amplified (positive) by this rule.", required=True),
+        Column("eligible", "text", "By this rule.", required=True, choices=("yes", "no", "not_evaluable")),
     ),
 )
 

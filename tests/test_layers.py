@@ -14,7 +14,7 @@ from tests.conftest import REPOSITORY
 PACKAGE = REPOSITORY / "ctcfish"
 
 BASE = {"errors", "flags"}
-VALUES = BASE | {"types", "tables", "parameters"}
+VALUES = BASE | {"types", "tables", "schema", "parameters"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"config", "io", "pipeline", "stages"},
     "__main__": {"cli"},
@@ -23,7 +23,8 @@ ALLOWED: dict[str, set[str]] = {
     "resources": set(),
     "parameters": set(),
     "types": {"flags", "stats"},
-    "tables": {"errors"},
+    "schema": {"errors"},
+    "tables": {"schema"},
     "config": {"errors", "parameters", "resources"},
     "gates": {"errors", "parameters", "resources", "config"},
     "device": {"errors"},
@@ -34,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "stages": VALUES | {"ops", "nets", "stats"},
     "io": VALUES,
     "synth": VALUES | {"config", "stages", "ops"},
-    "store": VALUES | {"config", "resources"},
+    "store": VALUES | {"config", "resources", "stats"},
     "report": VALUES | {"store"},
     "pipeline": VALUES | {"config", "gates", "stages", ""},
     "batch": VALUES | {"config", "io", "pipeline", "report", "stages", "store"},

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import assert_never
 
@@ -23,11 +24,13 @@ from ctcfish.stats.count_posterior import (
     CountWeights,
     exact_weights,
     interval_weights,
+    prior_share,
+    reaching_likelihoods,
     reaching_probability,
 )
 from ctcfish.stats.countmodel import pass_probability
 from ctcfish.stats.ratio_rule import exceeds, reaches
-from ctcfish.stats.state_prior import cell_classes, prior_of
+from ctcfish.stats.state_prior import StatePrior, cell_classes, prior_of
 from ctcfish.types import ErrorRates
 
 EXCLUDING: tuple[tuple[CellFlag, Reason], ...] = (
@@ -38,6 +41,9 @@ EXCLUDING: tuple[tuple[CellFlag, Reason], ...] = (
     (CellFlag.HIGH_BACKGROUND, Reason.HIGH_BACKGROUND),
 )
 """Flags that make a cell not evaluable, the first that holds giving the reason."""
+
+LEAST = 1e-300
+"""Likelihood of counts that the model holds impossible."""
 
 
 def call(cells: pd.DataFrame, rates: ErrorRates, params: Call) -> pd.DataFrame:
@@ -53,24 +59,23 @@ def call(cells: pd.DataFrame, rates: ErrorRates, params: Call) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The same rows with ``ratio, call, reason, call_guarded, reason_guarded, p_amplified`` set.
+        The same rows with ``ratio, call, reason, call_guarded, reason_guarded, p_amplified, log10_bayes_factor`` set.
     """
     called = cells.copy()
     her2, cep17 = _counts(cells, "her2_count"), _counts(cells, "cep17_count")
     called["ratio"] = np.divide(her2, cep17, out=np.full(len(cells), np.nan), where=(cep17 > 0) & np.isfinite(her2))
     why_not = _why_not_evaluable(cells, rates)
-    guarded_p = _posterior(cells, rates, params.prior, GUARDED)
-    called["call_guarded"], called["reason_guarded"] = _fish_call(cells, GUARDED, guarded_p, why_not)
+    evidence = _evidence(cells, rates, params.prior, GUARDED)
+    called["call_guarded"], called["reason_guarded"] = _fish_call(cells, GUARDED, evidence.posterior, why_not)
     match params.rule:
         case FishRule() as rule:
-            posterior = _posterior(cells, rates, params.prior, rule)
-            called["call"], called["reason"] = _fish_call(cells, rule, posterior, why_not)
+            evidence = _evidence(cells, rates, params.prior, rule)
+            called["call"], called["reason"] = _fish_call(cells, rule, evidence.posterior, why_not)
         case ProteinRule() as rule:
-            posterior = guarded_p
             called["call"], called["reason"] = _protein_call(cells, rule)
         case _ as unreachable:
             assert_never(unreachable)
-    called["p_amplified"] = posterior
+    called["p_amplified"], called["log10_bayes_factor"] = evidence.posterior, evidence.log10_bayes_factor
     return called
 
 
@@ -108,7 +113,7 @@ def false_amplified(rates: ErrorRates, params: Call) -> float:
         return float("nan")
     rule = params.rule
     cut = Fraction(rule.cut)
-    states = prior_of(params.prior.weights, cell_classes(cut, params.prior.mean_excess))
+    states = states_of(params.prior, cut)
 
     def decide(her2: NDArray[np.int64], cep17: NDArray[np.int64]) -> NDArray[np.bool_]:
         verdict = passes(her2, cep17, rule) & passes_guard(her2, cep17, rule)
@@ -179,18 +184,41 @@ def _why_not_evaluable(cells: pd.DataFrame, rates: ErrorRates) -> NDArray[np.obj
     return reason
 
 
-def _posterior(cells: pd.DataFrame, rates: ErrorRates, prior: Prior, rule: FishRule) -> NDArray[np.float64]:
-    """P(countable ratio reaches the cut | counts and intervals); NaN where a colour is wanting."""
-    probability = np.full(len(cells), np.nan)
+@dataclass(frozen=True)
+class _Evidence:
+    """What the counts say of the true ratio.
+
+    Attributes
+    ----------
+    posterior : ndarray, (N,)
+        P(countable ratio reaches the cut | counts and intervals); NaN where a colour is wanting.
+    log10_bayes_factor : ndarray, (N,)
+        Of reaching the cut against not reaching it, prior shares left aside.
+    """
+
+    posterior: NDArray[np.float64]
+    log10_bayes_factor: NDArray[np.float64]
+
+
+def _evidence(cells: pd.DataFrame, rates: ErrorRates, prior: Prior, rule: FishRule) -> _Evidence:
+    posterior, factor = np.full(len(cells), np.nan), np.full(len(cells), np.nan)
     her2, cep17 = _counts(cells, "her2_count"), _counts(cells, "cep17_count")
     rows = np.flatnonzero((np.nan_to_num(her2) > 0) & (np.nan_to_num(cep17) > 0))
     if not len(rows):
-        return probability
+        return _Evidence(posterior, factor)
     seen = CountWeights(_weights(cells, "her2", rows, MAX_HER2_COUNT), _weights(cells, "cep17", rows, MAX_CEP17_COUNT))
     cut = Fraction(rule.cut)
-    states = prior_of(prior.weights, cell_classes(cut, prior.mean_excess))
-    probability[rows] = reaching_probability(states, rates.errors, seen, cut)
-    return probability
+    states = states_of(prior, cut)
+    inside, outside = (np.maximum(part, LEAST) for part in reaching_likelihoods(states, rates.errors, seen, cut))
+    share = prior_share(states, cut)
+    posterior[rows] = share * inside / (share * inside + (1 - share) * outside)
+    factor[rows] = np.log10(inside / outside)
+    return _Evidence(posterior, factor)
+
+
+def states_of(prior: Prior, cut: Fraction) -> StatePrior:
+    """Prior over true states as the configuration weighs its classes."""
+    return prior_of(prior.weights, cell_classes(cut, prior.mean_excess))
 
 
 def _weights(cells: pd.DataFrame, probe: str, rows: NDArray[np.intp], largest: int) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""From cells to slides and patients, with the numbers that say how much to believe.
+"""From cells to slides, with the numbers that say how much to believe.
 
 Every count names its population: CTC means cells of ``kind = ctc``, lost ones included; evaluable means called
 amplified or not amplified.
@@ -6,24 +6,18 @@ amplified or not amplified.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from ctcfish import flags, tables
+from ctcfish import flags
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Summarise
 from ctcfish.stages.specimen import specimen_class
-from ctcfish.stats.proportions import any_by_error, clopper_pearson, negative_upper_bound
 from ctcfish.types import ErrorRates, Relocation, Slide, SlideModel
 
 SAMPLE_STATUS = {"no_tube": "S0", "late_tube": "S0", "enumeration_failed": "S1", "not_attempted": "S3"}
 """Values of the sheet's ``sample_status`` that are technical failures before scoring."""
-
-HIGH_COHORT = 3
-"""Amplified CTC from which a patient belongs to cohort HIGH (NCT01975142)."""
 
 
 def summarise(
@@ -70,24 +64,6 @@ def summarise(
     return row
 
 
-def summarise_patients(slides: pd.DataFrame, params: Summarise) -> pd.DataFrame:
-    """Join slides and visits by patient.
-
-    Parameters
-    ----------
-    slides : pandas.DataFrame
-        :data:`ctcfish.tables.SLIDES`.
-    params : Summarise
-
-    Returns
-    -------
-    pandas.DataFrame
-        :data:`ctcfish.tables.PATIENTS`, by patient.
-    """
-    rows = [_patient(str(patient), own, params) for patient, own in slides.groupby("patient_id", sort=True)]
-    return tables.PATIENTS.check(pd.DataFrame(rows)) if rows else tables.PATIENTS.empty()
-
-
 def _ctc_numbers(ctc: pd.DataFrame, evaluable: pd.DataFrame, params: Summarise) -> dict[str, Any]:
     her2, cep17 = (int(evaluable[f"{probe}_count"].fillna(0).sum()) for probe in ("her2", "cep17"))
     return {
@@ -129,51 +105,3 @@ def _technical_code(
     if relocated and not len(ctc):
         return "S2"
     return "S5" if relocated and not len(evaluable) else None
-
-
-def _patient(patient: str, slides: pd.DataFrame, params: Summarise) -> dict[str, Any]:
-    row: dict[str, Any] = {"patient_id": patient, "n_slides": len(slides)}
-    trusted = slides[slides["n_ctc"].notna()]
-    if not len(trusted):
-        note = "No slide has an IF scan that could be trusted: no cell is known to be a CTC."
-        return row | {"eligible": "not_evaluable", "eligible_guarded": "not_evaluable", "note": note}
-    totals = {name: int(trusted[name].sum()) for name in ("n_ctc", "n_evaluable", "n_amplified", "n_amplified_guarded")}
-    row |= totals | _fraction(totals)
-    row["eligible"] = _eligible(totals["n_amplified"], totals["n_evaluable"], params)
-    row["eligible_guarded"] = _eligible(totals["n_amplified_guarded"], totals["n_evaluable"], params)
-    if totals["n_amplified"]:
-        row["cohort"] = "HIGH" if totals["n_amplified"] >= HIGH_COHORT else "LOW"
-    rates = np.repeat(trusted["false_amplified_per_cell"].to_numpy(float), trusted["n_evaluable"].to_numpy(int))
-    row["p_positive_by_error"] = any_by_error(rates) if np.isfinite(rates).all() else None
-    row["note"] = _note(trusted, totals, len(slides) - len(trusted))
-    return row
-
-
-def _fraction(totals: Mapping[str, int]) -> dict[str, float]:
-    n, amplified = totals["n_evaluable"], totals["n_amplified"]
-    if not n:
-        return {}
-    low, high = clopper_pearson(amplified, n)
-    values = {"fraction": amplified / n, "fraction_low": float(low), "fraction_high": float(high)}
-    return values if amplified else values | {"fraction_upper_bound": float(negative_upper_bound(n))}
-
-
-def _eligible(amplified: int, evaluable: int, params: Summarise) -> str:
-    if not evaluable:
-        return "not_evaluable"
-    enough = evaluable >= params.min_ctc and amplified >= params.min_fraction * evaluable
-    return "yes" if amplified >= params.min_amplified and enough else "no"
-
-
-def _note(trusted: pd.DataFrame, totals: Mapping[str, int], untrusted: int) -> str:
-    parts = []
-    if untrusted:
-        parts.append(f"{untrusted} slide(s) without a trusted IF scan are left out.")
-    if not totals["n_ctc"]:
-        parts.append("No CTC was found: a valid result that says nothing of HER2.")
-    uncertain = int(trusted["n_uncertain"].fillna(0).sum())
-    if uncertain:
-        parts.append(f"{uncertain} CTC pass the hard rule and fail the guard (UNCERTAIN).")
-    if trusted["flags"].str.contains("UNCONTROLLED").any():
-        parts.append("Error rates rest on defaults: too few leukocytes.")
-    return " ".join(parts)

@@ -10,14 +10,18 @@ from typing import Any
 import pandas as pd
 
 from ctcfish import tables
+from ctcfish.flags import SlideFlag, from_text
+from ctcfish.stats.error_rates import PARAMETERS, errors_of
+from ctcfish.stats.estimate import Estimate
 from ctcfish.store.atomic import write_json, write_text
 from ctcfish.store.labels import write_labels
 from ctcfish.store.pictures import Picture, write_pictures
-from ctcfish.store.tablefiles import write_csv, write_parquet
-from ctcfish.types import SlideResult
+from ctcfish.store.tablefiles import read_parquet, write_csv, write_parquet
+from ctcfish.types import ErrorRates, SlideResult
 
 SLIDE_TABLES = (tables.CELLS, tables.SPOTS, tables.IF_CELLS)
-DECLARED = (*SLIDE_TABLES, tables.SLIDES, tables.PATIENTS, tables.FAILURES)
+RUN_TABLES = (tables.SLIDES, tables.PATIENTS, tables.HETEROGENEITY, tables.SENSITIVITY, tables.FAILURES)
+DECLARED = (*SLIDE_TABLES, *RUN_TABLES)
 
 
 def write_slide(result: SlideResult, inputs: Mapping[str, str], pictures: Mapping[str, Picture], folder: Path) -> None:
@@ -52,9 +56,30 @@ def slides_table(summaries: list[dict[str, Any]]) -> pd.DataFrame:
     return tables.SLIDES.check(pd.DataFrame(rows)) if rows else tables.SLIDES.empty()
 
 
-def write_run_tables(slides: pd.DataFrame, patients: pd.DataFrame, failures: pd.DataFrame, out: Path) -> None:
-    """Write ``slides.csv``, ``patients.csv``, ``failures.csv`` and the data dictionary."""
-    for table, frame in ((tables.SLIDES, slides), (tables.PATIENTS, patients), (tables.FAILURES, failures)):
-        write_text(out / f"{table.name}.csv", table.check(frame).to_csv(index=False, lineterminator="\n"))
+def read_ctc(folder: Path) -> pd.DataFrame:
+    """CTC of a slide's folder."""
+    cells = read_parquet(folder / "cells.parquet", tables.CELLS)
+    return cells[cells["kind"] == "ctc"]
+
+
+def rates_of(summary: Mapping[str, Any]) -> ErrorRates:
+    """Error rates as ``slide.json`` tells them."""
+    told = summary["error_rates"]
+    intervals = {name: Estimate(**estimate) for name, estimate in told["rates"].items()}
+    efficiency = told["hybridisation_efficiency"]
+    return ErrorRates(
+        errors=errors_of([intervals[name].value for name in PARAMETERS]),
+        intervals=intervals,
+        n_leukocytes=int(told["n_leukocytes"]),
+        hybridisation_efficiency=float("nan") if efficiency is None else float(efficiency),
+        origin=str(told["origin"]),
+        flags=SlideFlag(int(from_text([told["flags"]], SlideFlag)[0])),
+    )
+
+
+def write_run_tables(frames: Mapping[str, pd.DataFrame], out: Path) -> None:
+    """Write the tables beside the slides, by their names, and the data dictionary."""
+    for table in RUN_TABLES:
+        write_text(out / f"{table.name}.csv", table.check(frames[table.name]).to_csv(index=False, lineterminator="\n"))
     rows = [row for table in DECLARED for row in table.dictionary()]
     write_json(out / "data_dictionary.json", {"columns": rows})

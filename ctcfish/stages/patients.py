@@ -1,0 +1,181 @@
+"""From slides to patients: eligibility, and how much of it error alone would give.
+
+A patient's cells are the evaluable CTC of all her slides with a trusted IF scan. Beside the preset's rule stands a
+control: the posterior a cell must reach is raised until a patient with as many CTC, none of them amplified, is falsely
+positive with at most ``max_false_patients``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ctcfish import tables
+from ctcfish.parameters import GUARDED, Call, FishRule, Summarise
+from ctcfish.stages.call import passes, states_of
+from ctcfish.stats.heterogeneity import HeterogeneityPlan, heterogeneity, is_heterogeneous
+from ctcfish.stats.patient_posterior import OperatingPoints, SharePrior, any_amplified, control_cut, operating_points
+from ctcfish.stats.prevalence import corrected_prevalence
+from ctcfish.stats.proportions import any_by_error, cells_needed, clopper_pearson, negative_upper_bound
+from ctcfish.types import ErrorRates
+
+HIGH_COHORT = 3
+"""Amplified CTC from which a patient belongs to cohort HIGH (NCT01975142)."""
+
+NOT_TRUSTED = "No slide has an IF scan that could be trusted: no cell is known to be a CTC."
+
+
+def patients(
+    slides: pd.DataFrame, cells: pd.DataFrame, rates: Mapping[str, ErrorRates], rule: Call, params: Summarise
+) -> pd.DataFrame:
+    """Join slides and visits by patient.
+
+    Parameters
+    ----------
+    slides : pandas.DataFrame
+        :data:`ctcfish.tables.SLIDES`.
+    cells : pandas.DataFrame
+        :data:`ctcfish.tables.CELLS` of these slides; only CTC are looked at.
+    rates : mapping of str to ErrorRates
+        By ``slide_id``.
+    rule : Call
+        By which the cells were called.
+    params : Summarise
+
+    Returns
+    -------
+    pandas.DataFrame
+        :data:`ctcfish.tables.PATIENTS`, by patient.
+    """
+    points = {slide: _points(own, rule) for slide, own in rates.items()}
+    ctc = cells[cells["kind"] == "ctc"]
+    rows = []
+    for patient, own in slides.groupby("patient_id", sort=True):
+        mine = ctc[ctc["slide_id"].isin(own.loc[own["n_ctc"].notna(), "slide_id"])]
+        rows.append({"patient_id": patient} | _patient(own, mine, points, params))
+    return tables.PATIENTS.check(pd.DataFrame(rows)) if rows else tables.PATIENTS.empty()
+
+
+def heterogeneity_table(slides: pd.DataFrame, cells: pd.DataFrame, params: Summarise) -> pd.DataFrame:
+    """Heterogeneity between the evaluable CTC of each patient.
+
+    Parameters
+    ----------
+    slides, cells : pandas.DataFrame
+    params : Summarise
+
+    Returns
+    -------
+    pandas.DataFrame
+        :data:`ctcfish.tables.HETEROGENEITY`; every metric of every patient, withheld ones without a value.
+    """
+    plan = HeterogeneityPlan(minimum_cells=params.min_cells_heterogeneity)
+    rows = []
+    for patient, own in slides.groupby("patient_id", sort=True):
+        mine = cells[
+            (cells["kind"] == "ctc") & cells["slide_id"].isin(own["slide_id"]) & (cells["call"] != "not_evaluable")
+        ]
+        counted = mine[(mine["her2_count"] > 0).fillna(value=False) & (mine["cep17_count"] > 0).fillna(value=False)]
+        her2, cep17 = (counted[f"{probe}_count"].to_numpy(np.int64) for probe in ("her2", "cep17"))
+        for metric, estimate in heterogeneity(her2, cep17, plan).items():
+            about = {"method": estimate.method, "n_cells": len(counted)}
+            figures = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+            rows.append({"patient_id": patient, "metric": metric} | about | figures)
+    return tables.HETEROGENEITY.check(pd.DataFrame(rows)) if rows else tables.HETEROGENEITY.empty()
+
+
+def eligible(amplified: int, evaluable: int, params: Summarise) -> str:
+    """Whether the rule for patients is met: ``yes``, ``no``, or ``not_evaluable`` without evaluable CTC."""
+    if not evaluable:
+        return "not_evaluable"
+    enough = evaluable >= params.min_ctc and amplified >= params.min_fraction * evaluable
+    return "yes" if amplified >= params.min_amplified and enough else "no"
+
+
+def _points(rates: ErrorRates, rule: Call) -> OperatingPoints:
+    """What a bar on the posterior costs on this slide; for a protein rule, of the trial's own rule."""
+    hard = rule.rule if isinstance(rule.rule, FishRule) else GUARDED
+    cut = Fraction(hard.cut)
+    return operating_points(
+        states_of(rule.prior, cut), rates.errors, cut, lambda her2, cep17: passes(her2, cep17, hard)
+    )
+
+
+def _patient(
+    slides: pd.DataFrame, ctc: pd.DataFrame, points: Mapping[str, OperatingPoints], params: Summarise
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"n_slides": len(slides)}
+    trusted = slides[slides["n_ctc"].notna()]
+    if not len(trusted):
+        none = dict.fromkeys(("eligible", "eligible_guarded", "eligible_controlled"), "not_evaluable")
+        return row | none | {"note": NOT_TRUSTED}
+    evaluable = ctc[ctc["call"] != "not_evaluable"]
+    amplified, n = int((evaluable["call"] == "amplified").sum()), len(evaluable)
+    guarded = int((ctc["call_guarded"] == "amplified").sum())
+    row |= {"n_ctc": len(ctc), "n_evaluable": n, "n_amplified": amplified, "n_amplified_guarded": guarded}
+    row["eligible"], row["eligible_guarded"] = eligible(amplified, n, params), eligible(guarded, n, params)
+    if amplified:
+        row["cohort"] = "HIGH" if amplified >= HIGH_COHORT else "LOW"
+    row["heterogeneous"] = is_heterogeneous(amplified, n) if n else None
+    row["ctc_needed"] = cells_needed(params.share_of_interest)
+    row |= _fraction(amplified, n) | _by_error(trusted, evaluable) | _controlled(trusted, evaluable, points, params)
+    return row | {"note": _note(trusted, ctc, len(slides) - len(trusted))}
+
+
+def _fraction(amplified: int, n: int) -> dict[str, float]:
+    if not n:
+        return {}
+    low, high = clopper_pearson(amplified, n)
+    values = {"fraction": amplified / n, "fraction_low": float(low), "fraction_high": float(high)}
+    return values if amplified else values | {"fraction_upper_bound": float(negative_upper_bound(n))}
+
+
+def _by_error(trusted: pd.DataFrame, evaluable: pd.DataFrame) -> dict[str, float | None]:
+    """What error alone does to a patient with as many cells, by each slide's own rate."""
+    per_slide = trusted.set_index("slide_id")["false_amplified_per_cell"]
+    each = evaluable["slide_id"].map(per_slide).to_numpy(float)
+    return {"p_positive_by_error": any_by_error(each) if np.isfinite(each).all() else None}
+
+
+def _controlled(
+    trusted: pd.DataFrame, evaluable: pd.DataFrame, points: Mapping[str, OperatingPoints], params: Summarise
+) -> dict[str, Any]:
+    """Control of the patient's error, its cost, and the posterior of the patient."""
+    n = len(evaluable)
+    if not n:
+        return {"eligible_controlled": "not_evaluable"}
+    worst = max((points[slide] for slide in trusted["slide_id"]), key=lambda own: float(own.false_call[-1]))
+    control = control_cut(worst, n, params.max_false_patients)
+    called = evaluable[(evaluable["call"] == "amplified") & (evaluable["p_amplified"] >= control.posterior_cut)]
+    factor = np.clip(evaluable["log10_bayes_factor"].dropna().to_numpy(float), -30, 30)
+    prior = SharePrior(params.absent, params.share_a, params.share_b)
+    sensitivity, false_call = float(worst.sensitivity[-1]), float(worst.false_call[-1])
+    share = corrected_prevalence(int((evaluable["call"] == "amplified").sum()), n, false_call, sensitivity)
+    return {
+        "p_any_amplified": any_amplified(10.0**factor, np.ones(len(factor)), prior),
+        "controlled_cut": control.posterior_cut,
+        "n_amplified_controlled": len(called),
+        "eligible_controlled": eligible(len(called), n, params),
+        "sensitivity_controlled": control.sensitivity,
+        "fraction_corrected": share.value,
+        "fraction_corrected_low": share.low,
+        "fraction_corrected_high": share.high,
+    }
+
+
+def _note(trusted: pd.DataFrame, ctc: pd.DataFrame, untrusted: int) -> str:
+    parts = []
+    if untrusted:
+        parts.append(f"{untrusted} slide(s) without a trusted IF scan are left out.")
+    if not len(ctc):
+        parts.append("No CTC was found: a valid result that says nothing of HER2.")
+    uncertain = int((ctc["reason_guarded"] == "UNCERTAIN").sum())
+    if uncertain:
+        parts.append(f"{uncertain} CTC pass the hard rule and fail the guard (UNCERTAIN).")
+    if trusted["flags"].str.contains("UNCONTROLLED").any():
+        parts.append("Error rates rest on defaults: too few leukocytes.")
+    return " ".join(parts)
