@@ -15,7 +15,6 @@ from ctcfish.parameters import Relocate
 from ctcfish.stages.alignment import Alignment, Cloud
 from ctcfish.stages.fields import Scans, align
 from ctcfish.stages.pairing import Cells, pair
-from ctcfish.tables import integers
 from ctcfish.types import Relocation
 
 _COLUMNS = ["if_scene", "if_label", "scene", "label", "residual_um", "probability"]
@@ -113,7 +112,7 @@ def _matches(
         label[here[kept]] = fish_points["label"].to_numpy(float)[there[pairing.partner[kept]]]
         residual[here[kept]] = pairing.distance_um[kept]
     frame = if_points[["if_scene", "if_label"]].reset_index(drop=True)
-    frame["scene"], frame["label"] = scene, integers(label)
+    frame["scene"], frame["label"] = scene, pd.Series(label).astype("Int64")
     frame["residual_um"], frame["probability"] = residual, probability
     return _once(frame[_COLUMNS])
 
