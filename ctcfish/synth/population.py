@@ -48,7 +48,7 @@ class Cell:
         Centre; z from the first plane.
     loci : Loci
     overlap, blurred, dying : bool
-        Lies on or under another; lies outside the stack's focus; apoptotic.
+        Lies on or under another in the FISH scan; lies outside the stack's focus; apoptotic.
     in_fish, in_if : bool
         Whether the scan shows it.
     """
@@ -135,7 +135,9 @@ def populate(spec: SlideSpec) -> tuple[Cell, ...]:
     cells = []
     for index, (kind, copy_class) in enumerate(states):
         cell = _cell(spec, index + 1, (kind, copy_class), shapes[index], fates[index])
-        cells.append(replace(cell, zyx_um=_lift(cell, places.zyx_um[index], spec), overlap=bool(places.overlap[index])))
+        # who lost its partner before FISH lies alone
+        overlap = bool(places.overlap[index]) and fates[places.partner[index]]["in_fish"]
+        cells.append(replace(cell, zyx_um=_lift(cell, places.zyx_um[index], spec), overlap=overlap))
     return tuple(cells)
 
 
@@ -199,7 +201,7 @@ def _cell(spec: SlideSpec, number: int, state: tuple[str, CopyClass], shape: Sha
 def _hybridised(loci: Loci, spec: SlideSpec, rng: np.random.Generator) -> Loci:
     """Loci the probe reached."""
     keep = rng.random(len(loci.probe)) >= spec.nuisance.missed
-    keep &= rng.random() >= spec.nuisance.dim_hybridisation_share
+    keep &= rng.random() >= spec.nuisance.unhybridised_share
     return Loci(loci.probe[keep], loci.zyx_um[keep], loci.photons[keep], loci.size_um[keep], loci.group[keep])
 
 

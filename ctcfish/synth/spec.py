@@ -159,7 +159,7 @@ class Nuisance(Parameters):
     debris: int = Field(default=0, ge=0, description="stained scraps that are no nuclei, in both scans")
     lost_share: float = Field(default=0.0, ge=0, le=1, description="cells gone before FISH")
     extra_share: float = Field(default=0.0, ge=0, le=1, description="cells seen in FISH only, over all cells")
-    dim_hybridisation_share: float = Field(default=0.0, ge=0, le=1, description="cells without any signal")
+    unhybridised_share: float = Field(default=0.0, ge=0, le=1, description="cells without any signal")
     missed: float = Field(default=0.0, ge=0, lt=1, description="loci the probe did not reach")
     if_residue_photons: float = Field(
         default=0.0, ge=0, description="cytokeratin left in the HER2 channel, HER2 protein in CEP17's, per 0.1 um pixel"

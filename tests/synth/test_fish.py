@@ -35,7 +35,7 @@ def clean() -> Field:
 @pytest.fixture(scope="module")
 def dark() -> Field:
     """The same field, cell for cell and photon for photon, in which no probe hybridised."""
-    return field(CLEAN.model_copy(update={"nuisance": QUIET.model_copy(update={"dim_hybridisation_share": 1.0})}))
+    return field(CLEAN.model_copy(update={"nuisance": QUIET.model_copy(update={"unhybridised_share": 1.0})}))
 
 
 def photons(seen: Field, channel: int, camera: Camera = CLEAN.fish.camera) -> np.ndarray:
@@ -243,7 +243,7 @@ def test_empty_field_has_tables_of_no_rows() -> None:
 
 
 def test_no_signals_at_all() -> None:
-    unhybridised = CLEAN.model_copy(update={"nuisance": Nuisance(dim_hybridisation_share=1.0)})
+    unhybridised = CLEAN.model_copy(update={"nuisance": Nuisance(unhybridised_share=1.0)})
     seen = field(unhybridised)
     assert len(seen.spots) == 0
     assert len(seen.cells) >= 9

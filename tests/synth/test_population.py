@@ -78,11 +78,20 @@ def test_lost_and_extra_cells() -> None:
     assert all(c.in_fish or c.in_if for c in cells)
 
 
+def test_overlap_needs_both_partners() -> None:
+    both = populate(spec(overlap_pairs=15))
+    some = populate(spec(overlap_pairs=15, nuisance=Nuisance(lost_share=0.4)))
+    assert sum(c.overlap for c in both) == 30
+    shown = [c for c in some if c.overlap and c.in_fish]
+    assert 2 <= len(shown) <= 24
+    assert len(shown) % 2 == 0
+
+
 def test_missed_loci_and_failed_hybridisation() -> None:
     full = sum(len(c.loci.probe) for c in populate(spec()))
     missed = sum(len(c.loci.probe) for c in populate(spec(nuisance=Nuisance(missed=0.25))))
     assert missed == pytest.approx(0.75 * full, rel=0.1)
-    dark = [len(c.loci.probe) for c in populate(spec(nuisance=Nuisance(dim_hybridisation_share=0.5)))]
+    dark = [len(c.loci.probe) for c in populate(spec(nuisance=Nuisance(unhybridised_share=0.5)))]
     assert 30 <= dark.count(0) <= 70
 
 

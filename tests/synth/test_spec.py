@@ -31,7 +31,7 @@ def test_defaults_are_an_ordinary_slide() -> None:
 def test_rare_nuisance_is_off_by_default() -> None:
     n = SlideSpec().nuisance
     assert (n.out_of_focus, n.apoptotic, n.debris, n.lost_share, n.extra_share) == (0, 0, 0, 0.0, 0.0)
-    assert (n.dim_hybridisation_share, n.missed, n.if_residue_photons) == (0.0, 0.0, 0.0)
+    assert (n.unhybridised_share, n.missed, n.if_residue_photons) == (0.0, 0.0, 0.0)
 
 
 def test_amplified_classes_are_classes() -> None:
