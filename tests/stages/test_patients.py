@@ -97,7 +97,7 @@ def test_the_control_rises_with_the_number_of_cells() -> None:
 def test_the_control_keeps_its_promise_in_a_simulation() -> None:
     """Second path: patients of 60 diploid cells with the slide's errors, counted signal by signal."""
     rng = np.random.default_rng(3)
-    n_patients, n_cells, errors = 300, 60, RATES.errors
+    n_patients, n_cells, errors = 100, 60, RATES.errors
     slides: dict[str, Counts | None] = {}
     for k in range(n_patients):
         counts = []
