@@ -140,9 +140,15 @@ def _listed(path: Path, series: Any, n_pages: int) -> tuple[Plane, ...]:
                 "every page, and every file of an OME-TIFF of several files",
                 "Put all its files into one folder under their own names, or export one file per image.",
             )
-        file = Path(page.parent.filehandle.path)
+        file = _as_given(path, Path(page.parent.filehandle.path))
         planes.append(Plane(file, tuple(page.dataoffsets), tuple(page.databytecounts)))
     return tuple(planes)
+
+
+def _as_given(path: Path, file: Path) -> Path:
+    """A file of the series, written as the user wrote the first one (the library makes every path absolute)."""
+    folder = path.absolute().parent
+    return path.parent / file.relative_to(folder) if file.is_relative_to(folder) else file
 
 
 def _is_run(plane: Plane, nbytes: int) -> bool:

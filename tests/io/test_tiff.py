@@ -309,3 +309,14 @@ def test_a_part_without_its_master_is_refused(tmp_path: Path) -> None:
     tifffile.imwrite(path, np.ones((9, 9), np.uint16), description=xml, metadata=None)
     with pytest.raises(InputError, match=r"needed its master file \(master\.ome\.tif\)"):
         open_slide(path, GIVEN_FLAT)
+
+
+def test_paths_stay_as_they_were_given(
+    tmp_path: Path, volume: NDArray[np.uint16], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("one.tif", volume[:2, 0], photometric="minisblack", compression="zlib")
+    assert open_slide(Path("one.tif"), GIVEN_FLAT).files == (Path("one.tif"),)
+    paths = [p.relative_to(tmp_path) for p in _several_files(tmp_path / "sub", volume)]
+    assert open_slide(Path("sub") / "scan_c1.ome.tif").files == tuple(paths)
