@@ -221,12 +221,12 @@ def test_shapes_that_do_not_go_together_are_refused(crops, start, known, text):
         )
 
 
-def test_windows_are_shifted_inside_at_borders():
+def test_windows_repeat_the_border_and_say_so():
     image = torch.arange(4 * 20 * 30).view(4, 20, 30)
-    centres = torch.tensor([[0.0, 0.0, 0.0], [3.0, 19.0, 29.0], [1.6, 10.4, 15.0]])
-    windows, origin = cut_windows(image, centres, (7, 11, 11))
-    assert windows.shape == (3, 4, 11, 11)
-    assert origin.tolist() == [[0, 0, 0], [0, 9, 19], [0, 5, 10]]
-    for window, (z, y, x) in zip(windows, origin.tolist(), strict=True):
-        assert torch.equal(window, image[z : z + 4, y : y + 11, x : x + 11])
-    assert cut_windows(image, torch.zeros(0, 3), (1, 5, 5))[0].shape == (0, 1, 5, 5)
+    centres = torch.tensor([[0, 0, 0], [3, 19, 29], [2, 10, 15]])
+    windows, inside = cut_windows(image, centres, (1, 5, 5))
+    padded = torch.nn.functional.pad(image[None].float(), (5, 5, 5, 5, 1, 1), mode="replicate")[0].long()
+    for window, mask, (z, y, x) in zip(windows, inside, centres.tolist(), strict=True):
+        assert torch.equal(window, padded[z : z + 3, y : y + 11, x : x + 11])
+        assert int(mask.sum()) == (2 if z in (0, 3) else 3) * (6 if y in (0, 19) else 11) * (6 if x in (0, 29) else 11)
+    assert cut_windows(image, torch.zeros(0, 3, dtype=torch.int64), (0, 2, 2))[0].shape == (0, 1, 5, 5)

@@ -1,0 +1,301 @@
+"""From candidate signals in an image to resolved regions: grouping, windows of a few sizes, and back to the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from ctcfish.ops.emitter_count import CountPosterior, CountRule, count_posterior
+from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame
+from ctcfish.ops.resolve import Growth, grow, settle
+from ctcfish.ops.windows import cut_windows
+
+_FOREIGN = 8  # signals of other groups looked at around one region
+_HALF_STEP = 3  # half sizes of windows are multiples of this, so that few shapes are in use
+_WHOLE = ("estimate", "low", "high", "resolved", "countable")
+_BATCH_VALUES = 1 << 19  # window values held at once
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Distances, in units of the width of a point's image along each axis.
+
+    Parameters
+    ----------
+    link : float
+        Signals closer than this share a region.
+    fit : float
+        Pixels closer than this to a signal of the region are fitted.
+    fit_z : float
+        Planes farther than this from every signal of the region are not looked at.
+    foreign : float
+        Pixels closer than this to a signal of another region are left out.
+    ring : float
+        The background level is the median of fitted pixels farther than this from every signal.
+    add : float
+        Emitters may be added closer than this to a signal of the region.
+    """
+
+    link: float = 4.5
+    fit: float = 5.5
+    fit_z: float = 4.0
+    foreign: float = 3.2
+    ring: float = 4.0
+    add: float = 1.8
+
+
+@dataclass(frozen=True)
+class Crowds:
+    """Resolved regions of one image.
+
+    Parameters
+    ----------
+    region : Tensor of int64, (E,)
+        Region of each emitter, ascending.
+    position_px : Tensor, (E, 3)
+        Centre z, y, x in the image.
+    photons : Tensor, (E,)
+    count : CountPosterior
+        One row a region.
+    total_photons : Tensor, (G,)
+    background : Tensor, (G,)
+        Fitted background level, photons a pixel.
+    """
+
+    region: Tensor
+    position_px: Tensor
+    photons: Tensor
+    count: CountPosterior
+    total_photons: Tensor
+    background: Tensor
+
+
+def group_points(points_px: Tensor, scale_px: tuple[float, float, float], reach: float) -> Tensor:
+    """Number the groups of points that hang together through steps shorter than ``reach``.
+
+    Parameters
+    ----------
+    points_px : Tensor, (N, 3)
+    scale_px : tuple of float
+        Unit of distance along z, y and x.
+    reach : float
+        Longest step, in these units.
+
+    Returns
+    -------
+    Tensor of int64, (N,)
+        Groups 0, 1, … in order of their first point.
+
+    Examples
+    --------
+    >>> group_points(torch.tensor([[0.0, 0, 0], [0, 0, 9], [0, 0, 1]]), (1.0, 1.0, 1.0), 2.0).tolist()
+    [0, 1, 0]
+    """
+    scaled = points_px.detach().cpu().numpy().astype(np.float64) / np.asarray(scale_px)
+    pairs = cKDTree(scaled).query_pairs(reach, output_type="ndarray") if len(scaled) else np.zeros((0, 2), dtype=int)
+    links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(scaled), len(scaled)))
+    _, label = connected_components(links, directed=False)
+    _, first, back = np.unique(label, return_index=True, return_inverse=True)
+    order = np.argsort(np.argsort(first))
+    return torch.as_tensor(order[back].astype(np.int64), device=points_px.device)
+
+
+@dataclass(frozen=True)
+class CrowdImage:
+    """A channel as the camera gave it.
+
+    Parameters
+    ----------
+    stack : Tensor, (Z, Y, X)
+        Camera numbers of any type.
+    offset_adu, gain_adu_per_photon : float
+    """
+
+    stack: Tensor
+    offset_adu: float = 0.0
+    gain_adu_per_photon: float = 1.0
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Candidate signals of the crowded regions.
+
+    Parameters
+    ----------
+    position_px : Tensor, (K, 3)
+        Centres z, y, x in the image.
+    photons : Tensor, (K,)
+    region : Tensor of int64, (K,)
+        Region of each candidate: 0 … G − 1, each at least once.
+    others_px : Tensor, (O, 3)
+        Signals that belong to no region; pixels around them are left out.
+    """
+
+    position_px: Tensor
+    photons: Tensor
+    region: Tensor
+    others_px: Tensor
+
+
+def resolve_crowds(
+    image: CrowdImage,
+    starts: Starts,
+    model: CrowdModel,
+    reach: Reach | None = None,
+    growth: Growth | None = None,
+    rule: CountRule | None = None,
+) -> Crowds:
+    """Count and place the emitters of every region.
+
+    Parameters
+    ----------
+    image : CrowdImage
+    starts : Starts
+    model : CrowdModel
+    reach, growth, rule : optional
+        Defaults where not given.
+
+    Returns
+    -------
+    Crowds
+        No rows where there is no region.
+    """
+    reach, growth, rule = reach or Reach(), growth or Growth(), rule or CountRule()
+    table, half, centre = _layout(image, starts, model, reach)
+    parts: list[tuple[Tensor, Emitters, CountPosterior]] = []
+    keys = half[:, 0] * 100_000 + half[:, 1]
+    for key in torch.unique(keys).tolist():
+        rows = (keys == key).nonzero()[:, 0]
+        window = (int(key) // 100_000, int(key) % 100_000, int(key) % 100_000)
+        frame = Frame.of((2 * window[0] + 1, 2 * window[1] + 1, 2 * window[2] + 1), model, starts.photons)
+        size = max(1, _BATCH_VALUES // frame.basis.shape[1])
+        for chunk in rows.split(size):
+            slots = int((table[chunk] >= 0).sum(1).max())
+            crops, allowed, start = _batch(image, starts, (chunk, centre[chunk], table[chunk, :slots]), frame, reach)
+            roomy = replace(growth, most_emitters=max(growth.most_emitters, slots + growth.patience))
+            path = grow(frame, crops, start, allowed, roomy)
+            count = count_posterior(path, model, rule)
+            state = settle(frame, crops, path, count.estimate, roomy)
+            corner = centre[chunk] - torch.tensor(window, device=centre.device)
+            parts.append((chunk, replace(state, places=state.places + corner[:, None]), count))
+    return _collected(parts, len(half), starts.photons)
+
+
+def _layout(image: CrowdImage, starts: Starts, model: CrowdModel, reach: Reach) -> tuple[Tensor, Tensor, Tensor]:
+    """Candidates of each region (G, S), brightest first, −1 where none; half sizes and centres of windows (G, 3)."""
+    device = starts.photons.device
+    regions = int(starts.region.max()) + 1 if len(starts.region) else 0
+    order = torch.argsort(starts.photons, descending=True, stable=True)
+    order = order[torch.argsort(starts.region[order], stable=True)]
+    number = torch.bincount(starts.region, minlength=regions)
+    rank = torch.arange(len(order), device=device) - (number.cumsum(0) - number)[starts.region[order]]
+    table = torch.full((regions, int(number.max()) if regions else 0), -1, device=device)
+    table[starts.region[order], rank] = order
+    member = starts.region[:, None].expand(-1, 3)
+    empty = starts.position_px.new_zeros(regions, 3)
+    low = empty.scatter_reduce(0, member, starts.position_px, "amin", include_self=False)
+    high = empty.scatter_reduce(0, member, starts.position_px, "amax", include_self=False)
+    scale = low.new_tensor(
+        (model.sigma_z_px * reach.fit_z, model.sigma_xy_px * reach.fit, model.sigma_xy_px * reach.fit)
+    )
+    wanted = torch.ceil((high - low) / 2 + scale)
+    in_plane = torch.ceil(wanted[:, 1:].max(1).values / _HALF_STEP) * _HALF_STEP
+    along_z = torch.ceil(wanted[:, 0] / 2) * 2 if image.stack.shape[0] > 1 else torch.zeros_like(in_plane)
+    half = torch.stack((along_z.clamp(max=image.stack.shape[0] - 1), in_plane, in_plane), 1).long()
+    return table, half, torch.round((low + high) / 2).long()
+
+
+def _batch(
+    image: CrowdImage, starts: Starts, regions: tuple[Tensor, Tensor, Tensor], frame: Frame, reach: Reach
+) -> tuple[Crops, Tensor, Emitters]:
+    """Crops, where emitters may be added, and the start of a batch of regions of one window size."""
+    rows, centre, table = regions
+    half = tuple((n - 1) // 2 for n in frame.shape)
+    values, inside = cut_windows(image.stack, centre, (half[0], half[1], half[2]))
+    photons = (values.flatten(1).to(starts.photons.dtype) - image.offset_adu) / image.gain_adu_per_photon
+    corner = (centre - torch.tensor(half, device=centre.device)).to(starts.position_px.dtype)
+    used = table >= 0
+    places = starts.position_px[table.clamp(min=0)] - corner[:, None]
+    own = _distance(frame, torch.where(used[..., None], places, torch.inf))
+    foreign = _distance(frame, _foreign(starts, rows, centre) - corner[:, None])
+    weight = inside.flatten(1) & (own <= reach.fit) & ((foreign > reach.foreign) | (own < foreign))
+    allowed = weight & (own <= reach.add)
+    model = frame.model
+    log_photons = torch.log(
+        starts.photons[table.clamp(min=0)].clamp(0.3 * model.median_photons, 3 * model.median_photons)
+    )
+    level = _level(photons, weight & (own > reach.ring), weight)
+    background = places.new_zeros(len(rows), len(frame.orders))
+    background[:, 0] = level
+    start = Emitters(torch.where(used[..., None], places, 0.0), log_photons, used.to(places.dtype), background)
+    crops = Crops(photons + model.read_variance, weight.to(photons.dtype), level)
+    return crops, allowed, start
+
+
+def _level(photons: Tensor, ring: Tensor, whole: Tensor) -> Tensor:
+    """Median of every other pixel of the ring around a region, where there is one, else of the whole region: (R,)."""
+    values, ring, whole = photons[:, ::2], ring[:, ::2], whole[:, ::2]
+    median = torch.where(ring, values, torch.nan).nanmedian(1).values
+    rest = torch.where(whole, values, torch.nan).nanmedian(1).values
+    return torch.where(torch.isnan(median), rest, median).nan_to_num(1.0).clamp(min=0.5)
+
+
+def _distance(frame: Frame, places: Tensor) -> Tensor:
+    """Distance of every pixel to the nearest place, in units of the width of a point's image: (R, V)."""
+    model, device = frame.model, places.device
+    sigma = (model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px)
+    nearest = places.new_full((len(places), *frame.shape), torch.inf)
+    axes = [torch.arange(n, device=device, dtype=places.dtype) for n in frame.shape]
+    for slot in range(places.shape[1]):
+        z, y, x = (
+            ((axes[a] - places[:, slot, a, None]) / sigma[a]).square()
+            if frame.shape[a] > 1
+            else axes[a].expand(len(places), 1)
+            for a in range(3)
+        )
+        torch.minimum(nearest, z[:, :, None, None] + y[:, None, :, None] + x[:, None, None, :], out=nearest)
+    return nearest.flatten(1).sqrt()
+
+
+def _foreign(starts: Starts, rows: Tensor, centre: Tensor) -> Tensor:
+    """Signals nearest to each region that are not its own: (R, F, 3), infinitely far where there are fewer."""
+    points = torch.cat((starts.position_px, starts.others_px))
+    owner = torch.cat((starts.region, torch.full((len(starts.others_px),), -1, device=rows.device)))
+    distance = torch.cdist(centre.to(points.dtype), points)
+    distance = torch.where(owner[None] == rows[:, None], torch.inf, distance)
+    near = distance.topk(min(_FOREIGN, len(points)), largest=False)
+    return torch.where(torch.isfinite(near.values)[..., None], points[near.indices], torch.inf)
+
+
+def _collected(parts: list[tuple[Tensor, Emitters, CountPosterior]], regions: int, like: Tensor) -> Crowds:
+    """Rows of all batches in the order of the regions."""
+    widest = max((c.probability.shape[1] for _, _, c in parts), default=1)
+    probability = like.new_zeros(regions, widest)
+    whole = {name: torch.zeros(regions, dtype=torch.int64, device=like.device) for name in _WHOLE}
+    total, level = like.new_zeros(regions), like.new_zeros(regions)
+    owner, place, photons = [], [like.new_zeros(0, 3)], [like.new_zeros(0)]
+    for rows, state, count in parts:
+        probability[rows, : count.probability.shape[1]] = count.probability
+        for name in _WHOLE:
+            whole[name][rows] = getattr(count, name).long()
+        total[rows], level[rows] = state.photons.sum(1), state.background[:, 0]
+        used = state.used > 0
+        owner.append(rows[:, None].expand(used.shape)[used])
+        place.append(state.places[used])
+        photons.append(state.photons[used])
+    region = torch.cat(owner) if owner else torch.zeros(0, dtype=torch.int64, device=like.device)
+    order = torch.argsort(region, stable=True)
+    return Crowds(
+        region[order],
+        torch.cat(place)[order],
+        torch.cat(photons)[order],
+        CountPosterior(probability, **whole | {"countable": whole["countable"].bool()}),
+        total,
+        level,
+    )

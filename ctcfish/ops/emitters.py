@@ -1,0 +1,354 @@
+"""Several point emitters on a smooth background, fitted jointly in many crops at once.
+
+The likelihood is that of the single fit: Poisson light with read variance added to data and model. Brightness has a
+log-normal prior, the background is a short cosine series with the prior of a smooth random field. The gradient is
+exact, through one profile per axis; the Fisher information between emitters is the closed overlap of two Gaussians,
+weighted by the local 1/variance, which costs nothing per pixel. Such scoring steps have the maximum of the exact
+posterior as their fixed point.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ctcfish.ops.psf import pixel_profile, pixel_profile_derivatives
+
+_SMALLEST_MODEL = 0.5  # photons a pixel, read variance included
+_DAMPING = 0.1
+_FARTHEST = 3.0  # prior standard deviations a background coefficient may leave its prior
+_SHORT = 4.0  # divides a step twice
+_LONGEST_STEP = 0.5  # pixels, and units of log photons
+_PIXEL_VARIANCE = 1.0 / 12.0  # a pixel's own width, px²
+_PLACE_PRECISION = 1.0 / 9.0  # px⁻²: keeps unresolved emitters from drifting without end
+
+
+@dataclass(frozen=True)
+class CrowdModel:
+    """What is known before a crowded region is looked at.
+
+    Parameters
+    ----------
+    sigma_xy_px, sigma_z_px : float
+        Width of a point's image; ``sigma_z_px`` is not used for single planes.
+    median_photons, log_sigma : float
+        Log-normal brightness of the slide's isolated signals.
+    read_variance : float
+        Variance of the read noise, photons².
+    background_cv : float
+        Standard deviation of the background around its level, as a share of the level.
+    background_scale_px : tuple of float
+        Correlation length (σ of the smoothing kernel) of the background along z and in the plane.
+    volume_per_emitter : float
+        Pixels (voxels) to one emitter where they are as dense as chance makes them: each further emitter must pay
+        its logarithm.
+    """
+
+    sigma_xy_px: float
+    sigma_z_px: float
+    median_photons: float
+    log_sigma: float
+    read_variance: float
+    background_cv: float = 0.15
+    background_scale_px: tuple[float, float] = (2.5, 8.0)
+    volume_per_emitter: float = 150.0
+
+    @property
+    def mean_photons(self) -> float:
+        """Mean of the log-normal brightness."""
+        return self.median_photons * math.exp(self.log_sigma**2 / 2)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all crops of one shape share: cosine series of the background, its prior, detection profiles."""
+
+    model: CrowdModel
+    shape: tuple[int, int, int]
+    orders: tuple[tuple[int, ...], ...]
+    basis: Tensor
+    coarse_products: Tensor
+    precision: Tensor
+
+    @classmethod
+    def of(cls, shape: tuple[int, int, int], model: CrowdModel, like: Tensor) -> Frame:
+        """Build the frame of crops of ``shape`` on the device and in the dtype of ``like``."""
+        scale = (model.background_scale_px[0], model.background_scale_px[1], model.background_scale_px[1])
+        # spectrum of a white field smoothed by a Gaussian: exp(−k² scale²) at wave number k = π order / length
+        highest = [
+            max(0, min(4, int(1.6 * n / (math.pi * s)))) if n > 1 else 0 for n, s in zip(shape, scale, strict=True)
+        ]
+        power = {
+            o: math.exp(-sum((math.pi * k / n * s) ** 2 for k, n, s in zip(o, shape, scale, strict=True)))
+            for o in itertools.product(*(range(h + 1) for h in highest))
+        }
+        orders = tuple(o for o in power if power[o] > 0.02 or o == (0, 0, 0))
+        rows = [_cosines(o, shape, like) for o in orders]
+        basis = torch.stack([r.flatten() for r in rows])
+        coarse = torch.stack([r[:, ::2, ::2].flatten() for r in rows])
+        share = shape[1] * shape[2] / coarse[0].numel() * shape[0]
+        variance = torch.tensor([power[o] for o in orders], device=like.device, dtype=like.dtype)
+        variance = variance / variance.sum()
+        variance[0] += 4.0  # the level itself is known only so well
+        products = (coarse[:, None] * coarse[None]).flatten(0, 1).T * share
+        return cls(model, shape, orders, basis, products.contiguous(), (variance * model.background_cv**2).reciprocal())
+
+    @property
+    def axes(self) -> int:
+        """Axes along which an emitter has a place: 3, or 2 in a single plane."""
+        return 3 if self.shape[0] > 1 else 2
+
+    def background_at(self, places: Tensor) -> Tensor:
+        """Background functions and their derivatives by the place: (R, M, 1 + D, B)."""
+        order = torch.tensor(self.orders, device=places.device, dtype=places.dtype)
+        length = torch.tensor(self.shape, device=places.device, dtype=places.dtype)
+        height = torch.where(order > 0, math.sqrt(2), 1.0)
+        wave = order * (math.pi / length)
+        phase = (places + 0.5)[..., None, :] * wave
+        value, slope = height * torch.cos(phase), -height * wave * torch.sin(phase)
+        columns = [value.prod(-1)]
+        for axis in range(3 - self.axes, 3):
+            others = [value[..., a] for a in range(3) if a != axis]
+            columns.append(slope[..., axis] * others[0] * others[1])
+        return torch.stack(columns, -2)
+
+
+def _cosines(order: tuple[int, ...], shape: tuple[int, int, int], like: Tensor) -> Tensor:
+    """Product of one cosine per axis, of mean square 1: (Z, Y, X)."""
+    out = like.new_ones(shape)
+    for axis, (k, n) in enumerate(zip(order, shape, strict=True)):
+        if k:
+            t = (torch.arange(n, device=like.device, dtype=like.dtype) + 0.5) * (math.pi * k / n)
+            out = out * (math.sqrt(2) * torch.cos(t)).view([-1 if a == axis else 1 for a in range(3)])
+    return out
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Data of R crops, flattened: photons plus read variance (R, V), weight 0 or 1 (R, V), background level (R,)."""
+
+    data: Tensor
+    weight: Tensor
+    level: Tensor
+
+    def rows(self, keep: Tensor) -> Crops:
+        """The crops that ``keep`` names."""
+        return Crops(self.data[keep], self.weight[keep], self.level[keep])
+
+
+@dataclass(frozen=True)
+class Emitters:
+    """State of R crops.
+
+    Places z, y, x (R, M, 3), log photons (R, M), 1 where a slot is used (R, M), background coefficients (R, B).
+    """
+
+    places: Tensor
+    log_photons: Tensor
+    used: Tensor
+    background: Tensor
+
+    def rows(self, keep: Tensor) -> Emitters:
+        """The crops that ``keep`` names."""
+        return Emitters(self.places[keep], self.log_photons[keep], self.used[keep], self.background[keep])
+
+    @property
+    def photons(self) -> Tensor:
+        """Photons of each emitter, 0 in unused slots: (R, M)."""
+        return torch.exp(self.log_photons) * self.used
+
+
+_Profiles = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def _profiles(frame: Frame, places: Tensor) -> _Profiles:
+    """Profile and its derivative by the centre along z, y and x, each (R, M, L)."""
+    out = []
+    for axis, length in enumerate(frame.shape):
+        if length == 1:
+            one = torch.ones_like(places[..., :1])
+            out.append((one, torch.zeros_like(one)))
+            continue
+        sigma = frame.model.sigma_z_px if axis == 0 else frame.model.sigma_xy_px
+        centre = places[..., axis]
+        profile, shift, _ = pixel_profile_derivatives(centre, torch.full_like(centre, sigma), length)
+        out.append((profile, shift))
+    return out[0], out[1], out[2]
+
+
+def expected_light(frame: Frame, state: Emitters, profiles: _Profiles | None = None) -> Tensor:
+    """Expected photons plus read variance, (R, V)."""
+    (z, _), (y, _), (x, _) = _profiles(frame, state.places) if profiles is None else profiles
+    zy = ((state.photons[:, :, None] * z)[..., None] * y[:, :, None]).flatten(2)
+    light: Tensor = torch.bmm(zy.transpose(1, 2), x).flatten(1)
+    light += state.background @ frame.basis
+    light += frame.model.read_variance
+    return light.clamp_(min=_SMALLEST_MODEL)
+
+
+def _projections(frame: Frame, image: Tensor, profiles: _Profiles) -> Tensor:
+    """Sums of ``image`` times each emitter's image and its derivatives by place: (R, M, 1 + D)."""
+    depth, height, width = frame.shape
+    (z, z_shift), (y, y_shift), (x, x_shift) = profiles
+    slots = x.shape[1]
+    along_x = torch.bmm(torch.cat((x, x_shift), 1), image.view(len(image), depth * height, width).transpose(1, 2))
+    along_x = along_x.view(len(image), 2, slots, depth, height)
+    along_y = (along_x * y[:, None, :, None]).sum(-1)
+    value_and_x = (along_y * z[:, None]).sum(-1)
+    by_y = ((along_x[:, 0] * y_shift[:, :, None]).sum(-1) * z).sum(-1)
+    columns = [value_and_x[:, 0], by_y, value_and_x[:, 1]]
+    if frame.axes == 3:
+        columns.insert(1, (along_y[:, 0] * z_shift).sum(-1))
+    return torch.stack(columns, -1)
+
+
+def _information(frame: Frame, state: Emitters, local: Tensor, weight: Tensor) -> Tensor:
+    """Fisher information (R, P, P) of (log photons, place) of each emitter and of the background.
+
+    Two columns of the Jacobian are Gaussians, so their product sum is the overlap K(Δ) = Π φ(Δ; 2σ²) of the two images
+    or a derivative of it; ``local`` (R, M) is the mean of 1/variance under each emitter.
+    """
+    model, axes = frame.model, frame.axes
+    variance = [2 * (s * s + _PIXEL_VARIANCE) for s in (model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px)][-axes:]
+    crops, slots = state.log_photons.shape
+    k, size = 1 + axes, (1 + axes) * slots
+    strength = state.photons * local.clamp(min=0).sqrt()
+    apart = [state.places[:, :, None, 3 - axes + a] - state.places[:, None, :, 3 - axes + a] for a in range(axes)]
+    slope = [d / v for d, v in zip(apart, variance, strict=True)]
+    exponent = sum((d * u for d, u in zip(apart, slope, strict=True)), start=torch.zeros_like(apart[0]))
+    overlap = torch.exp(-0.5 * exponent) * math.prod((2 * math.pi * v) ** -0.5 for v in variance)
+    overlap = overlap * strength[:, :, None] * strength[:, None]
+    out: Tensor = overlap.new_zeros(crops, size + len(frame.orders), size + len(frame.orders))
+    block = out[:, :size, :size].unflatten(1, (slots, k)).unflatten(3, (slots, k))
+    block[:, :, 0, :, 0] = overlap
+    for a in range(axes):
+        tilted = overlap * slope[a]
+        block[:, :, 0, :, 1 + a], block[:, :, 1 + a, :, 0] = tilted, -tilted
+        for b in range(axes):
+            block[:, :, 1 + a, :, 1 + b] = (overlap / variance[a] if a == b else 0.0) - tilted * slope[b]
+    coupling = (frame.background_at(state.places) * (state.photons * local)[..., None, None]).flatten(1, 2)
+    out[:, :size, size:], out[:, size:, :size] = coupling, coupling.transpose(1, 2)
+    coarse = weight.view(crops, *frame.shape)[:, :, ::2, ::2].flatten(1)
+    out[:, size:, size:] = (coarse @ frame.coarse_products).view(crops, len(frame.orders), -1)
+    return out
+
+
+def refine(frame: Frame, crops: Crops, state: Emitters) -> tuple[Emitters, Tensor]:
+    """One damped scoring step on the log-posterior of all emitters and the background.
+
+    Parameters
+    ----------
+    frame : Frame
+    crops : Crops
+    state : Emitters
+
+    Returns
+    -------
+    Emitters
+        State after the step.
+    Tensor, (R,)
+        Logarithm of the determinant of the information, priors included, at the state before the step.
+    """
+    profiles = _profiles(frame, state.places)
+    light = expected_light(frame, state, profiles)
+    weight = crops.weight / light
+    residual = crops.data * weight - crops.weight
+    gradient, precision = _priors(frame, crops, state)
+    projected = _projections(frame, residual, profiles) * state.photons[..., None]
+    gradient = gradient + torch.cat((projected.flatten(1), residual @ frame.basis.T), 1)
+    local = _projections(frame, weight, profiles)[..., 0]
+    information = _information(frame, state, local, weight)
+    diagonal = information.diagonal(dim1=1, dim2=2)
+    diagonal += precision
+    log_scale = diagonal.log().sum(1)
+    scale = diagonal.rsqrt()
+    information = information * scale[:, :, None] * scale[:, None]
+    information.diagonal(dim1=1, dim2=2).add_(_DAMPING)
+    factor, failed = torch.linalg.cholesky_ex(information)
+    # the closed overlaps are not exactly of one matrix: where they cannot be factored, a short step along the gradient
+    short = _SHORT * torch.eye(factor.shape[1], device=factor.device, dtype=factor.dtype)
+    factor = torch.where((failed > 0)[:, None, None], short, factor)
+    log_determinant = 2 * factor.diagonal(dim1=1, dim2=2).log().sum(1) + log_scale
+    step = torch.cholesky_solve((gradient * scale)[:, :, None], factor)[:, :, 0] * scale
+    return _moved(frame, crops, state, step), log_determinant
+
+
+def _priors(frame: Frame, crops: Crops, state: Emitters) -> tuple[Tensor, Tensor]:
+    """Gradient of the log-prior and its precision, both (R, P); an unused slot gets a precision that holds it still."""
+    model, k = frame.model, 1 + frame.axes
+    rows, slots = state.log_photons.shape
+    size = k * slots
+    level = torch.zeros_like(state.background)
+    level[:, 0] = crops.level
+    gradient = state.background.new_zeros(rows, size + len(frame.orders))
+    gradient[:, :size:k] = -(state.log_photons - math.log(model.median_photons)) / model.log_sigma**2 * state.used
+    stiffness = frame.precision / crops.level[:, None].clamp(min=1.0).square()
+    gradient[:, size:] = -(state.background - level) * stiffness
+    precision = torch.full_like(gradient, _PLACE_PRECISION)
+    precision[:, :size:k] = model.log_sigma**-2
+    precision[:, size:] = stiffness
+    return gradient, precision
+
+
+def _moved(frame: Frame, crops: Crops, state: Emitters, step: Tensor) -> Emitters:
+    """State after ``step``, each part bounded: a step, and how far the background may leave its prior."""
+    rows, slots = state.log_photons.shape
+    k = 1 + frame.axes
+    part = (step[:, : k * slots].view(rows, slots, k) * state.used[..., None]).clamp_(-_LONGEST_STEP, _LONGEST_STEP)
+    lowest = math.log(frame.model.median_photons) - 10 * frame.model.log_sigma
+    places = state.places.clone()
+    places[..., 3 - frame.axes :] += part[..., 1:]
+    last = torch.tensor(frame.shape, device=places.device, dtype=places.dtype) - 1
+    level, spread = crops.level[:, None], crops.level[:, None].clamp(min=1.0) * frame.precision.rsqrt()
+    first = torch.zeros_like(spread)
+    first[:, 0] = crops.level
+    background = state.background + torch.maximum(torch.minimum(step[:, k * slots :], spread), -spread)
+    background = torch.maximum(torch.minimum(background, first + _FARTHEST * spread), first - _FARTHEST * spread)
+    background[:, :1] = torch.maximum(background[:, :1], 0.1 * level)
+    return Emitters(
+        torch.minimum(places.clamp(min=0.0), last),
+        (state.log_photons + part[..., 0]).clamp(min=lowest),
+        state.used,
+        background,
+    )
+
+
+def log_evidence(frame: Frame, crops: Crops, state: Emitters, log_determinant: Tensor) -> Tensor:
+    """Logarithm of the evidence of the state's number of emitters, up to a constant of the crop: (R,).
+
+    Laplace's approximation of the integral over brightness and places of likelihood times prior. Emitters form a
+    Poisson process whose density is unknown up to scale: n emitters weigh Γ(n) / Vⁿ with V the volume per emitter.
+    """
+    model = frame.model
+    light = expected_light(frame, state)
+    null = ((crops.data * crops.weight).sum(1) / crops.weight.sum(1).clamp(min=1.0)).clamp(min=_SMALLEST_MODEL)[:, None]
+    likelihood = ((crops.data * torch.log(light / null) - (light - null)) * crops.weight).sum(1)
+    number = state.used.sum(1)
+    spread = (state.log_photons - math.log(model.median_photons)) / model.log_sigma
+    brightness = -0.5 * (spread.square() * state.used).sum(1) - number * math.log(
+        model.log_sigma * math.sqrt(2 * math.pi)
+    )
+    process = torch.lgamma(number.clamp(min=1.0)) - number * math.log(model.volume_per_emitter)
+    used_log = state.background.new_tensor(2 * math.pi).log() * (0.5 * (1 + frame.axes)) * number
+    idle = (state.used.shape[1] - number) * (frame.axes * math.log(_PLACE_PRECISION) - 2 * math.log(model.log_sigma))
+    return likelihood + brightness + process + used_log - 0.5 * (log_determinant - idle)
+
+
+def residual_peak(frame: Frame, crops: Crops, state: Emitters, allowed: Tensor) -> Tensor:
+    """Pixel z, y, x where light is missing most significantly, among ``allowed`` (R, V): (R, 3)."""
+    light = expected_light(frame, state)
+    image = (crops.data / light - 1.0) * crops.weight
+    image = image.view(len(image), *frame.shape)
+    for axis, length in enumerate(frame.shape):
+        if length > 1:
+            sigma = frame.model.sigma_z_px if axis == 0 else frame.model.sigma_xy_px
+            blur = pixel_profile(torch.arange(length, device=light.device, dtype=light.dtype), sigma, length)
+            image = torch.matmul(image.movedim(axis + 1, -1), blur).movedim(-1, axis + 1)
+    score = torch.where(allowed, image.flatten(1) * light.sqrt(), -torch.inf)
+    at = score.argmax(1)
+    plane = frame.shape[1] * frame.shape[2]
+    return torch.stack((at // plane, at % plane // frame.shape[2], at % frame.shape[2]), 1).to(light.dtype)

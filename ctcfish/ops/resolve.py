@@ -1,0 +1,184 @@
+"""Crowded regions: how many emitters, and where; all regions of a batch in lockstep.
+
+Emitters are added one by one where light is missing most significantly, all are refined jointly after each addition,
+and the evidence of every number is kept. Greedy addition stops short of the truth where emitters overlap closely, but
+the total light at the number of highest evidence is nearly unbiased: so the number is taken from the light, by the
+brightness prior, together with a tempered share of the evidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ctcfish.ops.emitters import Crops, Emitters, Frame, log_evidence, refine, residual_peak
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How far regions are resolved.
+
+    Parameters
+    ----------
+    most_emitters : int
+        Emitters a region may hold; beyond that only light counts.
+    patience : int
+        Additions without gain of evidence after which a region is left alone.
+    first_steps, steps, last_steps : int
+        Scoring steps after the start, after each addition, and at the chosen number.
+    """
+
+    most_emitters: int = 24
+    patience: int = 2
+    first_steps: int = 3
+    steps: int = 2
+    last_steps: int = 4
+
+
+@dataclass(frozen=True)
+class Path:
+    """Every number of emitters that was tried in every region.
+
+    Parameters
+    ----------
+    log_evidence : Tensor, (R, most + 1)
+        −∞ for numbers not tried.
+    total_photons : Tensor, (R, most + 1)
+        Light of all emitters.
+    places : Tensor, (R, most + 1, most, 3)
+    log_photons : Tensor, (R, most + 1, most)
+    background : Tensor, (R, most + 1, B)
+    crowding : Tensor, (R, most + 1)
+        Light under an emitter, in signals of mean brightness, less one; averaged over the light.
+    """
+
+    log_evidence: Tensor
+    total_photons: Tensor
+    places: Tensor
+    log_photons: Tensor
+    background: Tensor
+    crowding: Tensor
+
+
+def grow(frame: Frame, crops: Crops, start: Emitters, allowed: Tensor, growth: Growth) -> Path:
+    """Add emitters to every region until the evidence no longer rises and the light is accounted for.
+
+    Parameters
+    ----------
+    frame : Frame
+    crops : Crops
+        R regions of one shape.
+    start : Emitters
+        Candidates to begin with, M slots, used ones first; at least one used.
+    allowed : Tensor of bool, (R, V)
+        Where emitters may be added.
+    growth : Growth
+
+    Returns
+    -------
+    Path
+    """
+    path = _empty_path(frame, len(crops.level), growth.most_emitters, start.places)
+    state, active = _padded(start, growth.most_emitters), torch.arange(len(crops.level), device=start.places.device)
+    steps = growth.first_steps
+    while True:
+        slots = int(state.used.sum(1).max())
+        narrow = replace(
+            state,
+            places=state.places[:, :slots],
+            log_photons=state.log_photons[:, :slots],
+            used=state.used[:, :slots],
+        )
+        for _ in range(steps):
+            narrow, log_determinant = refine(frame, crops, narrow)
+        number = narrow.used.sum(1).long()
+        _record(frame, path, active, narrow, log_evidence(frame, crops, narrow, log_determinant))
+        best = path.log_evidence[active].argmax(1)
+        light = path.total_photons[active, best] / frame.model.mean_photons
+        enough = (number >= best + growth.patience) & (number >= light.round())
+        keep = (~enough & (number < growth.most_emitters)).nonzero()[:, 0]
+        if len(keep) == 0:
+            return path
+        if len(keep) < len(active):
+            active, crops, allowed, narrow = active[keep], crops.rows(keep), allowed[keep], narrow.rows(keep)
+        state = _with_one_more(
+            _padded(narrow, growth.most_emitters), residual_peak(frame, crops, narrow, allowed), frame
+        )
+        steps = growth.steps
+
+
+def _empty_path(frame: Frame, regions: int, most: int, like: Tensor) -> Path:
+    """A path on which nothing has been tried."""
+    return Path(
+        like.new_full((regions, most + 1), -torch.inf),
+        like.new_zeros(regions, most + 1),
+        like.new_zeros(regions, most + 1, most, 3),
+        like.new_zeros(regions, most + 1, most),
+        like.new_zeros(regions, most + 1, len(frame.orders)),
+        like.new_zeros(regions, most + 1),
+    )
+
+
+def _padded(state: Emitters, slots: int) -> Emitters:
+    """State with ``slots`` slots, the new ones unused."""
+    more = slots - state.used.shape[1]
+    pad = torch.nn.functional.pad
+    return replace(
+        state,
+        places=pad(state.places, (0, 0, 0, more)),
+        log_photons=pad(state.log_photons, (0, more)),
+        used=pad(state.used, (0, more)),
+    )
+
+
+def _record(frame: Frame, path: Path, active: Tensor, state: Emitters, evidence: Tensor) -> None:
+    """Keep the state of every active region under its number of emitters, in place."""
+    slots, number = state.used.shape[1], state.used.sum(1).long()
+    path.log_evidence[active, number] = evidence
+    path.total_photons[active, number] = state.photons.sum(1)
+    path.places[active, number, :slots] = state.places
+    path.log_photons[active, number, :slots] = state.log_photons
+    path.background[active, number] = state.background
+    path.crowding[active, number] = _crowding(frame, state)
+
+
+def _crowding(frame: Frame, state: Emitters) -> Tensor:
+    """Light under an emitter, in signals of mean brightness, less one; averaged over the light: (R,)."""
+    model = frame.model
+    scale = state.places.new_tensor((model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px))
+    apart = ((state.places[:, :, None] - state.places[:, None]) / scale).square().sum(-1)
+    photons = state.photons
+    under = (torch.exp(-0.25 * apart) * photons[:, None]).sum(2) / model.mean_photons - 1.0
+    return ((under * photons).sum(1) / photons.sum(1).clamp(min=1.0)).clamp(min=0.0)
+
+
+def _with_one_more(state: Emitters, peak: Tensor, frame: Frame) -> Emitters:
+    """State with one emitter of median brightness added at ``peak`` (R, 3)."""
+    row = torch.arange(len(peak), device=peak.device)
+    slot = state.used.sum(1).long()
+    places, log_photons, used = state.places.clone(), state.log_photons.clone(), state.used.clone()
+    places[row, slot], used[row, slot] = peak, 1.0
+    log_photons[row, slot] = torch.log(peak.new_tensor(frame.model.median_photons)) - 0.2
+    return Emitters(places, log_photons, used, state.background)
+
+
+def settle(frame: Frame, crops: Crops, path: Path, number: Tensor, growth: Growth) -> Emitters:
+    """State with ``number`` (R,) emitters, refined to rest; numbers not tried are moved to the nearest tried one."""
+    tried = torch.isfinite(path.log_evidence)
+    every = torch.arange(tried.shape[1], device=number.device)
+    distance = torch.where(tried, (every - number[:, None]).abs(), tried.shape[1] * 2)
+    chosen = distance.argmin(1)
+    row = torch.arange(len(chosen), device=chosen.device)
+    used = (every[None, :-1] < chosen[:, None]).to(path.places.dtype)
+    slots = int(chosen.max())
+    state = Emitters(
+        path.places[row, chosen][:, :slots],
+        path.log_photons[row, chosen][:, :slots],
+        used[:, :slots],
+        path.background[row, chosen],
+    )
+    for _ in range(growth.last_steps):
+        state, _ = refine(frame, crops, state)
+    return state

@@ -1,0 +1,268 @@
+"""Joint fits of several emitters: derivatives against the objective, known places, and counts with known truth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ctcfish.ops.crowds import CrowdImage, Reach, Starts, group_points, resolve_crowds
+from ctcfish.ops.emitter_count import CountRule, count_posterior
+from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame, expected_light, log_evidence, refine, residual_peak
+from ctcfish.ops.resolve import Growth, Path, grow
+
+READ_VARIANCE = 4.0
+PLANE = CrowdModel(1.3, 1.4, 500.0, 0.4, READ_VARIANCE, 0.15, (2.5, 8.0), 150.0)
+STACK = CrowdModel(1.3, 1.4, 1500.0, 0.4, READ_VARIANCE, 0.15, (2.5, 8.0), 750.0)
+
+
+def profile(centre, sigma, length):
+    edges = np.arange(length + 1) - 0.5
+    cumulative = np.array([[0.5 * (1 + math.erf((e - c) / (sigma * math.sqrt(2)))) for e in edges] for c in centre])
+    return np.diff(cumulative, axis=1)
+
+
+def light(shape, places, photons, background):
+    """Expected photons (Z, Y, X) of emitters at ``places`` (N, 3)."""
+    z = profile(places[:, 0], 1.4, shape[0]) if shape[0] > 1 else np.ones((len(places), 1))
+    y, x = profile(places[:, 1], 1.3, shape[1]), profile(places[:, 2], 1.3, shape[2])
+    return np.einsum("n,nz,ny,nx->zyx", photons, z, y, x) + background
+
+
+def camera(rng, expected):
+    return rng.poisson(expected) + rng.normal(0, math.sqrt(READ_VARIANCE), expected.shape)
+
+
+def clusters(shape, model, numbers, spread, seed, background=45.0):
+    """One cluster in the middle of each image: images, places, photons."""
+    rng, out = np.random.default_rng(seed), []
+    for n in numbers:
+        middle = (np.array(shape) - 1) / 2 + rng.uniform(-0.5, 0.5, 3)
+        places = middle + rng.normal(0, spread, (n, 3)) * [0.4 if shape[0] > 1 else 0.0, 1, 1]
+        photons = model.median_photons * np.exp(model.log_sigma * rng.standard_normal(n))
+        out.append((camera(rng, light(shape, places, photons, background)), places, photons))
+    return out
+
+
+def state_of(frame, places, photons, level):
+    places = torch.tensor(places, dtype=torch.float32)[None]
+    background = torch.zeros(1, len(frame.orders))
+    background[:, 0] = level
+    return Emitters(
+        places, torch.tensor(np.log(photons), dtype=torch.float32)[None], torch.ones(1, places.shape[1]), background
+    )
+
+
+@pytest.mark.parametrize(("shape", "model"), [((1, 17, 19), PLANE), ((9, 15, 17), STACK)])
+def test_expected_light_is_the_sum_of_images(shape, model):
+    frame = Frame.of(shape, model, torch.zeros(1))
+    places = np.array([[4.2, 7.1, 8.3], [3.6, 9.4, 6.9]])
+    photons = np.array([800.0, 1200.0])
+    found = expected_light(frame, state_of(frame, places, photons, 30.0))[0].view(shape).numpy()
+    np.testing.assert_allclose(found - READ_VARIANCE, light(shape, places, photons, 30.0), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("shape", "model"), [((1, 17, 17), PLANE), ((9, 15, 15), STACK)])
+def test_steps_end_at_the_maximum_of_the_posterior(shape, model):
+    rng = np.random.default_rng(3)
+    middle = (np.array(shape) - 1) / 2
+    places = middle + np.array([[0.0, -1.6, 0.4], [0.3, 1.5, -0.2]])
+    photons = np.array([1.1, 0.8]) * model.median_photons
+    data = torch.tensor(camera(rng, light(shape, places, photons, 40.0)), dtype=torch.float32)
+    crops = Crops(data.flatten()[None] + READ_VARIANCE, torch.ones(1, data.numel()), torch.tensor([40.0]))
+    frame = Frame.of(shape, model, data)
+    state = state_of(frame, places + 0.3, photons * 0.8, 38.0)
+    for _ in range(60):
+        state, _ = refine(frame, crops, state)
+
+    def objective(vector):
+        trial = Emitters(
+            torch.cat([state.places[..., : 3 - frame.axes], vector[: 2 * frame.axes].view(1, 2, frame.axes)], 2),
+            vector[2 * frame.axes : 2 * frame.axes + 2][None],
+            state.used,
+            vector[2 * frame.axes + 2 :][None],
+        )
+        mean = expected_light(frame, trial)
+        likelihood = (crops.data * torch.log(mean) - mean).sum()
+        bright = ((trial.log_photons - math.log(model.median_photons)) / model.log_sigma).square().sum() / 2
+        level = torch.zeros_like(trial.background)
+        level[:, 0] = 40.0
+        smooth = ((trial.background - level).square() * frame.precision).sum() / 2 / 40.0**2
+        return likelihood - bright - smooth
+
+    vector = torch.cat(
+        [state.places[..., 3 - frame.axes :].flatten(), state.log_photons.flatten(), state.background.flatten()]
+    ).clone()
+    vector.requires_grad_(True)
+    with torch.enable_grad():
+        slope = torch.autograd.grad(objective(vector), vector)[0]
+        curvature = torch.autograd.functional.hessian(objective, vector.detach())
+    left = -torch.linalg.solve(curvature, slope)
+    errors = torch.linalg.inv(-curvature).diagonal().sqrt()
+    assert (left.abs() < 0.02 * errors).all()
+
+
+def test_residual_peak_is_where_a_signal_is_missing():
+    shape = (1, 21, 21)
+    frame = Frame.of(shape, PLANE, torch.zeros(1))
+    rng = np.random.default_rng(4)
+    places, photons = np.array([[0, 7.0, 7.0], [0, 13.0, 14.0]]), np.array([500.0, 500.0])
+    data = torch.tensor(camera(rng, light(shape, places, photons, 40.0)), dtype=torch.float32).flatten()[None]
+    crops = Crops(data + READ_VARIANCE, torch.ones_like(data), torch.tensor([40.0]))
+    known = state_of(frame, places[:1], photons[:1], 40.0)
+    peak = residual_peak(frame, crops, known, torch.ones_like(data, dtype=torch.bool))
+    assert (peak[0] - torch.tensor([0, 13.0, 14.0])).abs().max() <= 1
+
+
+@pytest.mark.parametrize(("apart", "least"), [(None, 0.93), (2.5, 0.8), (3.0, 0.88)], ids=["one", "2.5 px", "3 px"])
+def test_pairs_are_told_from_single_signals(apart, least):
+    rng, images, starts = np.random.default_rng(5), [], []
+    for _ in range(60):
+        middle = np.array([0, 12.0, 12.0]) + rng.uniform(-0.5, 0.5, 3) * [0, 1, 1]
+        turn = rng.uniform(0, 2 * math.pi)
+        arm = np.array([0, math.sin(turn), math.cos(turn)]) * (apart or 0) / 2
+        places = middle[None] if apart is None else np.stack([middle + arm, middle - arm])
+        photons = 500 * np.exp(0.25 * rng.standard_normal(len(places)))
+        images.append(camera(rng, light((1, 25, 25), places, photons, 45.0))[0])
+        starts.append(middle)
+    stack = torch.tensor(np.concatenate(images, 1), dtype=torch.float32)[None]
+    at = torch.tensor(np.array(starts), dtype=torch.float32)
+    at[:, 2] += torch.arange(60) * 25
+    found = resolve_crowds(
+        CrowdImage(stack), Starts(at, torch.full((60,), 500.0), torch.arange(60), torch.zeros(0, 3)), PLANE
+    )
+    wanted = 1 if apart is None else 2
+    assert float((found.count.estimate == wanted).float().mean()) >= least
+    assert torch.equal(torch.bincount(found.region, minlength=60), found.count.estimate)
+
+
+@pytest.mark.parametrize(
+    ("shape", "model", "worst"), [((1, 33, 33), PLANE, 2.2), ((13, 25, 25), STACK, 2.0)], ids=["plane", "stack"]
+)
+def test_clusters_are_counted_within_their_interval(shape, model, worst):
+    rng = np.random.default_rng(6)
+    numbers = rng.integers(5, 21, 24)
+    scenes = clusters(shape, model, numbers, 2.7, seed=7)
+    stack = torch.tensor(np.concatenate([s[0] for s in scenes], 2), dtype=torch.float32)
+    at, region = [], []
+    for i, (_, places, photons) in enumerate(scenes):
+        top = np.argsort(-photons)[:3]  # candidates: some of the brightest
+        at.append(places[top] + [0, 0, i * shape[2]])
+        region += [i] * len(top)
+    starts = Starts(
+        torch.tensor(np.concatenate(at), dtype=torch.float32),
+        torch.full((len(region),), model.median_photons),
+        torch.tensor(region),
+        torch.zeros(0, 3),
+    )
+    found = resolve_crowds(CrowdImage(stack), starts, model)
+    error = found.count.estimate.numpy() - numbers
+    assert np.abs(error).mean() < worst
+    inside = (found.count.low.numpy() <= numbers) & (numbers <= found.count.high.numpy())
+    assert inside.mean() >= 0.85
+    light_error = found.total_photons.numpy() - np.array([s[2].sum() for s in scenes])
+    assert abs(light_error.mean()) < 0.8 * model.mean_photons
+
+
+def test_a_known_neighbour_of_another_region_does_not_count():
+    rng = np.random.default_rng(8)
+    places = np.array([[0, 12.0, 12.0], [0, 12.0, 18.0]])
+    image = camera(rng, light((1, 25, 31), places, np.array([500.0, 2500.0]), 45.0))
+    starts = Starts(
+        torch.tensor([[0, 12.0, 12.0]]), torch.tensor([500.0]), torch.tensor([0]), torch.tensor([[0, 12.0, 18.0]])
+    )
+    found = resolve_crowds(CrowdImage(torch.tensor(image, dtype=torch.float32)), starts, PLANE)
+    assert found.count.estimate.tolist() == [1]
+    assert float(found.photons[0]) == pytest.approx(500, rel=0.25)
+
+
+def test_camera_numbers_are_photons_after_offset_and_gain():
+    rng = np.random.default_rng(9)
+    image = camera(rng, light((1, 25, 25), np.array([[0, 12.0, 12.0]]), np.array([800.0]), 45.0))
+    starts = Starts(torch.tensor([[0, 12.0, 12.0]]), torch.tensor([800.0]), torch.tensor([0]), torch.zeros(0, 3))
+    plain = resolve_crowds(CrowdImage(torch.tensor(image, dtype=torch.float32)), starts, PLANE)
+    adu = torch.tensor(np.round(image * 20 + 100).astype(np.int32))
+    scaled = resolve_crowds(CrowdImage(adu, offset_adu=100.0, gain_adu_per_photon=20.0), starts, PLANE)
+    torch.testing.assert_close(scaled.photons, plain.photons, rtol=1e-2, atol=1.0)
+
+
+def test_no_region_gives_no_rows():
+    none = Starts(torch.zeros(0, 3), torch.zeros(0), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3))
+    found = resolve_crowds(CrowdImage(torch.zeros(1, 30, 30)), none, PLANE)
+    assert found.position_px.shape == (0, 3)
+    assert len(found.count.estimate) == 0
+
+
+def test_groups_hang_together_by_steps_along_scaled_axes():
+    points = torch.tensor([[0.0, 0, 0], [0, 20, 0], [0, 0, 4], [0, 0, 8], [2, 20, 0], [9, 20, 0]])
+    assert group_points(points, (0.5, 1.0, 1.0), 4.5).tolist() == [0, 1, 0, 0, 1, 2]
+    assert group_points(torch.zeros(0, 3), (1.0, 1.0, 1.0), 2.0).tolist() == []
+
+
+def path_with(evidence, total, crowding):
+    rows, columns = evidence.shape
+    return Path(
+        evidence,
+        total,
+        torch.zeros(rows, columns, columns - 1, 3),
+        torch.zeros(rows, columns, columns - 1),
+        torch.zeros(rows, columns, 1),
+        crowding,
+    )
+
+
+def test_count_follows_structure_where_sparse_and_light_where_crowded():
+    evidence = torch.full((2, 6), -torch.inf)
+    evidence[:, 1:4] = torch.tensor([0.0, 30.0, 20.0])
+    total = torch.full((2, 6), 9 * PLANE.mean_photons)
+    crowding = torch.tensor([[0.0], [20.0]]).expand(2, 6)
+    count = count_posterior(path_with(evidence, total, crowding), PLANE, CountRule())
+    assert count.estimate[0] == 2
+    assert count.resolved.tolist() == [2, 2]
+    assert abs(int(count.estimate[1]) - 9) <= 1
+    assert count.low[1] < 9 < count.high[1]
+    torch.testing.assert_close(count.probability.sum(1), torch.ones(2))
+    assert (count.probability[:, 0] < 1e-6).all()
+
+
+def test_evidence_prefers_two_emitters_where_there_are_two():
+    shape = (1, 21, 21)
+    frame = Frame.of(shape, PLANE, torch.zeros(1))
+    rng = np.random.default_rng(10)
+    places, photons = np.array([[0, 9.0, 9.0], [0, 12.0, 12.0]]), np.array([500.0, 500.0])
+    data = torch.tensor(camera(rng, light(shape, places, photons, 40.0)), dtype=torch.float32).flatten()[None]
+    crops = Crops(data + READ_VARIANCE, torch.ones_like(data), torch.tensor([40.0]))
+    values = []
+    for n in (1, 2):
+        state = state_of(frame, places[:n], photons[:n], 40.0)
+        for _ in range(8):
+            state, log_determinant = refine(frame, crops, state)
+        values.append(float(log_evidence(frame, crops, state, log_determinant)))
+    assert values[1] - values[0] > 5
+
+
+def test_growth_keeps_every_number_it_tried_and_stays_under_its_limit():
+    shape = (1, 25, 25)
+    scenes = clusters(shape, PLANE, [9, 1], 2.5, seed=12)
+    data = torch.tensor(np.stack([s[0] for s in scenes]), dtype=torch.float32).flatten(1)
+    frame = Frame.of(shape, PLANE, data)
+    crops = Crops(data + READ_VARIANCE, torch.ones_like(data), torch.full((2,), 45.0))
+    first = torch.tensor(np.stack([s[1][0] for s in scenes]), dtype=torch.float32)[:, None]
+    background = torch.zeros(2, len(frame.orders))
+    background[:, 0] = 45.0
+    start = Emitters(first, torch.full((2, 1), math.log(500.0)), torch.ones(2, 1), background)
+    path = grow(frame, crops, start, torch.ones_like(data, dtype=torch.bool), Growth(most_emitters=5))
+    tried = torch.isfinite(path.log_evidence)
+    assert tried[0].tolist() == [False, True, True, True, True, True]
+    assert int(path.log_evidence[1].argmax()) == 1
+    assert not tried[1, 5]
+
+
+def test_reach_and_defaults_can_be_given():
+    rng = np.random.default_rng(13)
+    image = torch.tensor(camera(rng, light((1, 25, 25), np.array([[0, 12.0, 12.0]]), np.array([500.0]), 45.0)))
+    starts = Starts(torch.tensor([[0, 12.0, 12.0]]), torch.tensor([500.0]), torch.tensor([0]), torch.zeros(0, 3))
+    found = resolve_crowds(CrowdImage(image), starts, PLANE, Reach(fit=4.0), Growth(steps=3), CountRule(temper=1.0))
+    assert found.count.estimate.tolist() == [1]
