@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import entropy
+from scipy.stats import entropy, norm
 
 from ctcfish.errors import StatisticsError
 from ctcfish.stats import dispersion, diversity
@@ -124,6 +124,16 @@ def test_mixture_finds_two_populations() -> None:
     assert fit.ashman_d == pytest.approx(math.sqrt(2) * 1.5 / math.hypot(0.2, 0.3), rel=0.1)
     pooled = math.sqrt(0.7 * 0.04 + 0.3 * 0.09)
     assert fit.bimodality_index == pytest.approx(math.sqrt(0.21) * 1.5 / pooled, rel=0.1)
+
+
+def test_criteria_count_two_and_five_parameters() -> None:
+    values = np.random.default_rng(7).normal(0, 1, 80)
+    fit = two_components(values)
+    one = norm.logpdf(values, values.mean(), values.std()).sum()
+    parts = [w * norm.pdf(values, m, s) for w, m, s in zip(fit.share, fit.mean, fit.spread, strict=True)]
+    two = np.log(np.sum(parts, axis=0)).sum()
+    assert fit.bic_one == pytest.approx(2 * math.log(80) - 2 * one)
+    assert fit.bic_two == pytest.approx(5 * math.log(80) - 2 * two, abs=1e-3)
 
 
 def test_one_population_is_left_whole_most_of_the_time() -> None:
