@@ -21,6 +21,7 @@ Integers = NDArray[np.int64]
 _TOLERANCE_UM = 4.0
 _WITHIN_UM = (1.5, 2.5, 4.0)
 _LOG10_TRUST = -3.0
+_LOG10_EXPECTED = -1.5
 _LEAST_EXCESS = 0.2
 _GROWTH = 1.6
 _ASIDE_UM = (15.0, 24.0, 38.0)
@@ -137,11 +138,16 @@ def lay(
         part = small.points[rows] * factor
         found = locate(part, large.index, search, prior)
         chance = 0.0 if found is None else log10_chance(part, large.index, found, prior)
-        if found is not None and chance <= _LOG10_TRUST and _allowed(found.similarity, prior):
+        if found is not None and chance <= _needed(prior) and _allowed(found.similarity, prior):
             start = replace(found.similarity, a=found.similarity.a * factor)
             paired = (rows[found.part], found.whole) if forward else (found.whole, rows[found.part])
             return _spread(here, there, start if forward else start.inverse(), paired, chance)
     return None
+
+
+def _needed(prior: Prior | None) -> float:
+    """Evidence wanted: less where the field is expected just there than where it could be anywhere."""
+    return _LOG10_EXPECTED if prior is not None and np.isfinite(prior.place_um) else _LOG10_TRUST
 
 
 def _allowed(found: Similarity, prior: Prior | None) -> bool:

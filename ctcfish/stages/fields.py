@@ -158,9 +158,9 @@ def _mosaic(
         mosaic = lay(here, whole)
         if mosaic is None:
             continue
-        s = mosaic.warp.similarity
+        s, reach = mosaic.warp.similarity, float(np.clip(8 * mosaic.sigma_um, _LEAST_STAGE_UM, _STAGE_UM))
         for field in fields:
             moved = Similarity(s.a, s.b - complex(*shifts[field.name]), s.mirrored)
-            one = lay(here, field, s.scale, Prior(moved, _TURN_RAD, _STAGE_UM))
+            one = lay(here, field, s.scale, Prior(moved, _TURN_RAD, reach))
             found += [one] if one is not None else []
     return found

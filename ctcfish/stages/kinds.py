@@ -14,7 +14,6 @@ Floats = NDArray[np.float64]
 _TAIL = 5.0
 _CK_RANGE = 6.0
 _CK_EDGE_SDS = 3.0
-_LEAST_SHARE = 1e-4
 _START_SHARES = (0.97, 0.01, 0.01, 0.01)
 _ROUNDS = 50
 
@@ -67,15 +66,14 @@ def densities(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> Floats:
 
 
 def shares(density: Floats) -> Floats:
-    """Shares of the four on the slide, by expectation maximisation; none is below one in ten thousand."""
+    """Shares of the four on the slide, by expectation maximisation with one imagined nucleus of each."""
     share = np.array(_START_SHARES)
     if not len(density):
         return share
     for _ in range(_ROUNDS):
         chances = density * share
         chances /= chances.sum(1, keepdims=True)
-        share = np.maximum(chances.mean(0), _LEAST_SHARE)
-        share /= share.sum()
+        share = (chances.sum(0) + 1) / (len(density) + density.shape[1])
     return share
 
 
