@@ -140,23 +140,24 @@ def _aperture(root: Element, image: Element) -> float | None:
 
 
 def _camera(root: Element, channels: list[Element]) -> tuple[float | None, float | None]:
-    """Gain and offset if every channel was taken with the same ones.
+    """Gain and offset if every channel was taken by a camera with the same ones.
 
-    OME gives ``Gain`` no unit and writers leave 1 where they know nothing: a gain is believed only beside an offset,
-    and if it is not exactly 1.
+    OME gives ``Gain`` no unit, and writers put electron multiplication, photomultiplier voltage or a plain 1 there. It
+    is believed as ADU per photon only of a CCD or CMOS camera, beside an offset above 0, and between 0.01 and 100.
     """
     detectors = {d.get("ID"): d for instrument in _all(root, "Instrument") for d in _all(instrument, "Detector")}
     found = set()
     for channel in channels:
         settings = _first(channel, "DetectorSettings")
         detector = detectors.get(settings.get("ID")) if settings is not None else None
+        kind = detector.get("Type", "") if detector is not None else ""
         pair = [
             next((to_number(e.get(key)) for e in (settings, detector) if e is not None and e.get(key)), None)
             for key in ("Gain", "Offset")
         ]
-        found.add((pair[0], pair[1]))
-    gain, offset = found.pop() if len(found) == 1 else (None, None)
-    if gain is None or offset is None or gain == 1 or not 0.01 <= gain <= 100 or offset < 0:
+        found.add((kind, pair[0], pair[1]))
+    kind, gain, offset = found.pop() if len(found) == 1 else ("", None, None)
+    if kind not in ("CCD", "CMOS") or gain is None or offset is None or not 0.01 <= gain <= 100 or offset <= 0:
         return None, None
     return gain, offset
 

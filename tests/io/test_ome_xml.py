@@ -57,25 +57,35 @@ def test_aperture_is_of_the_objective_used() -> None:
     assert one('<Instrument ID="I:0"><Objective ID="O:0" LensNA="0.75"/></Instrument>').na == 0.75
 
 
-def camera(first: str, second: str) -> OmeImage:
+def camera(first: str, second: str, detector: str = 'Type="CMOS" Offset="100"') -> OmeImage:
     settings = "".join(
-        f'<Channel ID="C:{k}"><DetectorSettings ID="D:0" {s}/></Channel>' for k, s in enumerate((first, second))
+        f'<Channel ID="C:{k}"><DetectorSettings ID="D:0" {text}/></Channel>' for k, text in enumerate((first, second))
     )
-    return one('<Instrument ID="I:0"><Detector ID="D:0" Offset="100"/></Instrument>', pixels=settings)
+    return one(f'<Instrument ID="I:0"><Detector ID="D:0" {detector}/></Instrument>', pixels=settings)
 
 
-def test_camera_of_settings_and_detector() -> None:
-    found = camera('Gain="2.2"', 'Gain="2.2"')
-    assert (found.gain, found.offset) == (2.2, 100.0)
+@pytest.mark.parametrize("gain", ["2.2", "1", "100"])
+def test_camera_of_settings_and_detector(gain: str) -> None:
+    found = camera(f'Gain="{gain}"', f'Gain="{gain}"')
+    assert (found.gain, found.offset) == (float(gain), 100.0)
 
 
 @pytest.mark.parametrize(
-    ("first", "second"),
-    [('Gain="2.2"', 'Gain="3"'), ('Gain="1"', 'Gain="1"'), ('Gain="300"', 'Gain="300"'), ("", "")],
-    ids=["two gains", "unset", "electron multiplying", "none"],
+    ("first", "second", "detector"),
+    [
+        ('Gain="2.2"', 'Gain="3"', 'Type="CMOS" Offset="100"'),
+        ('Gain="2.2"', 'Gain="2.2"', 'Type="CMOS"'),
+        ('Gain="1"', 'Gain="1"', 'Type="CMOS" Offset="0"'),
+        ('Gain="300"', 'Gain="300"', 'Type="EMCCD" Offset="100"'),
+        ('Gain="3"', 'Gain="3"', 'Type="PMT" Offset="100"'),
+        ('Gain="101"', 'Gain="101"', 'Type="CCD" Offset="100"'),
+        ("", "", 'Type="CCD" Offset="100"'),
+    ],
+    ids=["two gains", "no offset", "unset", "electron multiplying", "photomultiplier", "too large", "none"],
 )
-def test_gain_that_cannot_be_believed_is_not_known(first: str, second: str) -> None:
-    assert camera(first, second).gain is None
+def test_gain_that_cannot_be_believed_is_not_known(first: str, second: str, detector: str) -> None:
+    found = camera(first, second, detector)
+    assert (found.gain, found.offset) == (None, None)
 
 
 def test_stage_position_of_the_first_plane_keeps_its_sign() -> None:
