@@ -28,7 +28,7 @@ _APART_SIGMA = 6.0
 _MOST_ISOLATED = 1000
 _FEW = 5
 _FIRST = 30
-_NOT_WIDE = 1.2
+_NOT_WIDE = 1.4
 _SHARP = 0.15
 _MISFIT = 1e-4
 
@@ -64,12 +64,15 @@ class ProbeSurvey:
     counts : ndarray, (K,)
         Histogram of maxima inside nuclei.
     n_nuclei : float
+    axes : int
+        2 for a single plane, 3 for a stack.
     """
 
     background_photons: float
     isolated: Isolated
     counts: NDArray[np.float64]
     n_nuclei: float
+    axes: int
 
 
 def sampled_noise(stack: NDArray[np.generic], nuclei: Nuclei, device: str) -> NDArray[np.float64]:
@@ -107,6 +110,7 @@ def survey_probe(
         isolated,
         histogram(measures.snr[inside & ~measures.hot].cpu().numpy().astype(np.float64)),
         float(len(nuclei)),
+        3 if len(stack) > 1 else 2,
     )
 
 

@@ -15,7 +15,7 @@ def start_sigma_um(optics: Optics, role: str, params: Survey) -> tuple[float, fl
     """Gaussian width ``(z, xy)`` of a locus seen through the optics.
 
     FWHM = 0.51 λ/NA in the plane and 0.88 λ/(n − √(n² − NA²)) along z (wide field; n = 1.515 from NA 1, else 1); the
-    locus adds in quadrature with a quarter of its size as standard deviation.
+    locus adds in quadrature the standard deviation along one axis of a ball of its size, d/(2√5).
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def start_sigma_um(optics: Optics, role: str, params: Survey) -> tuple[float, fl
     index = 1.515 if na >= 1.0 else 1.0
     lateral = 0.51 * emission_um / na
     axial = 0.88 * emission_um / (index - math.sqrt(index**2 - na**2))
-    locus = params.locus_um / 4.0
+    locus = params.locus_um.get(role, 0.0) / (2.0 * math.sqrt(5.0))
     return math.hypot(axial * _SIGMA_PER_FWHM, locus), math.hypot(lateral * _SIGMA_PER_FWHM, locus)
 
 

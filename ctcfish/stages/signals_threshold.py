@@ -10,63 +10,77 @@ import numpy as np
 from numpy.typing import NDArray
 
 EDGES = np.arange(3.0, 12.0001, 0.1)
-"""Bins in which background maxima are counted, in SNR."""
+"""Bins in which maxima are counted, in SNR."""
+_CENTRE = (EDGES[:-1] + EDGES[1:]) / 2
 _FIT_BELOW = 4.4
+_SCALES = np.arange(0.8, 1.6001, 0.01)  # beyond, the model is not monotone over the bins
 _LEAST, _MOST = 3.5, 9.0
+_FEW_MAXIMA = 30
 
 
 @dataclass(frozen=True)
 class Background:
-    """Tail of the background maxima: log density = level + log t - t²/(2 scale²), per nucleus and unit of SNR.
+    """Background maxima above a level u, per nucleus: amount · He(u/s) · exp(-u²/(2 s²)).
+
+    He is the Hermite polynomial u in the plane and u² - 1 in a stack: the expected number of maxima of a Gaussian
+    random field above a high level (Adler 1981, The Geometry of Random Fields; Worsley et al. 1996, Hum. Brain Mapp.
+    4:58).
 
     Attributes
     ----------
-    level, scale : float
-        ``scale`` is 1 for pure photon noise; texture makes it larger.
-    n_nuclei : float
+    amount : float
+        Grows with the number of places at which a signal could lie.
+    scale : float
+        1 for pure photon noise; texture makes it larger.
+    axes : int
+        2 or 3.
     """
 
-    level: float
+    amount: float
     scale: float
-    n_nuclei: float
+    axes: int
 
-    def above(self, snr: float) -> float:
-        """Background maxima per nucleus above a threshold."""
-        return math.exp(self.level) * self.scale**2 * math.exp(-(snr**2) / (2 * self.scale**2))
-
-    def density(self, snr: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Background maxima per nucleus and unit of SNR."""
-        return np.exp(self.level - snr**2 / (2 * self.scale**2)) * snr
+    def above(self, snr: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Background maxima per nucleus above each level; levels of at least 2 scales."""
+        return self.amount * _exceedance(np.asarray(snr, float) / self.scale, self.axes)
 
     def threshold(self, false_per_nucleus: float) -> float:
         """SNR above which so many background maxima per nucleus remain."""
-        excess = self.level + 2 * math.log(self.scale) - math.log(false_per_nucleus)
-        snr = self.scale * math.sqrt(max(2 * excess, 0.0))
-        return min(max(snr, _LEAST), _MOST)
+        levels = np.arange(_LEAST, _MOST + 0.005, 0.01)
+        enough = np.flatnonzero(self.above(levels) <= false_per_nucleus)
+        return float(levels[enough[0]]) if len(enough) else _MOST
 
 
-def fit_background(counts: NDArray[np.float64], n_nuclei: float) -> Background:
-    """Fit the tail to a histogram of maxima, signals and background together, where background rules.
+def _exceedance(level: NDArray[np.float64], axes: int) -> NDArray[np.float64]:
+    return (level if axes == 2 else level**2 - 1.0) * np.exp(-0.5 * level**2)
 
-    Maxima of a Gaussian field above a high level t have a density proportional to t exp(-t²/2) in the plane (Adler
-    1981, The Geometry of Random Fields); texture widens it.
+
+def fit_background(counts: NDArray[np.float64], n_nuclei: float, axes: int) -> Background:
+    """Fit the model by maximum likelihood to the bins in which background rules.
 
     Parameters
     ----------
     counts : ndarray, (K,)
-        Maxima inside nuclei per bin of :data:`EDGES`.
+        Maxima inside nuclei per bin of :data:`EDGES`, signals and background together.
     n_nuclei : float
+    axes : int
+        2 for a plane, 3 for a stack.
+
+    Returns
+    -------
+    Background
+        That of pure photon noise in an ordinary nucleus where there are too few maxima to tell.
     """
-    centre = (EDGES[:-1] + EDGES[1:]) / 2
-    use = (centre < _FIT_BELOW) & (counts > 0)
-    width = EDGES[1] - EDGES[0]
-    if counts[use].sum() < 30 or use.sum() < 4:
-        return Background(math.log(3.0), 1.0, n_nuclei)
-    value = np.log(counts[use] / centre[use] / width / n_nuclei)
-    slope, level = np.polyfit(-(centre[use] ** 2) / 2, value, 1, w=np.sqrt(counts[use]))
-    scale = 1.0 / math.sqrt(min(max(slope, 1 / 1.8**2), 1 / 0.8**2))
-    level = float(np.average(value + centre[use] ** 2 / (2 * scale**2), weights=counts[use]))
-    return Background(level, scale, n_nuclei)
+    use = _CENTRE < _FIT_BELOW
+    seen = counts[use]
+    if seen.sum() < _FEW_MAXIMA or n_nuclei <= 0:
+        return Background({2: 15.0, 3: 40.0}[axes], 1.0, axes)
+    edges = EDGES[: int(use.sum()) + 1]
+    level = _exceedance(edges[None] / _SCALES[:, None], axes)
+    share = -np.diff(level, axis=1)
+    likelihood = (seen * np.log(share / share.sum(1, keepdims=True))).sum(1)
+    best = int(likelihood.argmax())
+    return Background(float(seen.sum() / share[best].sum() / n_nuclei), float(_SCALES[best]), axes)
 
 
 def histogram(snr: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -75,8 +89,8 @@ def histogram(snr: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def threshold_range(
-    parts: Sequence[tuple[NDArray[np.float64], float]], false_per_nucleus: float
+    parts: Sequence[tuple[NDArray[np.float64], float]], axes: int, false_per_nucleus: float
 ) -> tuple[float, float]:
     """Lowest and highest threshold over fields taken alone; a field is ``(counts, nuclei)``."""
-    alone = [fit_background(counts, nuclei).threshold(false_per_nucleus) for counts, nuclei in parts if nuclei >= 1]
+    alone = [fit_background(counts, nuclei, axes).threshold(false_per_nucleus) for counts, nuclei in parts if nuclei > 0]
     return (min(alone), max(alone)) if alone else (math.nan, math.nan)

@@ -12,7 +12,7 @@ from ctcfish.flags import SpotFlag
 from ctcfish.parameters import Detect
 from ctcfish.stages.signals_colours import DIRECTIONS
 from ctcfish.stages.signals_probe import Signals
-from ctcfish.types import Probe, SlideModel
+from ctcfish.types import Probe, ProbeModel, SlideModel
 
 REJECTING = SpotFlag.CROSSTALK | SpotFlag.BROAD | SpotFlag.HOT_PIXEL | SpotFlag.BOTH_COLOURS
 _TOGETHER_UM = 0.35
@@ -23,7 +23,7 @@ def colour_flags(found: Mapping[Probe, Signals], model: SlideModel, params: Dete
     """Flags that need both colours.
 
     A signal is crosstalk where the other colour's signal at its place, times the slide's leak, explains its light
-    within a factor of two. Two broad objects at one place, alike in brightness, are one granule.
+    within a factor of two. Two objects at one place, alike in brightness and broader than signals, are one granule.
 
     Parameters
     ----------
@@ -48,6 +48,23 @@ def colour_flags(found: Mapping[Probe, Signals], model: SlideModel, params: Dete
         explained = own.photons < _LEAK_MARGIN * leak * theirs.photons[partner]
         bits[probe][close & explained] |= int(SpotFlag.CROSSTALK)
         alike = np.abs(np.log(own.photons / theirs.photons[partner])) < np.log(params.granule_ratio)
+        broader = _widths(own, model.probes[probe]) * _widths(theirs, model.probes[other])[partner]
+        bits[probe][close & alike & (broader > params.granule_width**2)] |= int(SpotFlag.BOTH_COLOURS)
+    return bits
+    shift = np.array(model.chromatic_shift_um)
+    place = {p: s.position_um[:, 1:] + (shift[1:] if p == "CEP17" else 0.0) for p, s in found.items()}
+    for probe, other in DIRECTIONS:
+        own, theirs = found[probe], found[other]
+        distance, partner = cKDTree(place[other]).query(place[probe])
+        close = distance < _TOGETHER_UM
+        leak = model.crosstalk.get(f"{other}>{probe}", 0.0)
+        explained = own.photons < _LEAK_MARGIN * leak * theirs.photons[partner]
+        bits[probe][close & explained] |= int(SpotFlag.CROSSTALK)
+        alike = np.abs(np.log(own.photons / theirs.photons[partner])) < np.log(params.granule_ratio)
         broad = ((own.flags & int(SpotFlag.BROAD)) != 0) & ((theirs.flags[partner] & int(SpotFlag.BROAD)) != 0)
         bits[probe][close & alike & broad] |= int(SpotFlag.BOTH_COLOURS)
     return bits
+
+
+def _widths(signals: Signals, slide: ProbeModel) -> NDArray[np.float64]:
+    return signals.sigma_um / slide.sigma_xy_um

@@ -152,7 +152,8 @@ def _merge_probe(
     gains = [f.camera.gain_adu_per_photon / camera.gain_adu_per_photon for f in fields]
     counts = np.sum([p.counts for p in parts], axis=0)
     n_nuclei = float(sum(p.n_nuclei for p in parts))
-    background = fit_background(counts, n_nuclei)
+    axes = parts[0].axes
+    background = fit_background(counts, n_nuclei, axes)
     threshold = background.threshold(detect.false_per_nucleus)
     width = np.concatenate([p.isolated.sigma_um for p in parts])
     photons = np.concatenate([p.isolated.photons * g for p, g in zip(parts, gains, strict=True)])
@@ -168,8 +169,8 @@ def _merge_probe(
         photons_median=float(np.exp(np.median(log))),
         photons_log_sd=min(max(spread, 0.05), 1.5),
         threshold_snr=threshold,
-        threshold_range_snr=threshold_range([(p.counts, p.n_nuclei) for p in parts], detect.false_per_nucleus),
-        false_per_nucleus=background.above(threshold),
+        threshold_range_snr=threshold_range([(p.counts, p.n_nuclei) for p in parts], axes, detect.false_per_nucleus),
+        false_per_nucleus=float(background.above(threshold)),
         n_isolated=len(photons),
     )
     return model, SlideFlag(0) if enough else SlideFlag.FEW_SIGNALS
