@@ -86,6 +86,18 @@ def test_concordance_covers(n: int, shift: float, gain: float) -> None:
     assert 0.93 <= covered / runs <= 0.97
 
 
+@pytest.mark.parametrize(("shift", "noise"), [(2.0, 0.5), (3.0, 0.3)])
+def test_spread_of_concordance_under_a_large_shift(shift: float, noise: float) -> None:
+    rng = np.random.default_rng(7)
+    seen, told = [], []
+    for _ in range(1500):
+        t = rng.normal(0, 1, 100)
+        made = ca.lin_concordance(t + rng.normal(0, noise, 100), shift + t + rng.normal(0, noise, 100))
+        seen.append(math.atanh(made.value))
+        told.append((math.atanh(made.high) - math.atanh(made.low)) / 2 / 1.959964)
+    assert np.sqrt(np.mean(np.square(told))) == pytest.approx(np.std(seen), rel=0.08)
+
+
 def test_concordance_at_the_edges() -> None:
     assert ca.lin_concordance([1, 2, 3], [1, 2, 3]).low == 1.0
     assert ca.lin_concordance([1, 2, 3], [3, 2, 1]).value == pytest.approx(-1.0)
