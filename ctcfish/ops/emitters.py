@@ -41,11 +41,12 @@ class CrowdModel:
         Variance of the read noise, photons².
     background_cv : float
         Standard deviation of the background around its level, as a share of the level.
-    background_scale_px : tuple of float
-        Correlation length (σ of the smoothing kernel) of the background along z and in the plane.
-    volume_per_emitter : float
-        Pixels (voxels) to one emitter where they are as dense as chance makes them: each further emitter must pay
-        its logarithm.
+    background_scale : tuple of float
+        Correlation length (σ of the smoothing kernel) of the background along z and in the plane, in widths of a
+        point's image.
+    room_per_emitter : float
+        Room to one emitter where they are as dense as chance makes them, in products of the widths (in stacks times
+        3.5): each further emitter must pay its logarithm.
     """
 
     sigma_xy_px: float
@@ -54,8 +55,8 @@ class CrowdModel:
     log_sigma: float
     read_variance: float
     background_cv: float = 0.15
-    background_scale_px: tuple[float, float] = (2.5, 8.0)
-    volume_per_emitter: float = 150.0
+    background_scale: tuple[float, float] = (1.8, 6.2)
+    room_per_emitter: float = 90.0
 
     @property
     def mean_photons(self) -> float:
@@ -77,7 +78,8 @@ class Frame:
     @classmethod
     def of(cls, shape: tuple[int, int, int], model: CrowdModel, like: Tensor) -> Frame:
         """Build the frame of crops of ``shape`` on the device and in the dtype of ``like``."""
-        scale = (model.background_scale_px[0], model.background_scale_px[1], model.background_scale_px[1])
+        along_z, in_plane = model.background_scale
+        scale = (along_z * model.sigma_z_px, in_plane * model.sigma_xy_px, in_plane * model.sigma_xy_px)
         # spectrum of a white field smoothed by a Gaussian: exp(−k² scale²) at wave number k = π order / length
         highest = [
             max(0, min(4, int(1.6 * n / (math.pi * s)))) if n > 1 else 0 for n, s in zip(shape, scale, strict=True)
@@ -223,7 +225,7 @@ def _information(frame: Frame, state: Emitters, local: Tensor, weight: Tensor) -
     overlap = torch.exp(-0.5 * exponent) * math.prod((2 * math.pi * v) ** -0.5 for v in variance)
     overlap = overlap * strength[:, :, None] * strength[:, None]
     out: Tensor = overlap.new_zeros(crops, size + len(frame.orders), size + len(frame.orders))
-    block = out[:, :size, :size].unflatten(1, (slots, k)).unflatten(3, (slots, k))
+    block = out[:, :size, :size].view(crops, slots, k, slots, k)
     block[:, :, 0, :, 0] = overlap
     for a in range(axes):
         tilted = overlap * slope[a]
@@ -321,18 +323,19 @@ def log_evidence(frame: Frame, crops: Crops, state: Emitters, log_determinant: T
     """Logarithm of the evidence of the state's number of emitters, up to a constant of the crop: (R,).
 
     Laplace's approximation of the integral over brightness and places of likelihood times prior. Emitters form a
-    Poisson process whose density is unknown up to scale: n emitters weigh Γ(n) / Vⁿ with V the volume per emitter.
+    Poisson process whose density is unknown up to scale: n emitters weigh Γ(n) / Vⁿ with V the room per emitter.
     """
     model = frame.model
     light = expected_light(frame, state)
     null = ((crops.data * crops.weight).sum(1) / crops.weight.sum(1).clamp(min=1.0)).clamp(min=_SMALLEST_MODEL)[:, None]
     likelihood = ((crops.data * torch.log(light / null) - (light - null)) * crops.weight).sum(1)
+    room = model.room_per_emitter * model.sigma_xy_px**2 * (3.5 * model.sigma_z_px if frame.axes == 3 else 1.0)
     number = state.used.sum(1)
     spread = (state.log_photons - math.log(model.median_photons)) / model.log_sigma
     brightness = -0.5 * (spread.square() * state.used).sum(1) - number * math.log(
         model.log_sigma * math.sqrt(2 * math.pi)
     )
-    process = torch.lgamma(number.clamp(min=1.0)) - number * math.log(model.volume_per_emitter)
+    process = torch.lgamma(number.clamp(min=1.0)) - number * math.log(room)
     used_log = state.background.new_tensor(2 * math.pi).log() * (0.5 * (1 + frame.axes)) * number
     idle = (state.used.shape[1] - number) * (frame.axes * math.log(_PLACE_PRECISION) - 2 * math.log(model.log_sigma))
     return likelihood + brightness + process + used_log - 0.5 * (log_determinant - idle)

@@ -8,6 +8,7 @@ brightness prior, together with a tempered share of the evidence.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -27,7 +28,9 @@ class Growth:
     patience : int
         Additions without gain of evidence after which a region is left alone.
     first_steps, steps, last_steps : int
-        Scoring steps after the start, after each addition, and at the chosen number.
+        Scoring steps after the start, after each addition or drop, and at the chosen number.
+    drops : int
+        Times the faintest emitter of the best number is tried to be left out.
     """
 
     most_emitters: int = 24
@@ -35,6 +38,7 @@ class Growth:
     first_steps: int = 3
     steps: int = 2
     last_steps: int = 4
+    drops: int = 2
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def grow(frame: Frame, crops: Crops, start: Emitters, allowed: Tensor, growth: G
     -------
     Path
     """
-    path = _empty_path(frame, len(crops.level), growth.most_emitters, start.places)
+    path, whole = _empty_path(frame, len(crops.level), growth.most_emitters, start.places), crops
     state, active = _padded(start, growth.most_emitters), torch.arange(len(crops.level), device=start.places.device)
     steps = growth.first_steps
     while True:
@@ -100,13 +104,52 @@ def grow(frame: Frame, crops: Crops, start: Emitters, allowed: Tensor, growth: G
         enough = (number >= best + growth.patience) & (number >= light.round())
         keep = (~enough & (number < growth.most_emitters)).nonzero()[:, 0]
         if len(keep) == 0:
-            return path
+            break
         if len(keep) < len(active):
             active, crops, allowed, narrow = active[keep], crops.rows(keep), allowed[keep], narrow.rows(keep)
         state = _with_one_more(
             _padded(narrow, growth.most_emitters), residual_peak(frame, crops, narrow, allowed), frame
         )
         steps = growth.steps
+    for _ in range(growth.drops):
+        _drop_faintest(frame, whole, path, growth.steps + 1)
+    return path
+
+
+def _drop_faintest(frame: Frame, crops: Crops, path: Path, steps: int) -> None:
+    """Leave out the faintest emitter of every region's best number; kept where the evidence of one fewer rises."""
+    best = path.log_evidence.argmax(1)
+    row = torch.arange(len(best), device=best.device)
+    used = torch.arange(path.log_photons.shape[2], device=best.device) < best[:, None]
+    faint, slot = torch.where(used, path.log_photons[row, best], torch.inf).min(1)
+    tried = (best >= 2) & (faint < math.log(frame.model.median_photons))
+    rows = tried.nonzero()[:, 0]
+    if len(rows) == 0:
+        return
+    best, slot, slots = best[rows], slot[rows], int(best[rows].max())
+    state = _at(path, rows, best, slots)
+    row = torch.arange(len(rows), device=rows.device)
+    last = best - 1
+    for values in (state.places, state.log_photons):
+        values[row, slot] = values[row, last]
+    state.used[row, last] = 0.0
+    for _ in range(steps):
+        state, log_determinant = refine(frame, crops.rows(rows), state)
+    evidence = log_evidence(frame, crops.rows(rows), state, log_determinant)
+    better = (evidence > path.log_evidence[rows, last]).nonzero()[:, 0]
+    if len(better):
+        _record(frame, path, rows[better], state.rows(better), evidence[better])
+
+
+def _at(path: Path, rows: Tensor, number: Tensor, slots: int) -> Emitters:
+    """State of ``rows`` with ``number`` emitters, copied from the path."""
+    used = torch.arange(slots, device=number.device) < number[:, None]
+    return Emitters(
+        path.places[rows, number][:, :slots].clone(),
+        path.log_photons[rows, number][:, :slots].clone(),
+        used.to(path.places.dtype),
+        path.background[rows, number],
+    )
 
 
 def _empty_path(frame: Frame, regions: int, most: int, like: Tensor) -> Path:
@@ -160,7 +203,7 @@ def _with_one_more(state: Emitters, peak: Tensor, frame: Frame) -> Emitters:
     slot = state.used.sum(1).long()
     places, log_photons, used = state.places.clone(), state.log_photons.clone(), state.used.clone()
     places[row, slot], used[row, slot] = peak, 1.0
-    log_photons[row, slot] = torch.log(peak.new_tensor(frame.model.median_photons)) - 0.2
+    log_photons[row, slot] = math.log(frame.model.median_photons) - 0.2
     return Emitters(places, log_photons, used, state.background)
 
 
@@ -170,15 +213,7 @@ def settle(frame: Frame, crops: Crops, path: Path, number: Tensor, growth: Growt
     every = torch.arange(tried.shape[1], device=number.device)
     distance = torch.where(tried, (every - number[:, None]).abs(), tried.shape[1] * 2)
     chosen = distance.argmin(1)
-    row = torch.arange(len(chosen), device=chosen.device)
-    used = (every[None, :-1] < chosen[:, None]).to(path.places.dtype)
-    slots = int(chosen.max())
-    state = Emitters(
-        path.places[row, chosen][:, :slots],
-        path.log_photons[row, chosen][:, :slots],
-        used[:, :slots],
-        path.background[row, chosen],
-    )
+    state = _at(path, torch.arange(len(chosen), device=chosen.device), chosen, int(chosen.max()))
     for _ in range(growth.last_steps):
         state, _ = refine(frame, crops, state)
     return state

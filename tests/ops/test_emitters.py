@@ -14,8 +14,8 @@ from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame, expected_li
 from ctcfish.ops.resolve import Growth, Path, grow
 
 READ_VARIANCE = 4.0
-PLANE = CrowdModel(1.3, 1.4, 500.0, 0.4, READ_VARIANCE, 0.15, (2.5, 8.0), 150.0)
-STACK = CrowdModel(1.3, 1.4, 1500.0, 0.4, READ_VARIANCE, 0.15, (2.5, 8.0), 750.0)
+PLANE = CrowdModel(1.3, 1.4, 500.0, 0.4, READ_VARIANCE)
+STACK = CrowdModel(1.3, 1.4, 1500.0, 0.4, READ_VARIANCE)
 
 
 def profile(centre, sigma, length):
@@ -116,7 +116,9 @@ def test_residual_peak_is_where_a_signal_is_missing():
     assert (peak[0] - torch.tensor([0, 13.0, 14.0])).abs().max() <= 1
 
 
-@pytest.mark.parametrize(("apart", "least"), [(None, 0.93), (2.5, 0.8), (3.0, 0.88)], ids=["one", "2.5 px", "3 px"])
+@pytest.mark.parametrize(
+    ("apart", "least"), [(None, 0.93), (2.5, 0.8), (3.0, 0.88), (4.0, 0.88)], ids=["one", "2.5 px", "3 px", "4 px"]
+)
 def test_pairs_are_told_from_single_signals(apart, least):
     rng, images, starts = np.random.default_rng(5), [], []
     for _ in range(60):
