@@ -244,6 +244,35 @@ def report(
 
 
 @app.command()
+def power(
+    slide_folder: Annotated[
+        Path | None, typer.Option("--slide", help="Scored slide whose error rates are used.")
+    ] = None,
+    config: ConfigFile = None,
+    preset: PresetName = None,
+    set_: Sets = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the table and its picture.")] = None,
+) -> None:
+    """Say what the assay can find: power, limit of blank and of detection."""
+    resolved = _config(preset, config, set_)
+    from ctcfish.report.power import power_plot, power_text
+    from ctcfish.stages.calibrate import calibrate
+    from ctcfish.stages.power import assay_power
+    from ctcfish.store.atomic import write_text
+    from ctcfish.store.results import rates_of, read_slide_json
+    from ctcfish.tables import CELLS
+
+    if slide_folder is not None and not (slide_folder / "slide.json").is_file():
+        raise UsageError(f"{slide_folder} holds no slide.json: give the folder of one scored slide.")
+    rates = rates_of(read_slide_json(slide_folder)) if slide_folder else calibrate(CELLS.empty(), resolved.calibrate)
+    table = assay_power(rates, resolved.call)
+    typer.echo(power_text(table, rates))
+    if out is not None:
+        write_text(out / "power.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_text(out / "power.svg", power_plot(table))
+
+
+@app.command()
 def doctor() -> None:
     """Say what this machine offers and whether the installation is whole."""
     from ctcfish.doctor import health

@@ -11,6 +11,7 @@ __all__ = [
     "HETEROGENEITY",
     "IF_CELLS",
     "PATIENTS",
+    "POWER",
     "SENSITIVITY",
     "SLIDES",
     "SPOTS",
@@ -270,6 +271,22 @@ SENSITIVITY = Table(
         Column("n_evaluable", "integer", "CTC called amplified or not amplified by this rule.", required=True),
         Column("n_amplified", "integer", "CTC amplified (positive) by this rule.", required=True),
         Column("eligible", "text", "By this rule.", required=True, choices=("yes", "no", "not_evaluable")),
+    ),
+)
+
+POWER = Table(
+    "power",
+    ("rule", "n_ctc", "share"),
+    (
+        Column("rule", "text", "The hard rule or its guarded form.", required=True, choices=("hard", "guarded")),
+        Column("n_ctc", "integer", "Evaluable CTC of the patient.", required=True),
+        Column("share", "real", "True share of amplified CTC.", required=True),
+        Column("power", "real", "Probability that at least one CTC is called amplified.", required=True),
+        Column("sensitivity_per_cell", "real", "Probability that a truly amplified CTC is called."),
+        Column("false_call_per_cell", "real", "Probability that a CTC below the cut is called."),
+        Column("positive_by_error", "real", "Probability that a patient without amplified CTC is positive."),
+        Column("limit_of_blank", "integer", "Called CTC that a patient without amplified ones shows in at most 5 %."),
+        Column("limit_of_detection", "real", "Smallest share found above the limit of blank with 95 %."),
     ),
 )
 

@@ -37,7 +37,7 @@ GIVEN = ("--pixel-size-um", "0.1", "--channel", "nucleus=0", "--channel", "her2=
 
 def test_help_names_every_command() -> None:
     done = subprocess.run([sys.executable, "-m", "ctcfish", "--help"], capture_output=True, text=True, check=True)
-    for command in ("score", "batch", "info", "config", "models", "simulate", "report", "doctor"):
+    for command in ("score", "batch", "info", "config", "models", "simulate", "report", "power", "doctor"):
         assert command in done.stdout
     assert "Research use only" in done.stdout
 

@@ -21,7 +21,7 @@ from ctcfish.types import ErrorRates, SlideResult
 
 SLIDE_TABLES = (tables.CELLS, tables.SPOTS, tables.IF_CELLS)
 RUN_TABLES = (tables.SLIDES, tables.PATIENTS, tables.HETEROGENEITY, tables.SENSITIVITY, tables.FAILURES)
-DECLARED = (*SLIDE_TABLES, *RUN_TABLES)
+DECLARED = (*SLIDE_TABLES, *RUN_TABLES, tables.POWER)
 
 
 def write_slide(result: SlideResult, inputs: Mapping[str, str], pictures: Mapping[str, Picture], folder: Path) -> None:
