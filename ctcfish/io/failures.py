@@ -20,7 +20,6 @@ DECODER_FAILURES = (
     AttributeError,
     EOFError,
     LookupError,
-    MemoryError,
     NotImplementedError,
     OSError,
     RuntimeError,
@@ -57,6 +56,10 @@ def refusing(path: Path) -> Iterator[None]:
         raise InputError(path.name, "no such file", "an existing image", "Check the path.") from None
     except PermissionError:
         raise InputError(path.name, "no permission to read it", "a readable image", "Change its permissions.") from None
+    except MemoryError:
+        raise InputError(
+            path.name, "too little memory for it", "memory for its pixels", "Free memory, or use a larger machine."
+        ) from None
     except DECODER_FAILURES as error:
         said = " ".join(str(error).split())[:160] or type(error).__name__
         raise damaged(path, f"bytes that cannot be read ({said})") from error

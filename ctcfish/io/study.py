@@ -10,6 +10,7 @@ from pathlib import Path
 from ctcfish.errors import InputError, UsageError
 from ctcfish.io import names
 from ctcfish.io.celltracks import is_celltracks
+from ctcfish.io.failures import refusing
 from ctcfish.io.image import FileImage
 from ctcfish.io.omezarr import is_zarr
 from ctcfish.io.reader import read_images
@@ -63,7 +64,7 @@ def study_slides(folder: Path) -> list[SlideRef]:
     elif is_slide_folder(folder):
         slides = [SlideRef(names.check_id(folder.resolve().name), folder)]
     elif folder.is_dir():
-        found = sorted(p for p in folder.iterdir() if is_slide_folder(p) and not p.name.startswith("."))
+        found = [p for p in _entries(folder) if is_slide_folder(p) and not p.name.startswith(".")]
         slides = [SlideRef(names.check_id(p.name), p) for p in found]
     else:
         slides = []
@@ -142,13 +143,18 @@ def _is_image(path: Path) -> bool:
     )
 
 
+def _entries(folder: Path) -> list[Path]:
+    with refusing(folder):
+        return sorted(folder.iterdir())
+
+
 def _folder_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     if is_celltracks(folder):
         return [folder]
     images = []
-    for path in sorted(folder.iterdir()):
+    for path in _entries(folder):
         if path.name.startswith(".") or (path.suffix.lower() in names.SIDE and not _is_image(path)):
             continue
         if not _is_image(path):

@@ -372,3 +372,13 @@ def test_a_block_that_declares_more_than_its_page_is_refused(
     (scene,) = open_slide(path, RGB).fish_scenes
     with pytest.raises(InputError, match="found a block of 60000 x 60000 pixels in place of 64 x 64; needed an intact"):
         scene.read("her2")
+
+
+def test_too_little_memory_is_said_so(ome_tiff: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    (scene,) = open_slide(ome_tiff()).fish_scenes
+    monkeypatch.setattr("ctcfish.io.tiff_pixels._read_plane", full)
+    with pytest.raises(InputError, match="found too little memory for it"):
+        scene.read("her2")

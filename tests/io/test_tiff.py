@@ -320,3 +320,16 @@ def test_paths_stay_as_they_were_given(
     assert open_slide(Path("one.tif"), GIVEN_FLAT).files == (Path("one.tif"),)
     paths = [p.relative_to(tmp_path) for p in _several_files(tmp_path / "sub", volume)]
     assert open_slide(Path("sub") / "scan_c1.ome.tif").files == tuple(paths)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("marked", [0, 1])
+def test_reduced_copies_are_no_scenes_of_their_own(factor: int, marked: int, tmp_path: Path) -> None:
+    path = tmp_path / "pyramid.tif"
+    pixels = np.ones((2, 200, 300), np.uint16)
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(pixels, photometric="minisblack", metadata=None)
+        copies = pixels[:, ::factor, ::factor]
+        writer.write(copies, photometric="minisblack", metadata=None, subfiletype=marked)
+    (scene,) = open_slide(path, GIVEN_FLAT).fish_scenes
+    assert (scene.name, scene.pixels.shape) == ("pyramid", (2, 1, 200, 300))
