@@ -181,5 +181,6 @@ def control_cut(points: OperatingPoints, cells: int, level: float = 0.05) -> Cal
     if not kept.size:
         return CallControl(float(np.nextafter(1.0, 2.0)), 0.0, 0.0, 0.0)
     best = kept[-1]
-    values = (points.posterior[best], points.false_call[best], points.sensitivity[best], patient[best])
+    bar = points.posterior[best] * (1 - 1e-9)  # the same counts give the same posterior only up to rounding
+    values = (bar, points.false_call[best], points.sensitivity[best], patient[best])
     return CallControl(*(float(value) for value in values))

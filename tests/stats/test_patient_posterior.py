@@ -10,7 +10,7 @@ from scipy import integrate, stats
 
 from ctcfish.errors import StatisticsError
 from ctcfish.stats.count_posterior import exact_weights, reaching_likelihoods, reaching_probability
-from ctcfish.stats.countmodel import CountErrors, SignalErrors, pass_probability
+from ctcfish.stats.countmodel import CountErrors, SignalErrors, joint_pmf, pass_probability
 from ctcfish.stats.patient_posterior import SharePrior, any_amplified, control_cut, operating_points
 from ctcfish.stats.proportions import any_by_error
 from ctcfish.stats.ratio_rule import as_cut, reaches
@@ -105,6 +105,25 @@ def test_control_holds_patients_to_five_per_cent(cells: int) -> None:
     assert control.patient_false_positive <= 0.05
     assert control.patient_false_positive == pytest.approx(1 - (1 - control.false_call) ** cells)
     assert control.sensitivity > 0.4
+
+
+@pytest.mark.parametrize("cells", [1, 10, 100])
+def test_the_bar_and_the_posterior_of_a_cell_agree(cells: int) -> None:
+    control = control_cut(operating_points(PRIOR, ERRORS, CUT, rule), cells)
+    her2, cep17 = (grid.ravel() for grid in np.meshgrid(np.arange(1, 41), np.arange(1, 21), indexing="ij"))
+    posterior = reaching_probability(PRIOR, ERRORS, exact_weights(her2, cep17), CUT)
+    called = (posterior >= control.posterior_cut) & rule(her2, cep17)
+    rate = false = 0.0
+    for group, weight in zip(PRIOR.classes, PRIOR.weights, strict=True):
+        total = sum(state[2] for state in group.states)
+        for h, c, share in group.states:
+            if 5 * h < 11 * c:
+                pmf = np.zeros((41, 21))
+                joint = joint_pmf(h, c, ERRORS)[:41, :21]
+                pmf[: joint.shape[0], : joint.shape[1]] = joint
+                rate += weight * share / total * pmf[1:, 1:].sum()
+                false += weight * share / total * pmf[her2, cep17][called].sum()
+    assert false / rate == pytest.approx(control.false_call, rel=1e-6)
 
 
 def test_control_costs_more_with_more_cells() -> None:
