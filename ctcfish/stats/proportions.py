@@ -165,6 +165,29 @@ def any_by_error(rates: ArrayLike) -> float:
     return float(-np.expm1(np.log1p(-values).sum()))
 
 
+def at_least_by_error(rates: ArrayLike, least: int) -> float:
+    """Probability that at least ``least`` of several cells are called falsely (Poisson-binomial tail).
+
+    For rules that ask for two or more positive cells; ``least = 1`` is `any_by_error`.
+
+    Raises
+    ------
+    StatisticsError
+        A rate outside [0, 1], or ``least`` that is no whole number.
+    """
+    values, k = as_rates(rates, "false-call rates").ravel(), int(as_counts(least, "called cells"))
+    if k <= 1:
+        return any_by_error(values) if k else 1.0
+    fewer = np.zeros(k)  # probability of 0 … k - 1 false calls so far; the rest has reached k and stays there
+    fewer[0] = 1.0
+    reached = 0.0
+    for rate in values.tolist():
+        reached += rate * fewer[-1]
+        fewer[1:] = fewer[1:] * (1 - rate) + fewer[:-1] * rate
+        fewer[0] *= 1 - rate
+    return float(min(reached, 1.0))
+
+
 def patient_by_error(rate: ArrayLike, cells: ArrayLike) -> FloatArray:
     """Probability that a patient of ``cells`` cells is falsely positive, ``1 - (1 - a)^n``, broadcast."""
     a, n = as_rates(rate, "false-call rate"), as_counts(cells, "cells")

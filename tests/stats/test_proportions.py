@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -141,6 +142,24 @@ def test_unknown_method_is_named() -> None:
 def test_one_false_cell_makes_a_false_patient(rate: float, cells: int, per_cent: float) -> None:
     assert round(100 * float(p.patient_by_error(rate, cells)), 1) == per_cent
     assert p.any_by_error(np.full(cells, rate)) == pytest.approx(float(p.patient_by_error(rate, cells)), rel=1e-12)
+
+
+@pytest.mark.parametrize("least", [0, 1, 2, 3, 7])
+def test_at_least_by_error(least: int) -> None:
+    assert p.at_least_by_error(np.full(40, 0.03), least) == pytest.approx(binom.sf(least - 1, 40, 0.03), rel=1e-9)
+    uneven = [0.5, 0.1, 0.02, 0.9]
+    by_hand = 0.0
+    for called in itertools.product([0, 1], repeat=4):
+        if sum(called) >= least:
+            by_hand += np.prod([rate if c else 1 - rate for rate, c in zip(uneven, called, strict=True)])
+    assert p.at_least_by_error(uneven, least) == pytest.approx(by_hand, abs=1e-12)
+    assert p.at_least_by_error([], least) == (0.0 if least else 1.0)
+
+
+def test_two_false_cells_are_rarer_than_one() -> None:
+    # at 1 % a cell and 100 cells one false cell is met in 63 % of patients, two in 26 %
+    assert round(100 * p.at_least_by_error(np.full(100, 0.01), 2)) == 26
+    assert p.at_least_by_error(np.full(1000, 1e-9), 2) == pytest.approx(4.995e-13, rel=1e-3)
 
 
 def test_patient_by_error_at_the_edges() -> None:
