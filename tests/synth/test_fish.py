@@ -163,6 +163,16 @@ def test_nuclei_shine_where_the_labels_are(clean: Field) -> None:
     assert label(seen)[1] == pytest.approx(len(clean.cells), abs=2)
 
 
+def test_nuclei_are_not_off_by_a_coarse_pixel(clean: Field) -> None:
+    """DNA is computed on coarse pixels: its centre must still be the outline's."""
+    dapi = photons(clean, 0).mean(axis=0)
+    dapi = np.clip(dapi - np.percentile(dapi, 5), 0, None)
+    whole = clean.cells.loc[clean.cells["flags"] == "", "label"].tolist()
+    light = np.array(center_of_mass(dapi, clean.labels, whole))
+    shape = np.array(center_of_mass(clean.labels > 0, clean.labels, whole))
+    np.testing.assert_allclose((light - shape).mean(axis=0) * 0.1, 0.0, atol=0.035)
+
+
 def test_chromatic_shift_moves_cep17_only(clean: Field) -> None:
     moved = clean.spots[["z_um", "y_um", "x_um"]].to_numpy() - clean.spots[["true_z_um", "true_y_um", "true_x_um"]]
     her2 = (clean.spots["probe"] == "HER2").to_numpy()
@@ -226,6 +236,23 @@ def test_cells_in_two_fields_are_the_same_cells(two_fields_spec: SlideSpec) -> N
     np.testing.assert_allclose(both["x_um_l"], both["x_um_r"] + 30.0)
     assert (both["true_her2_l"] == both["true_her2_r"]).all()
     assert left.scene != right.scene
+
+
+def test_cells_in_two_fields_have_the_same_texture() -> None:
+    scan = FishScan(shape_px=(400, 300), planes=1, fields=(1, 2), spacing_um=-10.0, shading=0.0)
+    spec = SlideSpec(
+        seed=2,
+        fish=scan,
+        population=Population(ctc=0, leukocytes=16, touching_pairs=0),
+        signals=Signals(nucleus_photons=9000.0),
+        nuisance=QUIET,
+    )
+    cells = populate(spec)
+    left, right = (render_field(spec, cells, index).pixels[0, 0].astype(float) - 100 for index in (0, 1))
+    here, there = left[:, 200:], right[:, :100]
+    inside = here > 6000
+    assert inside.sum() > 3000
+    np.testing.assert_allclose(np.median(np.abs(here / there - 1)[inside]), 0.0, atol=0.02)
 
 
 def test_one_plane() -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ctcfish import tables
-from ctcfish.synth import Field, IfField, SlideSpec, if_field
+from ctcfish.synth import Field, IfField, SlideSpec, field, if_field
 from ctcfish.synth.immuno import geometry, inverse, warp
 from ctcfish.synth.population import populate
-from ctcfish.synth.spec import IfScan, Nuisance, Population, Stage
+from ctcfish.synth.spec import FishScan, IfScan, Nuisance, Population, Stage
 from ctcfish.synth.stains import protein_class
 
 
@@ -164,3 +164,25 @@ def test_no_cells() -> None:
     seen = if_field(SlideSpec(population=Population(ctc=0, leukocytes=0, touching_pairs=0)))
     assert len(seen.cells) == 0
     assert not seen.labels.any()
+
+
+@pytest.mark.parametrize("stage", [Stage(rotation_deg=40), Stage(rotation_deg=25, mirrored=True, scale=1.02)])
+def test_nuclei_are_turned_with_the_slide(stage: Stage) -> None:
+    """Second moments of each outline in IF are those in FISH, moved by the transform and shrunk by the swelling."""
+    spec = SlideSpec(
+        stage=stage,
+        immuno=IfScan(pixel_um=0.32, na=0.6),
+        fish=FishScan(shape_px=(560, 560), planes=1),
+        population=Population(ctc=3, leukocytes=9, touching_pairs=0),
+    )
+    seen, shot = if_field(spec), field(spec)
+    linear = np.linalg.inv(seen.to_fish[:, :2]) / stage.swelling
+    both = seen.cells.merge(shot.cells[shot.cells["flags"] == ""], on="cell")
+    assert len(both) >= 5
+    off_diagonal = []
+    for row in both.itertuples():
+        here = np.cov(np.argwhere(seen.labels == row.if_label_x).T * 0.32)
+        there = linear @ np.cov(np.argwhere(shot.labels == row.label).T * 0.1) @ linear.T
+        np.testing.assert_allclose(here, there, atol=0.08 * np.trace(there))
+        off_diagonal.append(abs(there[0, 1]) / np.trace(there))
+    assert max(off_diagonal) > 0.04
