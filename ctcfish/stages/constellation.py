@@ -24,6 +24,7 @@ _ANGLE_BIN_RAD = 0.09
 _MAX_BINS = 60
 _WORTH = 0.2
 _PLENTY = 12
+_PLENTY_SHARE = 0.85
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,14 @@ class Candidate:
         From the part to the whole.
     part, whole : ndarray of int, (M,)
         Paired rows.
+    score : float
+        Sum over the pairs of 1 - (distance / tolerance)^2: chance pairs, which lie anywhere, count half.
     """
 
     similarity: Similarity
     part: Integers
     whole: Integers
+    score: float
 
 
 def triangles(points: Points, neighbours: int, noise: Noise) -> Triangles:
@@ -191,7 +195,7 @@ def locate(part: Points, whole: Index, search: Search, prior: Prior | None = Non
     Returns
     -------
     Candidate or None
-        The transform that pairs most points; ``None`` if no triangle of the part occurs in the whole.
+        The transform that pairs most points most closely; ``None`` if no triangle of the part occurs in the whole.
     """
     mine = triangles(part, search.neighbours, search.noise)
     if not len(mine.corner) or not len(whole.triangles.corner):
@@ -206,9 +210,9 @@ def locate(part: Points, whole: Index, search: Search, prior: Prior | None = Non
         target = _complex(whole.points)[whole.triangles.corner[there[chosen]]]
         for rows in _agreeing(_proposals(source, target, complex(_complex(part).mean()), mirror), prior):
             found = _grow(part, whole, (source[rows].ravel(), target[rows].ravel(), mirror), search.tolerance_um)
-            if found is not None and (best is None or len(found.part) > len(best.part)):
+            if found is not None and (best is None or found.score > best.score):
                 best = found
-            if best is not None and len(best.part) >= max(0.5 * len(part), _PLENTY):
+            if best is not None and len(best.part) >= max(_PLENTY_SHARE * len(part), _PLENTY):
                 return best
     return best
 
@@ -294,6 +298,8 @@ def _grow(
         rows = inside[rows]
         similarity = fit_similarity(_complex(part[rows]), _complex(whole.points[partners]), mirror)
         if last:
-            return Candidate(similarity, rows, partners)
+            left = similarity.apply(part[rows]) - whole.points[partners]
+            score = float((1 - (left**2).sum(1) / tolerance_um**2).sum())
+            return Candidate(similarity, rows, partners, score)
         last = len(inside) == len(part)
         reach *= 1.5
