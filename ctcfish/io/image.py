@@ -17,7 +17,7 @@ class Overrides:
     Attributes
     ----------
     modality : {"if", "fish"} or None
-        Of a single image; ``None`` is FISH.
+        Of a single image, ``None`` being FISH; of a slide folder: the scan that the other options are meant for.
     pixel_um, z_step_um : float or None
         Size of a pixel and distance of two planes.
     channels : mapping of str to str

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ctcfish.errors import InputError
 from ctcfish.io.image import Overrides
+from ctcfish.io.roles import ROLES
 from ctcfish.io.units import to_number
 from ctcfish.types import Modality
 
@@ -117,12 +118,12 @@ def sheet_overrides(values: Mapping[str, str], modality: Modality, where: str) -
     Raises
     ------
     InputError
-        A length that is no number, channels that are no ``role=name`` pairs.
+        A length that is no number, channels that are no ``role=name`` pairs, a role that the scan does not have.
     """
     return Overrides(
         pixel_um=_length(values, f"{modality}_pixel_um", where),
         z_step_um=_length(values, f"{modality}_z_step_um", where),
-        channels=_channels(values.get(f"{modality}_channels", ""), f"{modality}_channels", where),
+        channels=_channels(values.get(f"{modality}_channels", ""), modality, where),
     )
 
 
@@ -134,7 +135,8 @@ def _length(values: Mapping[str, str], key: str, where: str) -> float | None:
     return number
 
 
-def _channels(text: str, key: str, where: str) -> dict[str, str]:
+def _channels(text: str, modality: Modality, where: str) -> dict[str, str]:
+    key = f"{modality}_channels"
     channels: dict[str, str] = {}
     for pair in re.split(r"[;,|]", text):
         role, separator, name = (part.strip() for part in pair.partition("="))
@@ -143,6 +145,10 @@ def _channels(text: str, key: str, where: str) -> dict[str, str]:
         if not separator or not role or not name or role in channels:
             raise InputError(
                 where, f"{key} {text!r}", "pairs such as nucleus=0;her2=SpO, each role once", f"Correct {key}."
+            )
+        if role not in ROLES[modality]:
+            raise InputError(
+                where, f"role {role!r} in {key}", f"one of {', '.join(ROLES[modality])}", f"Correct {key}."
             )
         channels[role] = name
     return channels

@@ -140,6 +140,7 @@ def test_contradictions_are_refused_unless_an_option_decides(
         ("A1,abc,", "fish_pixel_um 'abc'; needed a length in um"),
         ("A1,-1,", "fish_pixel_um '-1'; needed a length in um"),
         ("A1,,nucleus", "fish_channels 'nucleus'; needed pairs such as"),
+        ("A1,,nucleus=0;her3=1", "role 'her3' in fish_channels; needed one of nucleus, her2, cep17"),
         ("A1,,her2=0;her2=1", "needed pairs such as nucleus=0;her2=SpO, each role once"),
     ],
 )
