@@ -15,6 +15,9 @@ Integers = NDArray[np.int64]
 
 _MOVED_SHARE = 0.03
 _MOVED_WIDER = 3.0
+_MOVED_UM = 1.5
+_LEAST_AREA_SPREAD = 0.15
+_AREA_SAYS = 8.0
 _ROUNDS = 30
 _DENSITY_NEIGHBOURS = 8
 
@@ -128,18 +131,18 @@ def _likelihood(edges: _Edges, areas: Points, sigma: float) -> Points:
     def gauss(s: float) -> Points:
         return np.asarray(np.exp(-0.5 * (edges.distance / s) ** 2) / (2 * np.pi * s * s))
 
-    place = (1 - _MOVED_SHARE) * gauss(sigma) + _MOVED_SHARE * gauss(_MOVED_WIDER * sigma)
+    place = (1 - _MOVED_SHARE) * gauss(sigma) + _MOVED_SHARE * gauss(max(_MOVED_WIDER * sigma, _MOVED_UM))
     close = edges.area_log[edges.distance <= 2 * sigma]
     if len(close) < 20:
         return place
     shift = float(np.median(close))
-    spread = max(1.4826 * float(np.median(np.abs(close - shift))), 0.05)
+    spread = max(1.4826 * float(np.median(np.abs(close - shift))), _LEAST_AREA_SPREAD)
     logs = np.log(np.maximum(areas, 1e-3))
     middle = float(np.median(logs))
-    width = max(1.4826 * float(np.median(np.abs(logs - middle))), 0.05)
+    width = max(1.4826 * float(np.median(np.abs(logs - middle))), _LEAST_AREA_SPREAD)
     same = _student(edges.area_log, shift, spread)
     other = _student(logs[edges.there], middle, width)
-    return np.asarray(place * np.clip(same / other, 0.02, 20.0))
+    return np.asarray(place * np.clip(same / other, 1 / _AREA_SAYS, _AREA_SAYS))
 
 
 def _student(value: Points, location: float, scale: float) -> Points:
