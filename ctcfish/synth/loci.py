@@ -138,6 +138,21 @@ def place_loci(copies: Copies, shape: Shape, signals: Signals, rng: np.random.Ge
     )
 
 
+def place_unspecific(shape: Shape, signals: Signals, n: tuple[int, int], rng: np.random.Generator) -> Loci:
+    """Place probe that stuck where no locus is: ``n`` HER2 and CEP17 signals, fainter than true ones by a third."""
+    total = sum(n)
+    probe = np.repeat(np.array([HER2, CEP17], np.int8), n)
+    median = 0.67 * signals.photons * np.where(probe == CEP17, signals.cep17_brightness, 1.0)
+    ranges = np.array([signals.her2_size_um, signals.cep17_size_um])[probe]
+    return Loci(
+        probe=probe,
+        zyx_um=_inside(rng.uniform(-1, 1, (total, 3)), shape, rng),
+        photons=median * np.exp(signals.photons_log_sd * rng.standard_normal(total)),
+        size_um=ranges[:, 0],
+        group=np.zeros(total, np.int32),
+    )
+
+
 def _inside(unit: NDArray[np.float64], shape: Shape, rng: np.random.Generator) -> NDArray[np.float64]:
     """Points of the cube -1..1 moved into the nucleus, evenly over its volume, off its very surface."""
     points = unit.copy()

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcfish.synth.loci import CEP17, HER2
+from ctcfish.synth.loci import CEP17, HER2, Loci, place_unspecific
 from ctcfish.synth.optics import Lens, Profile, add_point, profile
-from ctcfish.synth.population import Cell, generator
+from ctcfish.synth.population import Cell, error_ratio, generator
 from ctcfish.synth.spec import FishScan, SlideSpec
 
 _REACH_UM = 2.6
@@ -34,24 +34,32 @@ def image_place_um(scan: FishScan, probe: NDArray[np.integer], zyx_um: NDArray[n
 
 
 def photograph_points(spec: SlideSpec, cells: Sequence[Cell], origin_um: tuple[float, float]) -> NDArray[np.float32]:
-    """Light of loci and granules per dye, ``(2, Z, Y, X)`` photons, before crosstalk."""
+    """Light of loci, of stuck probe and of granules per dye, ``(2, Z, Y, X)`` photons, before crosstalk."""
     scan = spec.fish
     light = np.zeros((2, scan.planes, *scan.shape_px), np.float32)
     voxel = (scan.z_step_um, scan.pixel_um, scan.pixel_um)
     start = np.array([0.0, *origin_um])
     for cell in cells:
-        loci = cell.loci
-        seen = image_place_um(scan, loci.probe, loci.zyx_um + np.array(cell.zyx_um)) - start
-        for probe, place, photons, size in zip(
-            loci.probe.tolist(), (seen / voxel).tolist(), loci.photons.tolist(), loci.size_um.tolist(), strict=True
-        ):
-            add_point(light[probe], spot_profile(scan, probe, size), (place[0], place[1], place[2]), photons, voxel)
+        for loci in (cell.loci, stuck_probe(spec, cell)):
+            seen = image_place_um(scan, loci.probe, loci.zyx_um + np.array(cell.zyx_um)) - start
+            for probe, place, photons, size in zip(
+                loci.probe.tolist(), (seen / voxel).tolist(), loci.photons.tolist(), loci.size_um.tolist(), strict=True
+            ):
+                add_point(light[probe], spot_profile(scan, probe, size), (place[0], place[1], place[2]), photons, voxel)
         for granule, photons_by_probe, size in granules(spec, cell):
             z, y, x = ((granule - start) / voxel).tolist()
             for probe in (HER2, CEP17):
                 shape = spot_profile(scan, probe, size)
                 add_point(light[probe], shape, (z, y, x), float(photons_by_probe[probe]), voxel)
     return light
+
+
+def stuck_probe(spec: SlideSpec, cell: Cell) -> Loci:
+    """Probe that stuck in the nucleus where no locus is; the truth's tables do not list it."""
+    rng = generator(spec, "unspecific", cell.number)
+    rate = spec.nuisance.unspecific_per_nucleus * error_ratio(spec, cell.kind)
+    her2, cep17 = rng.poisson(rate, 2).tolist()
+    return place_unspecific(cell.shape, spec.signals, (her2, cep17), rng)
 
 
 def granules(spec: SlideSpec, cell: Cell) -> list[tuple[NDArray[np.float64], NDArray[np.float64], float]]:

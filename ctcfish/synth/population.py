@@ -28,6 +28,7 @@ _STREAM = {
     "shading": 12,
     "camera": 13,
     "warp": 14,
+    "unspecific": 15,
 }
 
 
@@ -194,13 +195,18 @@ def _cell(spec: SlideSpec, number: int, state: tuple[str, CopyClass], shape: Sha
     rng = generator(spec, "cell", 2 * number + 1)
     copies = draw_copies(state[1], rng)
     final = apoptotic(shape, rng) if fate["dying"] else shape
-    loci = _hybridised(place_loci(copies, final, spec.signals, rng), spec, rng)
+    loci = _hybridised(place_loci(copies, final, spec.signals, rng), spec, error_ratio(spec, state[0]), rng)
     return Cell(number, state[0], state[1], copies, final, (0.0, 0.0, 0.0), loci, **fate)
 
 
-def _hybridised(loci: Loci, spec: SlideSpec, rng: np.random.Generator) -> Loci:
+def error_ratio(spec: SlideSpec, kind: str) -> float:
+    """How much oftener than in leukocytes the probe errs in cells of a kind."""
+    return spec.nuisance.ctc_error_ratio if kind == "ctc" else 1.0
+
+
+def _hybridised(loci: Loci, spec: SlideSpec, ratio: float, rng: np.random.Generator) -> Loci:
     """Loci the probe reached."""
-    keep = rng.random(len(loci.probe)) >= spec.nuisance.missed
+    keep = rng.random(len(loci.probe)) >= spec.nuisance.missed * ratio
     keep &= rng.random() >= spec.nuisance.unhybridised_share
     return Loci(loci.probe[keep], loci.zyx_um[keep], loci.photons[keep], loci.size_um[keep], loci.group[keep])
 

@@ -160,7 +160,11 @@ class Nuisance(Parameters):
     lost_share: float = Field(default=0.0, ge=0, le=1, description="cells gone before FISH")
     extra_share: float = Field(default=0.0, ge=0, le=1, description="cells seen in FISH only, over all cells")
     unhybridised_share: float = Field(default=0.0, ge=0, le=1, description="cells without any signal")
-    missed: float = Field(default=0.0, ge=0, lt=1, description="loci the probe did not reach")
+    missed: float = Field(default=0.0, ge=0, lt=1, description="share of loci the probe did not reach")
+    unspecific_per_nucleus: float = Field(default=0.0, ge=0, description="probe stuck where no locus is, per colour")
+    ctc_error_ratio: float = Field(
+        default=1.0, ge=0, description="missed and unspecific signals of CTC over those of leukocytes"
+    )
     if_residue_photons: float = Field(
         default=0.0, ge=0, description="cytokeratin left in the HER2 channel, HER2 protein in CEP17's, per 0.1 um pixel"
     )

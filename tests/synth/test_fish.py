@@ -11,6 +11,7 @@ from ctcfish import tables
 from ctcfish.synth import Field, SlideSpec, field
 from ctcfish.synth.body import enlarge, window
 from ctcfish.synth.fish import render_field
+from ctcfish.synth.points import stuck_probe
 from ctcfish.synth.population import populate
 from ctcfish.synth.spec import Camera, FishScan, Nuisance, Population, Signals
 from ctcfish.synth.truth import called, signal_fwhm_um
@@ -214,6 +215,16 @@ def test_granules_shine_in_both_colours() -> None:
     assert min(more) > 15_000
     assert more[0] == pytest.approx(more[1], rel=0.3)
     assert len(with_granules.spots) == len(without.spots)
+
+
+def test_stuck_probe_adds_light_and_no_truth(clean: Field) -> None:
+    sticky = CLEAN.model_copy(update={"nuisance": QUIET.model_copy(update={"unspecific_per_nucleus": 1.5})})
+    seen = field(sticky)
+    pd.testing.assert_frame_equal(seen.spots, clean.spots)
+    n = sum((stuck_probe(sticky, c).probe == 0).sum() for c in populate(sticky))
+    more = (photons(seen, 1) - photons(clean, 1))[7].sum()
+    assert more == pytest.approx(n * 0.67 * 900, rel=0.25)
+    assert not len(stuck_probe(CLEAN, populate(CLEAN)[0]).probe)
 
 
 def test_residue_lights_ctc_only_when_asked() -> None:

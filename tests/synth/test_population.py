@@ -78,6 +78,18 @@ def test_lost_and_extra_cells() -> None:
     assert all(c.in_fish or c.in_if for c in cells)
 
 
+def test_the_probe_errs_oftener_in_ctc_where_asked() -> None:
+    cells = populate(spec(ctc=60, leukocytes=60, nuisance=Nuisance(missed=0.1, ctc_error_ratio=3.0)))
+    share = {
+        kind: 1
+        - sum(len(c.loci.probe) for c in cells if c.kind == kind)
+        / sum(c.copies.her2 + c.copies.cep17 for c in cells if c.kind == kind)
+        for kind in ("ctc", "wbc")
+    }
+    assert share["ctc"] == pytest.approx(0.3, abs=0.06)
+    assert share["wbc"] == pytest.approx(0.1, abs=0.06)
+
+
 def test_overlap_needs_both_partners() -> None:
     both = populate(spec(overlap_pairs=15))
     some = populate(spec(overlap_pairs=15, nuisance=Nuisance(lost_share=0.4)))
