@@ -70,7 +70,7 @@ def open_picture(path: Path) -> tuple[FileImage, ...]:
     with refusing(path):
         size = path.stat().st_size
         with path.open("rb") as file:
-            head = file.read(1 << 20)
+            head = file.read(1 << 22)
         header = _png(path, head) if head.startswith(_PNG) else _jpeg(path, head)
     dtype = np.dtype(np.uint8 if header.bits <= 8 else np.uint16)
     if header.height < 1 or header.width < 1:
