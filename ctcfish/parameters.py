@@ -127,14 +127,21 @@ class Detect(Parameters):
         default=1.3, gt=1, description="response 1.8 times as wide over the signal's: above, a smooth object is BROAD"
     )
     dense_photons: float = Field(default=3.0, gt=1, description="times the median brightness: may be several signals")
+    paired_photons: float = Field(
+        default=1.5, gt=0, description="times the median brightness: fainter, an ill fitted signal is still one"
+    )
+    widest: float = Field(default=1.6, gt=1, description="widest single signal over the slide's isolated ones")
     misfit: float = Field(
         default=1.28, gt=1, description="chi-squared per degree of freedom above which one signal may be several"
     )
+    granule_um: float = Field(
+        default=0.15, ge=0, description="distance in the plane up to which signals of both colours may be one granule"
+    )
     granule_width: float = Field(
-        default=1.15, gt=0, description="an object in both colours, wider than a signal by this factor, is a granule"
+        default=1.05, gt=0, description="a granule's width over a signal's, at least, both colours taken together"
     )
     granule_ratio: float = Field(
-        default=2.0, gt=1, description="brightness ratio between colours up to which one object is a granule"
+        default=3.0, gt=1, description="brightness ratio between colours up to which one object is a granule"
     )
 
 

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from ctcfish.ops.crowds import CrowdImage, Crowds, Reach, Starts, group_points, resolve_crowds
 from ctcfish.ops.emitters import CrowdModel
-from ctcfish.parameters import Detect
 from ctcfish.stages.signals_camera import Camera
 from ctcfish.stages.signals_fits import Fitted
 from ctcfish.types import ProbeModel
+
+
+_FEW = 2  # so many explained signals side by side need no joint fit
 
 
 @dataclass(frozen=True)
@@ -32,22 +34,23 @@ class Partition:
     region: Tensor
 
 
-def partition(fitted: Fitted, sigma_px: tuple[float, float], slide: ProbeModel, params: Detect) -> Partition:
-    """Split signals into those alone and crowds: near another, too bright for one, or ill fitted by one.
+def partition(fitted: Fitted, single: Tensor, sigma_px: tuple[float, float]) -> Partition:
+    """Split signals into those alone and crowds: near another, or too bright or ill fitted to be one.
 
     Parameters
     ----------
     fitted : Fitted
+    single : Tensor of bool, (N,)
+        Signals that one emitter of some width explains.
     sigma_px : tuple of float
         ``(z, xy)``.
-    slide : ProbeModel
-    params : Detect
     """
     group = group_points(fitted.position_px, (sigma_px[0], sigma_px[1], sigma_px[1]), Reach().link)
-    size = torch.bincount(group, minlength=1)[group] if len(group) else group
-    fits = fitted.fits
-    several = (fits.chi2_per_dof > params.misfit) | (fits.photons > params.dense_photons * slide.photons_median)
-    alone = (size == 1) & ~several
+    if not len(group):
+        return Partition(single, group)
+    size = torch.bincount(group)[group]
+    plain = torch.bincount(group, single.double())[group] == size
+    alone = plain & (size <= _FEW)
     region = torch.full_like(group, -1)
     if bool((~alone).any()):
         region[~alone] = torch.unique(group[~alone], return_inverse=True)[1]

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from ctcfish.ops.fit import SpotFits, fit_spots
 from ctcfish.ops.fit_model import FitModel
+from ctcfish.parameters import Detect
 from ctcfish.stages.signals_camera import Camera
+from ctcfish.types import ProbeModel
 
 _REACH = (1.4, 3.0)  # half window along z and in the plane, in widths
 
@@ -33,6 +35,19 @@ class Fitted:
     position_px: Tensor
     fits: SpotFits
     whole: Tensor
+
+    def rows(self, keep: Tensor) -> Fitted:
+        """Rows picked by index or mask."""
+        fits = SpotFits(*(getattr(self.fits, f.name)[keep] for f in fields(SpotFits)))
+        return Fitted(self.position_px[keep], fits, self.whole[keep])
+
+    def with_rows(self, rows: Tensor, other: Fitted) -> Fitted:
+        """These rows, those of another at the given places."""
+        fits = {
+            f.name: getattr(self.fits, f.name).index_copy(0, rows, getattr(other.fits, f.name))
+            for f in fields(SpotFits)
+        }
+        return Fitted(self.position_px.index_copy(0, rows, other.position_px), SpotFits(**fits), self.whole)
 
     def joined(self, other: Fitted) -> Fitted:
         """These rows and then the other's."""
@@ -76,6 +91,44 @@ def fit_at(
     if len(stack) == 1:
         position[:, 0] = 0.0
     return Fitted(position, fits, whole.flatten(1).all(1))
+
+
+def explained(
+    stack: NDArray[np.generic],
+    fitted: Fitted,
+    setting: tuple[tuple[float, float], Camera],
+    slide: ProbeModel,
+    params: Detect,
+) -> tuple[Fitted, Tensor]:
+    """Fit signals again that a signal of the slide's width fits badly, now with a width of their own.
+
+    Parameters
+    ----------
+    stack : ndarray, (Z, Y, X)
+    fitted : Fitted
+    setting : tuple
+        Width ``(z, xy)`` in pixels, and camera.
+    slide : ProbeModel
+    params : Detect
+
+    Returns
+    -------
+    fitted : Fitted
+        With the better fit where a width of its own explains a signal.
+    single : Tensor of bool, (N,)
+        Explained, and not too bright for one signal.
+    """
+    sigma, camera = setting
+    single = fitted.fits.chi2_per_dof <= params.misfit
+    doubtful = (~single).nonzero()[:, 0]
+    place = fitted.position_px[doubtful].round().long()
+    limit = torch.tensor(stack.shape, device=place.device) - 1
+    own = fit_at(stack, torch.minimum(place.clamp(min=0), limit), sigma, camera, free_width=True)
+    narrow = own.fits.sigma_px[:, 1] < params.widest * sigma[1]
+    better = (own.fits.chi2_per_dof <= params.misfit) & narrow
+    single[doubtful] = better | (fitted.fits.photons[doubtful] < params.paired_photons * slide.photons_median)
+    single &= fitted.fits.photons < params.dense_photons * slide.photons_median
+    return fitted.with_rows(doubtful[better], own.rows(better)), single
 
 
 def window_half(sigma_px: tuple[float, float], planes: int) -> tuple[int, int, int]:

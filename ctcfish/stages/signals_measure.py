@@ -12,7 +12,7 @@ from ctcfish.ops import templates as t
 from ctcfish.stages.signals_candidates import Candidates
 
 _SLOPE_SNR = 4.0
-_WIDE_RATIO = 1.4
+_WIDE_RATIO = 1.3
 _WIDE = 1.8
 
 

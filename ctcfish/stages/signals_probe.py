@@ -16,7 +16,7 @@ from ctcfish.parameters import Detect
 from ctcfish.stages.signals_camera import Camera
 from ctcfish.stages.signals_candidates import Candidates, Search, find
 from ctcfish.stages.signals_crowds import crowd_model, partition, resolve
-from ctcfish.stages.signals_fits import Fitted, fit_at
+from ctcfish.stages.signals_fits import Fitted, explained, fit_at
 from ctcfish.stages.signals_measure import Measures, measure
 from ctcfish.stages.signals_optics import patch_half, sigma_px
 from ctcfish.stages.signals_regions import regions
@@ -113,7 +113,8 @@ def detect_probe(
     added = fit_at(stack, found.place_px[late], sigma, camera, free_width=False)
     fitted, order = known.joined(added), torch.cat([accepted.nonzero()[:, 0], late.nonzero()[:, 0]])
     accepted, shape = accepted | late, measures.rows(order)
-    split = partition(fitted, sigma, slide, params)
+    fitted, single = explained(stack, fitted, (sigma, camera), slide, params)
+    split = partition(fitted, single, sigma)
     scale = _Scale(np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]]), slide, nuclei, nuclei.paint())
     crowds = resolve(stack, fitted, split, camera, crowd_model(slide, sigma, camera.read_variance))
     per_photon = bands.signal_gain(sigma) / float(bands.noise_gain().median().sqrt())

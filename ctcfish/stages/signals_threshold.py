@@ -92,5 +92,7 @@ def threshold_range(
     parts: Sequence[tuple[NDArray[np.float64], float]], axes: int, false_per_nucleus: float
 ) -> tuple[float, float]:
     """Lowest and highest threshold over fields taken alone; a field is ``(counts, nuclei)``."""
-    alone = [fit_background(counts, nuclei, axes).threshold(false_per_nucleus) for counts, nuclei in parts if nuclei > 0]
+    alone = [
+        fit_background(counts, nuclei, axes).threshold(false_per_nucleus) for counts, nuclei in parts if nuclei > 0
+    ]
     return (min(alone), max(alone)) if alone else (math.nan, math.nan)

@@ -49,7 +49,8 @@ def colour_flags(found: Mapping[Probe, Signals], model: SlideModel, params: Dete
         bits[probe][close & explained] |= int(SpotFlag.CROSSTALK)
         alike = np.abs(np.log(own.photons / theirs.photons[partner])) < np.log(params.granule_ratio)
         broader = _widths(own, model.probes[probe]) * _widths(theirs, model.probes[other])[partner]
-        bits[probe][close & alike & (broader > params.granule_width**2)] |= int(SpotFlag.BOTH_COLOURS)
+        same = (distance < params.granule_um) & alike & (broader > params.granule_width**2)
+        bits[probe][same] |= int(SpotFlag.BOTH_COLOURS)
     return bits
     shift = np.array(model.chromatic_shift_um)
     place = {p: s.position_um[:, 1:] + (shift[1:] if p == "CEP17" else 0.0) for p, s in found.items()}
