@@ -16,6 +16,7 @@ from ctcfish.config import Config, rules
 from ctcfish.errors import BatchIncompleteError, CtcfishError, UsageError
 from ctcfish.io import Overrides, SlideRef, open_ref
 from ctcfish.report.slide import render
+from ctcfish.report.study import render_study
 from ctcfish.report.windows import take_pictures
 from ctcfish.stages.patients import heterogeneity_table, patients
 from ctcfish.stages.sensitivity import sensitivity
@@ -130,8 +131,9 @@ def finish(job: Job, slide_ids: Sequence[str], failures: pd.DataFrame) -> None:
     done = [slide_id for slide_id in slide_ids if (job.out / slide_id / "slide.json").is_file()]
     summaries = {slide_id: read_slide_json(job.out / slide_id) for slide_id in done}
     write_run_tables(_over_slides(job, summaries) | {"failures": failures}, job.out)
+    write_text(job.out / "report.html", render_study(job.out))
     inputs = {f"{s}/{name}": sha for s, own in summaries.items() for name, sha in own["inputs_sha256"].items()}
-    written = sorted(p for p in job.out.iterdir() if p.name in summaries or p.suffix in (".csv", ".json"))
+    written = sorted(p for p in job.out.iterdir() if p.name in summaries or p.suffix in (".csv", ".json", ".html"))
     outputs = hashes((p for p in written if p.name != "manifest.json"), job.out)
     write_json(job.out / "manifest.json", manifest(job.config, job.device, inputs, outputs))
 

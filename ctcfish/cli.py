@@ -231,6 +231,7 @@ def report(
 ) -> None:
     """Make the reports of a run again from its tables, labels and pictures."""
     from ctcfish.report.slide import render
+    from ctcfish.report.study import render_study
     from ctcfish.store.atomic import write_text
 
     folders = [run] if (run / "slide.json").is_file() else sorted(p.parent for p in run.glob("*/slide.json"))
@@ -241,6 +242,9 @@ def report(
     for folder in folders:
         write_text(folder / "report.html", render(folder))
         typer.echo(str(folder / "report.html"))
+    if (run / "slides.csv").is_file():
+        write_text(run / "report.html", render_study(run))
+        typer.echo(str(run / "report.html"))
 
 
 @app.command()

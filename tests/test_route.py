@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 
 import ctcfish
 from ctcfish import tables
+from ctcfish.config import rules
 from ctcfish.store.tablefiles import read_parquet
 from tests.conftest import REPOSITORY
 from tests.make import run
@@ -55,7 +56,11 @@ def test_every_file_of_the_contract_is_there(out: Path) -> None:
     assert {"cells.csv", "cells.parquet", "spots.csv", "spots.parquet", "if_cells.csv", "if_cells.parquet"} <= slide
     assert {"slide.json", "labels.ome.zarr", "report.html"} <= slide
     beside = {p.name for p in out.iterdir()}
-    assert {"slides.csv", "patients.csv", "failures.csv", "manifest.json", "data_dictionary.json"} <= beside
+    assert {"slides.csv", "patients.csv", "failures.csv", "manifest.json", "data_dictionary.json"} | {
+        "heterogeneity.csv",
+        "sensitivity.csv",
+        "report.html",
+    } <= beside
 
 
 def test_every_nucleus_is_found(cells: pd.DataFrame, truth: pd.DataFrame) -> None:
@@ -129,12 +134,26 @@ def test_no_file_names_a_place(out: Path) -> None:
         assert str(out.parent) not in text, name
 
 
-def test_a_report_is_made_again_from_what_was_stored(out: Path) -> None:
-    report = out / "sample" / "report.html"
+@pytest.mark.parametrize("name", ["sample/report.html", "report.html"])
+def test_a_report_is_made_again_from_what_was_stored(out: Path, name: str) -> None:
+    report = out / name
     before = report.read_bytes()
     report.unlink()
     assert run("report", str(out)) == 0
     assert report.read_bytes() == before
+
+
+def test_the_runs_report_names_patients_slides_and_rules(out: Path) -> None:
+    text = (out / "report.html").read_text(encoding="utf-8")
+    for word in ("1 patients, 1 slides", 'href="sample/report.html"', "circe_guarded", "Research use only", "<svg"):
+        assert word in text
+
+
+def test_every_patient_is_tried_by_every_rule_and_every_metric(out: Path) -> None:
+    sensitivity, heterogeneity = (pd.read_csv(out / f"{name}.csv") for name in ("sensitivity", "heterogeneity"))
+    assert len(sensitivity) == len(rules())
+    assert heterogeneity["metric"].is_unique
+    assert len(heterogeneity) >= 15
 
 
 def test_the_python_interface_is_the_same_route(cells: pd.DataFrame) -> None:

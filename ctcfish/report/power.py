@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -48,8 +50,9 @@ def power_plot(table: pd.DataFrame) -> str:
     for axes, (rule, own) in zip(panels, table.groupby("rule", sort=False), strict=True):
         for k, (share, line) in enumerate(own.groupby("share", sort=True), start=-1):
             label = "none (error alone)" if share == 0 else f"{share:.1%}"
-            style = {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[k % len(LINES)]}
-            style = style if share else {"color": "#999999", "linestyle": (0, (1, 1))}
+            style: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[k % len(LINES)]}
+            if share == 0:
+                style = {"color": "#999999", "linestyle": (0, (1, 1))}
             axes.plot(line["n_ctc"].astype(float), line["power"], marker="o", markersize=3, label=label, **style)
         axes.set(xscale="log", xlabel="evaluable CTC", title=f"{rule} rule", ylim=(-0.02, 1.02))
         axes.axhline(0.05, color="#999999", linewidth=0.8)
