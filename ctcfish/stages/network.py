@@ -15,6 +15,8 @@ NUCLEUS_UM = 9.0
 """Width of nuclei that the network's native diameter stands for."""
 
 _AS_IT_IS = 1.15
+_CORE_PX = 1152
+"""A window of the segmentation at the native scale goes through the network in one piece."""
 
 
 def network_labels(image: Floats, pixel_um: float, net: NucleusNet, device: str) -> Labels:
@@ -36,7 +38,7 @@ def network_labels(image: Floats, pixel_um: float, net: NucleusNet, device: str)
     """
     zoom = pixel_um * NATIVE_DIAMETER_PX / NUCLEUS_UM
     if abs(math.log(zoom)) <= math.log(_AS_IT_IS):
-        return predict_labels(image, net, device).labels
+        return predict_labels(image, net, device, core_px=_CORE_PX).labels
     native = resample(image, zoom)
     scale = (image.shape[0] / native.shape[0], image.shape[1] / native.shape[1])
-    return enlarge(predict_labels(native, net, device).labels, image.shape, scale)
+    return enlarge(predict_labels(native, net, device, core_px=_CORE_PX).labels, image.shape, scale)
