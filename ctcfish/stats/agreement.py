@@ -240,9 +240,7 @@ def krippendorff_alpha(counts: ArrayLike, distance: FloatArray) -> FloatArray:
     readers = table.sum(axis=-1, keepdims=True)
     scaled = np.where(readers >= 2, table / np.maximum(readers - 1, 1), 0.0)
     pairable = np.where(readers >= 2, table, 0.0)
-    inside = np.swapaxes(scaled, -1, -2) @ pairable
-    index = np.arange(table.shape[-1])
-    inside[..., index, index] -= scaled.sum(axis=-2)
+    inside = np.swapaxes(scaled, -1, -2) @ pairable  # a reading paired with itself is at distance 0
     used = pairable.sum(axis=-2)
     total = used.sum(axis=-1)
     observed = (inside * distance).sum(axis=(-2, -1))
