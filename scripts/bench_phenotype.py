@@ -145,15 +145,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--few", action="store_true", help="one slide of each kind, a small cartridge")
     few = parser.parse_args(argv).few
-    print(*cartridge(3 if few else 9), sep="\n", flush=True)
     print(
         "| slides | CTC | leukocytes | CTC found % | CTC unsure % | false CTC | per 10,000 | wbc found % |"
         " other called CTC | ECE all | ECE p > 0.01 | 0.01 < p < 0.99 | HER2 high = amplified % |"
     )
     print("|---" * 13 + "|")
     for name, spec in CASES.items():
-        slides = 1 if few else (4 if spec.leukocytes > 1000 else 20)
+        slides = 1 if few else (3 if spec.leukocytes > 1000 else 10)
         print(row(name, judge(spec, range(slides))), flush=True)
+    print(*cartridge(3 if few else 8), sep="\n", flush=True)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_TAIL = 5.0
+_CK_FREEDOM = 8.0
+_CD45_FREEDOM = 5.0
 _CK_RANGE = 6.0
 _CK_EDGE_SDS = 3.0
 _START_SHARES = (0.97, 0.01, 0.01, 0.01)
@@ -55,9 +57,9 @@ def densities(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> Floats:
     """Density ``(N, 4)`` of each nucleus as leukocyte, CTC, neither stain, both stains.
 
     Cytokeratin and CD45 are each present or absent. Absent cytokeratin and present CD45 are the leukocytes' own
-    distributions (Student, 5 degrees of freedom: real tails are heavy); present cytokeratin is flat on the softened
-    logarithm from just above the leukocytes; absent CD45 is what cells bright in cytokeratin show, if there are some,
-    else lies about the background. A stain that was not measured speaks for no kind.
+    distributions (Student, 8 and 5 degrees of freedom: tails are heavy, those of CD45 more so); present cytokeratin is
+    flat on the softened logarithm from just above the leukocytes; absent CD45 is what cells bright in cytokeratin show,
+    if there are some, else lies about the background. A stain that was not measured speaks for no kind.
     """
     ck_absent, ck_present = _cytokeratin(cells, markers.get("inclusion"))
     cd45_absent, cd45_present = _cd45(cells, markers.get("exclusion"))
@@ -87,7 +89,7 @@ def _cytokeratin(cells: pd.DataFrame, marker: Marker | None) -> tuple[Floats, Fl
     value = _values(cells, "inclusion", marker)
     edge = marker.location + _CK_EDGE_SDS * marker.scale
     present = 1 / (1 + np.exp(-np.clip((value - edge) / (0.5 * marker.scale), -60, 60))) / _CK_RANGE
-    return _known(_student(value, marker.location, marker.scale)), _known(present)
+    return _known(_student(value, marker.location, marker.scale, _CK_FREEDOM)), _known(present)
 
 
 def _cd45(cells: pd.DataFrame, marker: Marker | None) -> tuple[Floats, Floats]:
@@ -95,8 +97,8 @@ def _cd45(cells: pd.DataFrame, marker: Marker | None) -> tuple[Floats, Floats]:
         return np.ones(len(cells)), np.ones(len(cells))
     value = _values(cells, "exclusion", marker)
     return (
-        _known(_student(value, marker.absent_location, marker.absent_scale)),
-        _known(_student(value, marker.location, marker.scale)),
+        _known(_student(value, marker.absent_location, marker.absent_scale, _CD45_FREEDOM)),
+        _known(_student(value, marker.location, marker.scale, _CD45_FREEDOM)),
     )
 
 
@@ -104,7 +106,8 @@ def _known(density: Floats) -> Floats:
     return np.asarray(np.where(np.isfinite(density), density, 1.0))
 
 
-def _student(value: Floats, location: float, scale: float) -> Floats:
-    """Student density of 5 degrees of freedom: 8 / (3 pi sqrt 5) (1 + z^2 / 5)^-3 / scale."""
+def _student(value: Floats, location: float, scale: float, freedom: float) -> Floats:
+    """Student density: Gamma((f + 1) / 2) / (Gamma(f / 2) sqrt(f pi)) (1 + z^2 / f)^(-(f + 1) / 2) / scale."""
     z = (value - location) / scale
-    return np.asarray(8 / (3 * np.pi * np.sqrt(_TAIL)) * (1 + z * z / _TAIL) ** -3 / scale)
+    height = math.gamma((freedom + 1) / 2) / (math.gamma(freedom / 2) * math.sqrt(freedom * math.pi))
+    return np.asarray(height * (1 + z * z / freedom) ** (-(freedom + 1) / 2) / scale)

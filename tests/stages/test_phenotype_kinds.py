@@ -51,8 +51,10 @@ def _slide(leukocytes: int, ctc: int, seed: int = 0) -> pd.DataFrame:
 
 def test_student_density_is_scipys_and_integrates_to_one() -> None:
     values = np.linspace(-4, 9, 50)
-    np.testing.assert_allclose(_student(values, 2.0, 0.7), student.pdf(values, 5, 2.0, 0.7))
-    assert quad(lambda v: float(_student(np.array([v]), 0, 1)[0]), -60, 60)[0] == pytest.approx(1, abs=1e-3)
+    for freedom in (5.0, 8.0):
+        found = _student(values, 2.0, 0.7, freedom)
+        np.testing.assert_allclose(found, student.pdf(values, freedom, 2.0, 0.7))
+    assert quad(lambda v: float(_student(np.array([v]), 0, 1, 5.0)[0]), -60, 60)[0] == pytest.approx(1, abs=1e-3)
 
 
 def test_shares_recover_a_known_mixture() -> None:
