@@ -83,6 +83,9 @@ def _evidence(if_points: pd.DataFrame, fish_points: pd.DataFrame, found: list[Al
         return f"{counts}; {params.min_common_nuclei} are needed before the scans are taken for the same slide."
     best = min(a.log10_chance for a in found)
     sentence = f"{counts}; the best pair of scenes does so by chance with probability below 1e{round(best)}."
+    left = fish_points["scene"].nunique() - len({a.scene for a in found})
+    if left:
+        sentence += f" {left} FISH fields could not be laid; their cells count as lost."
     if _scale_is_off(found):
         sentence += (
             f" FISH lengths are {_scale(found):.2f} times the IF lengths:"
