@@ -21,7 +21,7 @@ from ctcfish.gates import load_gates
 from ctcfish.stages.calibrate import calibrate
 from ctcfish.stages.call import call, false_amplified
 from ctcfish.stages.chosen import mark_chosen
-from ctcfish.stages.count import FWHM_PER_SIGMA, count
+from ctcfish.stages.count import FWHM_PER_SIGMA, count, no_cells
 from ctcfish.stages.detect import detect
 from ctcfish.stages.identify import identify
 from ctcfish.stages.leukocytes import leukocyte_model
@@ -68,7 +68,7 @@ def score(slide: Slide, config: Config, device: str = "cpu", progress: Progress 
     fields = [_survey_scene(scene, config, device, progress) for scene in slide.fish_scenes]
     model = merge([field.survey for field in fields], config.survey, config.detect)
     counted = [_count_scene(slide, field, model, config, device, progress) for field in fields]
-    cells = pd.concat([own for own, _ in counted], ignore_index=True) if counted else tables.CELLS.empty()
+    cells = pd.concat([own for own, _ in counted], ignore_index=True) if counted else no_cells()
     spots = tables.concatenate([own for _, own in counted], tables.SPOTS)
     progress("relocate")
     relocation = _relocate(slide, if_scan.cells, cells, config) if slide.if_scenes else None

@@ -14,7 +14,7 @@ from ctcfish.cli import main
 from ctcfish.parameters import Calibrate
 from ctcfish.stages.calibrate import calibrate
 from ctcfish.stages.outlines import from_labels
-from ctcfish.types import Detections, ErrorRates, Nuclei, ProbeModel, Slide, SlideModel
+from ctcfish.types import Detections, ErrorRates, Nuclei, ProbeModel, Scene, Slide, SlideModel
 
 FWHM_UM = 0.25
 """Of the signals of :func:`model`."""
@@ -101,7 +101,7 @@ def rates(**parameters: Any) -> ErrorRates:
 
 
 def slide(**values: Any) -> Slide:
-    fields: dict[str, Any] = {"slide_id": "s", "patient_id": "p", "visit": "", "if_scenes": (), "fish_scenes": ()}
+    fields: dict[str, Any] = {"slide_id": "s", "patient_id": "p", "visit": "", "if_scenes": (), "fish_scenes": (SCENE,)}
     return Slide(**(fields | values))
 
 
@@ -122,6 +122,10 @@ class ArraySource:
 
     def read(self, channel: int, planes: slice, rows: slice, columns: slice) -> NDArray[Any]:
         return self.array[channel, planes, rows, columns]
+
+
+SCENE = Scene("f", "fish", ArraySource(np.zeros((1, 1, 8, 8))), (0.0, 0.1, 0.1), {"nucleus": 0})
+"""A FISH scene of nothing."""
 
 
 def run(*arguments: object) -> int:

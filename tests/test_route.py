@@ -171,6 +171,19 @@ def test_without_if_every_kind_is_unknown(tmp_path: Path) -> None:
     assert pd.read_csv(tmp_path / "out" / "patients.csv")["eligible"].tolist() == ["not_evaluable"]
 
 
+def test_an_if_scan_alone_is_read_by_its_protein(tmp_path: Path) -> None:
+    [image] = sorted((SAMPLE / "if").iterdir())
+    out = tmp_path / "out"
+    assert run("score", image, "--modality", "if", "--preset", "if_detect", "--out", out, "--device", "cpu") == 0
+    cells = pd.read_csv(out / "scan" / "cells.csv")
+    truth = pd.read_csv(SAMPLE / "truth" / "cells.csv")
+    assert set(cells["kind"]) == {"ctc"}
+    assert abs(len(cells) - (truth["kind"] == "ctc").sum()) <= 1
+    assert cells["call"].isin(["amplified", "not_amplified"]).all()
+    assert set(cells["reason_guarded"]) == {"LOST"}
+    assert pd.read_csv(out / "patients.csv")["n_ctc"].tolist() == [len(cells)]
+
+
 def test_numpy_arrays_are_enough() -> None:
     slide = ctcfish.open_slide(SAMPLE)
     scene = slide.fish_scenes[0]

@@ -73,6 +73,13 @@ def count(
     return cells, tables.SPOTS.check(spots)
 
 
+def no_cells() -> pd.DataFrame:
+    """What :func:`count` gives for no scene at all: its columns and no rows."""
+    identity = ["cell_id", "slide_id", "scene", "label", "z_um", "y_um", "x_um", "area_um2", "thickness_um", "focus"]
+    counts = [f"{probe.lower()}_{column}" for probe in PROBES for column in COLUMNS]
+    return tables.CELLS.empty()[[*identity, *counts, "flags"]]
+
+
 def doublets(
     position_um: NDArray[np.float64], photons: NDArray[np.float64], diameter_um: float, like: float
 ) -> NDArray[np.bool_]:

@@ -47,11 +47,11 @@ def identify(cells: pd.DataFrame, if_cells: pd.DataFrame, relocation: Relocation
     unsure = flags.from_text(joined["if_flags"].to_numpy(), CellFlag) & int(CellFlag.UNSURE_KIND)
     joined["flags"] = flags.to_text(bits | unsure, CellFlag) if len(joined) else []
     lost = pairs[pairs["label"].isna() & (pairs["kind"] == "ctc")]
-    return pd.concat([joined.drop(columns="if_flags"), _lost_rows(lost, cells)], ignore_index=True)
+    return pd.concat([joined.drop(columns="if_flags"), _lost_rows(lost, if_cells)], ignore_index=True)
 
 
-def _lost_rows(lost: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    slide_id = cells["slide_id"].iloc[0] if len(cells) else ""
+def _lost_rows(lost: pd.DataFrame, if_cells: pd.DataFrame) -> pd.DataFrame:
+    slide_id = if_cells["slide_id"].iloc[0] if len(if_cells) else ""
     names = [f"{slide_id}/{scene}/if:{label}" for scene, label in zip(lost["if_scene"], lost["if_label"], strict=True)]
     rows = lost.drop(columns=["scene", "label", "residual_um", "probability", "if_flags"])
     return rows.assign(cell_id=names, slide_id=slide_id, flags="")

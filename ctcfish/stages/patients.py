@@ -138,7 +138,7 @@ def _by_error(trusted: pd.DataFrame, evaluable: pd.DataFrame) -> dict[str, float
     """What error alone does to a patient with as many cells, by each slide's own rate."""
     per_slide = trusted.set_index("slide_id")["false_amplified_per_cell"]
     each = evaluable["slide_id"].map(per_slide).to_numpy(float)
-    return {"p_positive_by_error": any_by_error(each) if np.isfinite(each).all() else None}
+    return {"p_positive_by_error": max(any_by_error(each), 0.0) if np.isfinite(each).all() else None}
 
 
 def _controlled(

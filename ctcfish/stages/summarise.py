@@ -56,7 +56,7 @@ def summarise(
         "n_nuclei": int(cells["label"].notna().sum()),
         "n_leukocytes": int(((cells["kind"] == "wbc") & cells["label"].notna()).sum()),
         "n_unknown_amplified": int(((cells["kind"] == "unknown") & (cells["call"] == "amplified")).sum()),
-        "flags": flags.to_text([int(_slide_bits(bits, cells, relocated))], SlideFlag)[0],
+        "flags": flags.to_text([int(_slide_bits(bits, cells, relocated) if slide.fish_scenes else bits)], SlideFlag)[0],
         "technical_code": _technical_code(slide, ctc, evaluable, rates, relocated),
     }
     if relocated:
@@ -68,7 +68,7 @@ def _ctc_numbers(ctc: pd.DataFrame, evaluable: pd.DataFrame, params: Summarise) 
     her2, cep17 = (int(evaluable[f"{probe}_count"].fillna(0).sum()) for probe in ("her2", "cep17"))
     return {
         "n_ctc": len(ctc),
-        "n_lost": int((ctc["reason"] == "LOST").sum()),
+        "n_lost": int(ctc["label"].isna().sum()),
         "n_evaluable": len(evaluable),
         "n_amplified": int((ctc["call"] == "amplified").sum()),
         "n_amplified_guarded": int((ctc["call_guarded"] == "amplified").sum()),
@@ -98,6 +98,8 @@ def _technical_code(
     upstream = SAMPLE_STATUS.get(slide.sheet.get("sample_status", ""))
     if upstream:
         return upstream
+    if not slide.fish_scenes:
+        return "S3"
     if relocated is False:
         return "RELOCATION"
     if SlideFlag.HYBRIDISATION_FAILED in rates.flags:

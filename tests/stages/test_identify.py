@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from ctcfish import tables
+from ctcfish.stages.count import no_cells
 from ctcfish.stages.identify import identify
 from ctcfish.types import Relocation
 from tests import make
@@ -94,5 +95,6 @@ def test_two_if_cells_on_one_nucleus_are_an_error() -> None:
 def test_no_nuclei_at_all() -> None:
     empty: Any = make.cells().drop(columns="kind")
     cells = identify(empty, if_cells("ctc"), relocation(None))
-    assert len(cells) == 1
+    assert cells["cell_id"].tolist() == ["s/scan/if:1"]
     assert len(identify(empty, if_cells(), relocation())) == 0
+    assert len(identify(no_cells(), if_cells("ctc", "wbc"), relocation(None, None))) == 1

@@ -75,6 +75,13 @@ def test_the_first_step_that_failed_is_the_code(
     assert row_of(cells, relocated, **sheet)["technical_code"] == code
 
 
+def test_a_slide_without_fish_was_not_attempted() -> None:
+    relocation = Relocation(called(), (), True, "")
+    row = summarise(make.slide(fish_scenes=()), called(), make.model(), RATES, relocation, Summarise())
+    assert row["technical_code"] == "S3"
+    assert "NO_NUCLEI" not in row["flags"]
+
+
 def test_a_failed_hybridisation_is_s4_and_a_flag() -> None:
     failed = replace(RATES, flags=SlideFlag.HYBRIDISATION_FAILED)
     row = row_of(called((2, 2)), rates=failed)
