@@ -128,7 +128,7 @@ class Detect(Parameters):
     )
     dense_photons: float = Field(default=3.0, gt=1, description="times the median brightness: may be several signals")
     paired_photons: float = Field(
-        default=1.5, gt=0, description="times the median brightness: fainter, an ill fitted signal is still one"
+        default=1.1, gt=0, description="times the median brightness: fainter, an ill fitted signal is still one"
     )
     widest: float = Field(default=1.6, gt=1, description="widest single signal over the slide's isolated ones")
     misfit: float = Field(

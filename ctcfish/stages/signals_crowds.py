@@ -15,7 +15,6 @@ from ctcfish.stages.signals_camera import Camera
 from ctcfish.stages.signals_fits import Fitted
 from ctcfish.types import ProbeModel
 
-
 _FEW = 2  # so many explained signals side by side need no joint fit
 
 

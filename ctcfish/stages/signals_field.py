@@ -25,8 +25,11 @@ FLOOR_SNR = 3.0
 """Weaker maxima are not counted as background."""
 _BRIGHT_SNR = 8.0
 _APART_SIGMA = 6.0
+_NOTICED_SNR = 4.0
+_FAINT = 0.3
 _MOST_ISOLATED = 1000
 _FEW = 5
+_SURE_SNR = 6.0
 _FIRST = 30
 _NOT_WIDE = 1.4
 _SHARP = 0.15
@@ -61,6 +64,8 @@ class ProbeSurvey:
     background_photons : float
         Median inside nuclei, per pixel and plane; NaN without candidates.
     isolated : Isolated
+    bright_photons : float
+        Median brightness by the matched filter of maxima that are no noise; NaN without any.
     counts : ndarray, (K,)
         Histogram of maxima inside nuclei.
     n_nuclei : float
@@ -70,6 +75,7 @@ class ProbeSurvey:
 
     background_photons: float
     isolated: Isolated
+    bright_photons: float
     counts: NDArray[np.float64]
     n_nuclei: float
     axes: int
@@ -104,10 +110,12 @@ def survey_probe(
         if len(isolated.photons) >= _FEW:
             width = np.median(isolated.sigma_um, axis=0)
             sigma_um = (float(width[0]) if len(stack) > 1 else sigma_um[0], float(width[1]))
+    bright = inside & (measures.snr > _SURE_SNR) & ~measures.hot
     background = found.surround[inside & (measures.snr < _BRIGHT_SNR)].cpu().numpy()
     return ProbeSurvey(
         float(np.median(background)) if len(background) else float("nan"),
         isolated,
+        float(found.photons[bright].median()) if bool(bright.any()) else float("nan"),
         histogram(measures.snr[inside & ~measures.hot].cpu().numpy().astype(np.float64)),
         float(len(nuclei)),
         3 if len(stack) > 1 else 2,
@@ -164,11 +172,13 @@ def _isolated(
 
 
 def _near(found: Candidates, measures: Measures, sigma: tuple[float, float]) -> torch.Tensor:
-    """Whether a candidate has another noticeable one close by."""
-    noticed = (measures.snr > 4.0).cpu().numpy()
-    place = found.place_px.cpu().numpy() / np.array([sigma[0], sigma[1], sigma[1]])
+    """Whether a candidate has another close by that is not faint beside it."""
+    strength = measures.snr.cpu().numpy()
     near = np.zeros(len(found), bool)
-    if noticed.sum() > 1:
-        distance = cKDTree(place[noticed]).query(place, k=2)[0][:, 1]
-        near = distance < _APART_SIGMA
+    noticed = np.flatnonzero(strength > _NOTICED_SNR)
+    place = found.place_px.cpu().numpy()[noticed] / np.array([sigma[0], sigma[1], sigma[1]])
+    if len(noticed) > 1:
+        first, second = noticed[cKDTree(place).query_pairs(_APART_SIGMA, output_type="ndarray").T]
+        near[first[strength[second] > _FAINT * strength[first]]] = True
+        near[second[strength[first] > _FAINT * strength[second]]] = True
     return torch.from_numpy(near).to(found.snr.device)

@@ -22,6 +22,8 @@ from ctcfish.stages.signals_regions import sample
 from ctcfish.stages.signals_threshold import fit_background, threshold_range
 from ctcfish.types import PROBES, Nuclei, Optics, Probe, ProbeModel, SlideModel
 
+_UNKNOWN_PHOTONS = 1000.0  # of a signal, where a slide shows none
+
 
 @dataclass(frozen=True)
 class SceneInfo:
@@ -160,7 +162,9 @@ def _merge_probe(
     enough = len(photons) >= survey_params.min_isolated
     sigma_z, sigma_xy = np.median(width, axis=0).tolist() if enough else fields[0].start_sigma_um[probe]
     levels = np.concatenate([np.full(1, p.background_photons * g) for p, g in zip(parts, gains, strict=True)])
-    log = np.log(np.maximum(photons, 1e-6)) if len(photons) else np.array([np.log(threshold * 50.0)])
+    bright = np.array([p.bright_photons * g for p, g in zip(parts, gains, strict=True)])
+    fallback = float(np.nanmedian(bright)) if np.isfinite(bright).any() else _UNKNOWN_PHOTONS
+    log = np.log(np.maximum(photons, 1e-6)) if enough else np.array([np.log(fallback)])
     spread = float(np.subtract(*np.percentile(log, [75, 25]))) / 1.349 if enough else 0.4
     model = ProbeModel(
         background_photons=float(np.nanmedian(levels)) if np.isfinite(levels).any() else float("nan"),
