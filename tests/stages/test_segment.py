@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
@@ -12,9 +13,11 @@ from ctcfish.flags import CellFlag
 from ctcfish.parameters import ClassicalNuclei, Custom, Segment
 from ctcfish.stages import segment as stage
 from ctcfish.stages.classical import classical_labels
+from ctcfish.stages.measure import Traits
+from ctcfish.stages.outlines import from_labels, shifted
 from ctcfish.stages.scale import NUCLEUS_UM, estimate_pixel_um
 from ctcfish.stages.segment import segment, segment_nuclei
-from ctcfish.stages.tiles import tiles
+from ctcfish.stages.tiles import Tile, tiles
 
 CLASSICAL = Segment(nuclei=ClassicalNuclei())
 
@@ -247,6 +250,43 @@ def test_no_pixel_belongs_to_two_nuclei_of_different_tiles(draw, grid, monkeypat
     painted = nuclei.paint()
     pixels = sum(int(nuclei.mask(row).sum()) for row in range(len(nuclei)))
     assert pixels == (painted > 0).sum()
+
+
+def _seen_twice(corner, mine):
+    """Two tiles side by side; the second sees a square at a corner of the scene, and its own far to the right."""
+    first = Tile((0, 0, 100, 120), (0, 0, 100, 100))
+    second = Tile((0, 80, 100, 200), (0, 100, 100, 200))
+    labels = np.zeros((100, 120), np.int32)
+    labels[40:60, 85:105] = 1
+    held = stage._Found(first, shifted(from_labels(labels, (1.0, 1.0)), (0, 0), (100, 200)), _blank(1))
+    seen = np.zeros((100, 120), np.int32)
+    y, x = corner
+    seen[y : y + 20, x - 80 : x - 60] = 1
+    seen[10:30, 90:110] = 2
+    place = (second, (100, 200), (1.0, 1.0), mine)
+    return stage._owned(seen, _blank(2), place, [held]).nuclei
+
+
+def _blank(count):
+    return Traits(*(np.arange(count, dtype=float) for _ in dataclasses.fields(Traits)))
+
+
+def test_a_nucleus_seen_by_two_tiles_belongs_to_the_first():
+    nuclei = _seen_twice((41, 89), 4)
+    assert nuclei.box_px.tolist() == [[10, 170, 30, 190]]
+
+
+def test_ground_taken_by_an_earlier_tile_is_given_up():
+    nuclei = _seen_twice((41, 99), 4)
+    assert len(nuclei) == 2
+    painted = nuclei.paint()
+    assert not painted[40:60, 85:105].any()
+    assert (painted[41:61, 105:119] == 1).all()
+    assert (painted[60, 99:119] == 1).all()
+
+
+def test_what_lies_in_the_neighbours_core_is_left_to_it():
+    assert _seen_twice((70, 82), 1).box_px.tolist() == [[10, 170, 30, 190]]
 
 
 # --- the public helper -----------------------------------------------------------------------------------------

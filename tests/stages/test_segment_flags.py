@@ -212,6 +212,31 @@ def test_blur_lowers_the_focus_score():
     assert scores[-1] < IN_FOCUS
 
 
+def test_neighbours_in_two_planes_rise_above_each_other():
+    side = 40
+    scene = np.full((9, side, 2 * side), 10.0, np.float32)
+    for k, sharp in enumerate((2, 6)):
+        for z in range(9):
+            picture = np.zeros((side, 2 * side))
+            picture[10:30, 20 + 20 * k : 40 + 20 * k] = 100
+            scene[z] += gaussian_filter(picture, 0.5 + 1.5 * abs(z - sharp))
+    labels = np.zeros((side, 2 * side), np.int32)
+    labels[10:30, 20:40], labels[10:30, 40:60] = 1, 2
+    traits = measure(view(scene, 1, PIXEL_UM, 0.8), labels)
+    np.testing.assert_allclose(traits.rise_um, 3.2, atol=0.5)
+    alone = measure(view(scene, 1, PIXEL_UM, 0.8), np.where(labels == 1, 1, 0).astype(np.int32))
+    assert alone.rise_um.tolist() == [0.0]
+
+
+def test_two_storeys_in_one_outline_spread_the_sharpest_plane():
+    scene = _stack([2, 2])
+    scene[:, :, 60:] = _stack([6])
+    labels = np.zeros((60, 120), np.int32)
+    labels[20:40, 20:100] = 1
+    traits = measure(view(scene, 1, PIXEL_UM, 0.5), labels)
+    assert traits.spread_um[0] == pytest.approx(2.0, abs=0.5)
+
+
 def test_traits_of_tiles_are_joined_in_order():
     scene = _stack([2, 6])
     labels = np.zeros((60, 120), np.int32)
