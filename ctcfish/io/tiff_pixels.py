@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,17 +91,38 @@ def _read_plane(layout: Layout, plane: Plane, inside: tuple[int, int, int], wind
 
 
 def _read_raw(layout: Layout, plane: Plane, inside: tuple[int, int, int], window: Window, out: NDArray[Any]) -> None:
-    """Map the page and copy the window: the bytes of other rows are never touched."""
+    """Copy the window: whole rows straight into the array, parts of rows by a map of the page.
+
+    Either way the bytes of other rows are never touched.
+    """
     page = layout.page
     separate, depth, sample = inside
+    _, n_depth, height, width, n_samples = page.shaped
     stored = page.dtype.newbyteorder(page.parent.byteorder)
-    with plane.file.open("rb") as file:
+    with plane.file.open("rb", buffering=0) as file:
         start = plane.offsets[0]
+        if n_samples == 1 and window.width == width and stored.itemsize == out.itemsize:
+            row = (separate * n_depth + depth) * height + window.y0
+            file.seek(start + row * width * stored.itemsize)
+            _fill(plane.file, file, out)
+            if not stored.isnative:
+                out.byteswap(inplace=True)
+            return
         base = start - start % mmap.ALLOCATIONGRANULARITY
         with mmap.mmap(file.fileno(), start - base + page.nbytes, access=mmap.ACCESS_READ, offset=base) as mapped:
             pixels = np.frombuffer(mapped, stored, count=page.nbytes // stored.itemsize, offset=start - base)
             out[...] = pixels.reshape(page.shaped)[separate, depth, window.rows, window.columns, sample]
             del pixels  # the map cannot be closed while an array looks at it
+
+
+def _fill(path: Path, file: io.FileIO, out: NDArray[Any]) -> None:
+    """Read as many bytes as the array holds; one call may return fewer than are there."""
+    room = out.data.cast("B")
+    while room:
+        count = file.readinto(room)
+        if not count:
+            raise damaged(path, "fewer bytes than declared")
+        room = room[count:]
 
 
 def _read_blocks(layout: Layout, plane: Plane, inside: tuple[int, int, int], window: Window, out: NDArray[Any]) -> None:

@@ -135,3 +135,16 @@ def _same_as_library(path: Path) -> None:
         np.testing.assert_array_equal(
             pixels.read(channel, ALL, slice(7, 40), slice(9, 31)), expected[channel, :, 7:40, 9:31]
         )
+
+
+def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.tif"
+    tifffile.imwrite(path, np.ones((2, 20, 30), np.uint16), photometric="minisblack", metadata={"axes": "CYX"})
+    pixels = both(path)
+    layout = read_layout(path, 0)
+    path.write_bytes(path.read_bytes()[:1000])
+    monkeypatch.setattr("ctcfish.io.tiff_pixels.read_layout", lambda *_: layout)
+    with pytest.raises(InputError, match=r"run\.tif: found fewer bytes than declared; needed an intact image"):
+        pixels.read(1, ALL, ALL, ALL)
+    with pytest.raises(InputError, match=r"run\.tif: found bytes that cannot be read .*; needed an intact image"):
+        pixels.read(1, ALL, ALL, slice(3))
