@@ -1,7 +1,8 @@
 """Bootstrap intervals with a fixed seed, on a scale where the statistic is nearly normal, widened for small samples.
 
-Chosen by measured coverage with 30 units: percentile, BCa and studentised intervals of entropies and coefficients of
-variation covered 77 to 95 % where 95 was promised, the bootstrap spread on the right scale 93 to 97 %.
+Chosen by measured coverage of entropies, diversities and coefficients of variation of 30 simulated skewed copy
+numbers, where 95 % was promised: BCa covered 77 to 95 %, the studentised bootstrap 83 to 95 %, the bootstrap spread on
+the right scale 93 to 97 %.
 """
 
 from __future__ import annotations
