@@ -164,9 +164,10 @@ def _draw(
     back = np.linalg.inv(to_if[:, :2]) * spec.stage.swelling
     own_y, own_x = back[0, 0] * dy + back[0, 1] * dx, back[1, 0] * dy + back[1, 1] * dx
     parts = (4, dy.size // fine, fine, dx.size // fine, fine)
-    share = stain(cell, own_y, own_x, body, rng).reshape(parts).mean(axis=(2, 4))
+    share, nucleus = stain(cell, own_y, own_x, body, rng)
+    share = share.reshape(parts).mean(axis=(2, 4))
     light[:, around.rows, around.columns] += seen.levels.astype(np.float32)[:, None, None] * share
-    inside = mask(cell.shape, own_y, own_x).reshape(parts[1:]).mean(axis=(1, 3)) >= _COVERED
+    inside = nucleus.reshape(parts[1:]).mean(axis=(1, 3)) >= _COVERED
     labels[around.rows, around.columns][inside] = label
     return bool(inside.any())
 

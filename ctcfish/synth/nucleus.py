@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-_ORDERS = np.arange(2, 6)
-
 
 @dataclass(frozen=True)
 class Shape:
@@ -52,14 +50,23 @@ class Shape:
 
     def outline_um(self, angle: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """Distance from centre to outline in the given directions (from x towards y)."""
-        turned = np.asarray(angle) - self.angle_rad
-        ellipse = 1.0 / np.sqrt(np.cos(turned) ** 2 / self.aspect + np.sin(turned) ** 2 * self.aspect)
-        wave = (self.waves[:, 0] * np.cos(_ORDERS * turned[..., None] - self.waves[:, 1])).sum(axis=-1)
-        return np.asarray(self.radius_um * ellipse * (1.0 + wave))
+        return self._outline_um(np.exp(1j * (np.asarray(angle) - self.angle_rad)))
+
+    def _outline_um(self, direction: NDArray[np.complex128]) -> NDArray[np.float64]:
+        """Outline in directions given as ``exp(i t)`` from the long axis: harmonics are its powers."""
+        ellipse = 1.0 / np.sqrt(direction.real**2 / self.aspect + direction.imag**2 * self.aspect)
+        wave, power = np.ones(direction.shape), direction
+        for amplitude, phase in self.waves:
+            power = power * direction
+            wave = wave + amplitude * (power.real * np.cos(phase) + power.imag * np.sin(phase))
+        return np.asarray(self.radius_um * ellipse * wave)
 
     def depth(self, dy_um: NDArray[np.float64], dx_um: NDArray[np.float64]) -> NDArray[np.float64]:
         """Distance from the centre over the outline's distance: below 1 inside."""
-        return np.asarray(np.hypot(dy_um, dx_um) / self.outline_um(np.arctan2(dy_um, dx_um)))
+        distance = np.hypot(dy_um, dx_um)
+        direction = (dx_um + 1j * dy_um) / np.maximum(distance, 1e-9) * np.exp(-1j * self.angle_rad)
+        # at the very centre there is no direction, and the depth is 0 in any
+        return np.asarray(distance / self._outline_um(np.where(distance > 0, direction, 1.0)))
 
     def half_thickness_um(self, depth: NDArray[np.float64]) -> NDArray[np.float64]:
         """Half the thickness where :meth:`depth` is given; flat-topped, 0 outside."""

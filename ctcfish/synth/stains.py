@@ -38,7 +38,7 @@ def levels(cell: Cell, protein: str, scan: IfScan, rng: np.random.Generator) -> 
 
 def stain(
     cell: Cell, dy_um: NDArray[np.float64], dx_um: NDArray[np.float64], body: float, rng: np.random.Generator
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Share of each stain's light over the cell.
 
     Parameters
@@ -52,22 +52,24 @@ def stain(
 
     Returns
     -------
-    ndarray of float32, (4, Y, X)
+    share : ndarray of float32, (4, Y, X)
         DNA through the nucleus's thickness; cytokeratin as filaments in the cytoplasm, fewer over the nucleus; CD45
         and HER2 protein as a patchy membrane seen edge-on, fainter over the cell's face.
+    nucleus : ndarray of bool, (Y, X)
     """
     shape = cell.shape
-    nucleus = mask(shape, dy_um, dx_um)
+    depth = shape.depth(dy_um, dx_um)
+    nucleus = mask(shape, dy_um, dx_um) if cell.dying else depth <= 1.0
     aside = rng.normal(0, 0.08 * shape.radius_um, 2)
     rim = shape.depth(dy_um - aside[0], dx_um - aside[1]) / body
-    thickness = shape.half_thickness_um(shape.depth(dy_um, dx_um)) * 2 / shape.thickness_um
+    thickness = shape.half_thickness_um(depth) * 2 / shape.thickness_um
     dna = nucleus * (1.8 if cell.dying else thickness)
     inside = np.clip((1.0 - rim) / 0.08, 0.0, 1.0)
     filaments = np.clip(1.0 + 0.35 * _grain(rim.shape, rng), 0.2, 2.5)
     cytokeratin = inside * filaments * np.where(nucleus, 0.4, 1.0) * np.clip(1.25 - 0.45 * rim, 0.4, None)
     edge = np.exp(-0.5 * ((rim - 0.93) / 0.07) ** 2)
     membrane = edge * np.clip(1.0 + 0.25 * _grain(rim.shape, rng), 0.3, 2.0) + 0.3 * inside
-    return np.stack([dna, cytokeratin, membrane, membrane]).astype(np.float32)
+    return np.stack([dna, cytokeratin, membrane, membrane]).astype(np.float32), nucleus
 
 
 def _grain(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
