@@ -146,9 +146,12 @@ def _listed(path: Path, series: Any, n_pages: int) -> tuple[Plane, ...]:
 
 
 def _as_given(path: Path, file: Path) -> Path:
-    """A file of the series, written as the user wrote the first one (the library makes every path absolute)."""
-    folder = path.absolute().parent
-    return path.parent / file.relative_to(folder) if file.is_relative_to(folder) else file
+    """A file of the series, named from where the user named the first one (the library resolves every path)."""
+    real = path.resolve()
+    if file == real:
+        return path
+    near = path.parent / file.relative_to(real.parent) if file.is_relative_to(real.parent) else file
+    return near if near.exists() else file
 
 
 def _is_run(plane: Plane, nbytes: int) -> bool:

@@ -333,3 +333,19 @@ def test_reduced_copies_are_no_scenes_of_their_own(factor: int, marked: int, tmp
         writer.write(copies, photometric="minisblack", metadata=None, subfiletype=marked)
     (scene,) = open_slide(path, GIVEN_FLAT).fish_scenes
     assert (scene.name, scene.pixels.shape) == ("pyramid", (2, 1, 200, 300))
+
+
+def test_links_are_followed_and_keep_their_names(tmp_path: Path, volume: NDArray[np.uint16]) -> None:
+    store, links = tmp_path / "store", tmp_path / "links"
+    store.mkdir()
+    links.mkdir()
+    tifffile.imwrite(store / "x.tif", volume[:2, 0], photometric="minisblack", compression="zlib")
+    (links / "slide.tif").symlink_to(store / "x.tif")
+    slide = open_slide(links / "slide.tif", GIVEN_FLAT)
+    assert (slide.slide_id, slide.files) == ("slide", (links / "slide.tif",))
+    np.testing.assert_array_equal(slide.fish_scenes[0].read("her2")[0], volume[1, 0])
+    paths = _several_files(store, volume)
+    (links / "scan.ome.tif").symlink_to(paths[0])
+    slide = open_slide(links / "scan.ome.tif")
+    assert slide.files == tuple(sorted([links / "scan.ome.tif", *paths[1:]]))
+    np.testing.assert_array_equal(slide.fish_scenes[0].read("cep17")[0], volume[2, 0])
