@@ -73,7 +73,7 @@ def segment(stack: NDArray[Any], voxel_um: tuple[float, float, float], params: S
     factor = min(max(1, round(WORKING_UM / voxel_um[1])), *shape)
     method = _method(params, device)
     found: list[_Found] = []
-    for tile in tiles(shape, _CORE_PX * factor, _MARGIN_PX * factor, factor):
+    for tile in tiles(shape, _CORE_PX * factor, _MARGIN_PX * factor):
         labels, traits = _in_window(stack[:, *tile.slices], (voxel_um, factor), method, params.min_area_um2)
         found.append(_owned(labels, traits, (tile, shape, voxel_um[1:], factor), found))
     nuclei, traits = assemble([part.nuclei for part in found]), join([part.traits for part in found])

@@ -45,7 +45,7 @@ class Tile:
         return y0 < v1 and v0 < y1 and x0 < u1 and u0 < x1
 
 
-def tiles(shape: tuple[int, int], core_px: int, margin_px: int, step_px: int) -> Iterator[Tile]:
+def tiles(shape: tuple[int, int], core_px: int, margin_px: int) -> Iterator[Tile]:
     """Cut a scene into tiles, row by row.
 
     Parameters
@@ -55,9 +55,7 @@ def tiles(shape: tuple[int, int], core_px: int, margin_px: int, step_px: int) ->
     core_px : int
         Side of a core; a last remainder smaller than the margin joins its neighbour.
     margin_px : int
-    step_px : int
-        Windows begin at multiples of this, so that blocks of pixels averaged in one tile are those averaged in another;
-        `core_px` and `margin_px` must be multiples of it.
+        Windows begin at multiples of the two sizes: what divides both divides every window's first row and column.
 
     Yields
     ------
@@ -67,8 +65,8 @@ def tiles(shape: tuple[int, int], core_px: int, margin_px: int, step_px: int) ->
     for (top, bottom), (left, right) in product(*spans):
         yield Tile(
             window=(
-                max(0, top - margin_px) // step_px * step_px,
-                max(0, left - margin_px) // step_px * step_px,
+                max(0, top - margin_px),
+                max(0, left - margin_px),
                 min(shape[0], bottom + margin_px),
                 min(shape[1], right + margin_px),
             ),

@@ -217,7 +217,7 @@ def test_a_strangers_mistake_is_named(monkeypatch, name, says):
 @pytest.mark.parametrize("shape", [(1, 1), (100, 100), (64, 301), (517, 230)])
 def test_cores_cover_the_scene_once(shape):
     seen = np.zeros(shape, int)
-    for tile in tiles(shape, 64, 16, 4):
+    for tile in tiles(shape, 64, 16):
         y0, x0, y1, x1 = tile.core
         seen[y0:y1, x0:x1] += 1
         v0, u0, v1, u1 = tile.window
