@@ -28,7 +28,8 @@ def picture(signals: list[Signal], counted: str) -> str:
         '<defs><filter id="soft"><feGaussianBlur stdDeviation="2"/></filter></defs>'
         '<rect width="200" height="165" fill="#05070d"/>'
         '<ellipse cx="95" cy="85" rx="62" ry="56" fill="#1b2f6b" stroke="#ffe066" stroke-width="1.5"/>'
-        f'{dots}<text x="100" y="183" text-anchor="middle" font-family="sans-serif" font-size="14">{counted}</text></svg>\n'
+        f'{dots}<text x="100" y="183" text-anchor="middle" font-family="sans-serif" font-size="14">'
+        f"{counted}</text></svg>\n"
     )
 
 
