@@ -128,9 +128,12 @@ class Detect(Parameters):
     )
     dense_photons: float = Field(default=3.0, gt=1, description="times the median brightness: may be several signals")
     paired_photons: float = Field(
-        default=1.1, gt=0, description="times the median brightness: fainter, an ill fitted signal is still one"
+        default=0.9, gt=0, description="times the median brightness: fainter, an ill fitted signal is still one"
     )
     widest: float = Field(default=1.6, gt=1, description="widest single signal over the slide's isolated ones")
+    broadest: float = Field(
+        default=2.2, gt=1, description="a smooth object wider than this multiple of a signal is none: BROAD"
+    )
     misfit: float = Field(
         default=1.28, gt=1, description="chi-squared per degree of freedom above which one signal may be several"
     )

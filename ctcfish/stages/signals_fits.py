@@ -93,13 +93,32 @@ def fit_at(
     return Fitted(position, fits, whole.flatten(1).all(1))
 
 
+@dataclass(frozen=True)
+class Explained:
+    """What one emitter explains.
+
+    Attributes
+    ----------
+    fitted : Fitted
+        With the better fit where a width of its own explains a signal.
+    single : Tensor of bool, (N,)
+        Explained, and not too bright for one signal.
+    broad : Tensor of bool, (N,)
+        One smooth object, far too wide for a signal.
+    """
+
+    fitted: Fitted
+    single: Tensor
+    broad: Tensor
+
+
 def explained(
     stack: NDArray[np.generic],
     fitted: Fitted,
     setting: tuple[tuple[float, float], Camera],
     slide: ProbeModel,
     params: Detect,
-) -> tuple[Fitted, Tensor]:
+) -> Explained:
     """Fit signals again that a signal of the slide's width fits badly, now with a width of their own.
 
     Parameters
@@ -111,12 +130,6 @@ def explained(
     slide : ProbeModel
     params : Detect
 
-    Returns
-    -------
-    fitted : Fitted
-        With the better fit where a width of its own explains a signal.
-    single : Tensor of bool, (N,)
-        Explained, and not too bright for one signal.
     """
     sigma, camera = setting
     single = fitted.fits.chi2_per_dof <= params.misfit
@@ -128,7 +141,10 @@ def explained(
     better = (own.fits.chi2_per_dof <= params.misfit) & narrow
     single[doubtful] = better | (fitted.fits.photons[doubtful] < params.paired_photons * slide.photons_median)
     single &= fitted.fits.photons < params.dense_photons * slide.photons_median
-    return fitted.with_rows(doubtful[better], own.rows(better)), single
+    broad = torch.zeros_like(single)
+    smooth = own.fits.chi2_per_dof <= params.misfit
+    broad[doubtful] = smooth & (own.fits.sigma_px[:, 1] > params.broadest * sigma[1])
+    return Explained(fitted.with_rows(doubtful[better], own.rows(better)), single, broad)
 
 
 def window_half(sigma_px: tuple[float, float], planes: int) -> tuple[int, int, int]:

@@ -113,8 +113,12 @@ def detect_probe(
     added = fit_at(stack, found.place_px[late], sigma, camera, free_width=False)
     fitted, order = known.joined(added), torch.cat([accepted.nonzero()[:, 0], late.nonzero()[:, 0]])
     accepted, shape = accepted | late, measures.rows(order)
-    fitted, single = explained(stack, fitted, (sigma, camera), slide, params)
-    split = partition(fitted, single, sigma)
+    told = explained(stack, fitted, (sigma, camera), slide, params)
+    broad = torch.zeros_like(accepted)
+    broad[order] = told.broad
+    accepted, keep = accepted & ~broad, ~told.broad
+    fitted, shape = told.fitted.rows(keep), shape.rows(keep)
+    split = partition(fitted, told.single[keep], sigma)
     scale = _Scale(np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]]), slide, nuclei, nuclei.paint())
     crowds = resolve(stack, fitted, split, camera, crowd_model(slide, sigma, camera.read_variance))
     per_photon = bands.signal_gain(sigma) / float(bands.noise_gain().median().sqrt())
@@ -122,7 +126,7 @@ def detect_probe(
     parts = [
         _alone(fitted, shape, split.alone, scale),
         crowded,
-        _rejected(found, measures, accepted, (slide.threshold_snr, params.broad_ratio), scale),
+        _rejected(found, measures, (accepted, broad), (slide.threshold_snr, params.broad_ratio), scale),
     ]
     return _joined(parts), clusters
 
@@ -206,12 +210,13 @@ def _extent(
 
 
 def _rejected(
-    found: Candidates, measures: Measures, accepted: Tensor, limits: tuple[float, float], scale: _Scale
+    found: Candidates, measures: Measures, judged: tuple[Tensor, Tensor], limits: tuple[float, float], scale: _Scale
 ) -> Signals:
     """Bright maxima that are no signals: hot pixels and broad objects; borders of nuclei are neither."""
     threshold, wide = limits
-    hot = measures.hot & ~accepted
-    broad = ~accepted & ~hot & (found.snr > threshold) & (measures.ratio > wide)
+    accepted, broad = judged
+    hot = measures.hot & ~accepted & ~broad
+    broad = broad | (~accepted & ~hot & (found.snr > threshold) & (measures.ratio > wide))
     rows = hot | broad
     bits = hot[rows].long() * int(SpotFlag.HOT_PIXEL) | broad[rows].long() * int(SpotFlag.BROAD)
     columns = {
