@@ -120,14 +120,12 @@ def _expected(
     body = photograph_nuclei(spec, cells, scraps, origin_um)
     light = photograph_points(spec, cells, origin_um)
     result = np.empty((3, *body.shape), np.float32)
-    crosstalk = (np.float32(signals.cep17_in_her2), np.float32(signals.her2_in_cep17))
     free = np.float32(signals.free_background_share)
-    for probe, other in ((HER2, CEP17), (CEP17, HER2)):
+    for probe in (HER2, CEP17):
         channel = np.multiply(body, np.float32(1) - free, out=result[probe + 1])
         channel += free
         channel *= np.float32(signals.background_photons) * per_pixel * _uneven(spec, rng)
         channel += light[probe]
-        channel += crosstalk[probe] * light[other]
     if spec.nuisance.if_residue_photons > 0:
         residue = photograph_residue(spec, cells, origin_um)
         result[1:] += np.float32(spec.nuisance.if_residue_photons) * per_pixel * residue

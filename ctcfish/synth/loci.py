@@ -102,6 +102,17 @@ class Loci:
     group: NDArray[np.int32]
 
 
+def joined(first: Loci, second: Loci) -> Loci:
+    """Loci of both, one after the other."""
+    return Loci(
+        probe=np.concatenate([first.probe, second.probe]),
+        zyx_um=np.concatenate([first.zyx_um, second.zyx_um]),
+        photons=np.concatenate([first.photons, second.photons]),
+        size_um=np.concatenate([first.size_um, second.size_um]),
+        group=np.concatenate([first.group, second.group]),
+    )
+
+
 def place_loci(copies: Copies, shape: Shape, signals: Signals, rng: np.random.Generator) -> Loci:
     """Place a cell's loci inside its nucleus and give each its size and brightness.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcfish.synth.loci import CEP17, HER2, Loci, place_unspecific
+from ctcfish.synth.loci import CEP17, HER2, Loci, joined, place_unspecific
 from ctcfish.synth.optics import Lens, Profile, add_point, profile
 from ctcfish.synth.population import Cell, error_ratio, generator
 from ctcfish.synth.spec import FishScan, SlideSpec
@@ -28,29 +28,36 @@ def spot_profile(scan: FishScan, probe: int, size_um: float) -> Profile:
     return profile(lens_of(scan, probe), size, (depth, _REACH_UM * 1.45), (0.05, 0.01))
 
 
-def image_place_um(scan: FishScan, probe: NDArray[np.integer], zyx_um: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where loci ``(N, 3)`` are imaged: CEP17 lies off by the chromatic shift."""
-    return np.asarray(zyx_um - np.array(scan.chromatic_shift_um) * (probe == CEP17)[:, None])
+def image_place_um(scan: FishScan, channel: NDArray[np.integer], zyx_um: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where places ``(N, 3)`` are imaged in their channels: in CEP17's they lie off by the chromatic shift."""
+    return np.asarray(zyx_um - np.array(scan.chromatic_shift_um) * (channel == CEP17)[:, None])
 
 
 def photograph_points(spec: SlideSpec, cells: Sequence[Cell], origin_um: tuple[float, float]) -> NDArray[np.float32]:
-    """Light of loci, of stuck probe and of granules per dye, ``(2, Z, Y, X)`` photons, before crosstalk."""
-    scan = spec.fish
+    """Light of loci, of stuck probe and of granules in the channels of HER2 and CEP17, ``(2, Z, Y, X)`` photons.
+
+    Crosstalk is light of one dye in the other's band: it goes the other band's way, chromatic shift included.
+    """
+    scan, signals = spec.fish, spec.signals
     light = np.zeros((2, scan.planes, *scan.shape_px), np.float32)
     voxel = (scan.z_step_um, scan.pixel_um, scan.pixel_um)
     start = np.array([0.0, *origin_um])
+    share = np.array([[1.0, signals.her2_in_cep17], [signals.cep17_in_her2, 1.0]])
     for cell in cells:
-        for loci in (cell.loci, stuck_probe(spec, cell)):
-            seen = image_place_um(scan, loci.probe, loci.zyx_um + np.array(cell.zyx_um)) - start
-            for probe, place, photons, size in zip(
-                loci.probe.tolist(), (seen / voxel).tolist(), loci.photons.tolist(), loci.size_um.tolist(), strict=True
+        loci = joined(cell.loci, stuck_probe(spec, cell))
+        place = loci.zyx_um + np.array(cell.zyx_um)
+        for channel in (HER2, CEP17):
+            seen = (image_place_um(scan, np.full(len(place), channel), place) - start) / voxel
+            photons = loci.photons * share[loci.probe, channel]
+            for (z, y, x), probe, size, n in zip(
+                seen.tolist(), loci.probe.tolist(), loci.size_um.tolist(), photons.tolist(), strict=True
             ):
-                add_point(light[probe], spot_profile(scan, probe, size), (place[0], place[1], place[2]), photons, voxel)
-        for granule, photons_by_probe, size in granules(spec, cell):
-            z, y, x = ((granule - start) / voxel).tolist()
-            for probe in (HER2, CEP17):
-                shape = spot_profile(scan, probe, size)
-                add_point(light[probe], shape, (z, y, x), float(photons_by_probe[probe]), voxel)
+                if n > 0:
+                    add_point(light[channel], spot_profile(scan, probe, size), (z, y, x), n, voxel)
+            for granule, by_channel, size in granules(spec, cell):
+                z, y, x = ((image_place_um(scan, np.array([channel]), granule[None])[0] - start) / voxel).tolist()
+                shape = spot_profile(scan, channel, size)
+                add_point(light[channel], shape, (z, y, x), float(by_channel[channel]), voxel)
     return light
 
 
@@ -63,7 +70,7 @@ def stuck_probe(spec: SlideSpec, cell: Cell) -> Loci:
 
 
 def granules(spec: SlideSpec, cell: Cell) -> list[tuple[NDArray[np.float64], NDArray[np.float64], float]]:
-    """Autofluorescent granules in and beside a nucleus: place ``(3,)``, photons by probe ``(2,)``, size."""
+    """Autofluorescent granules in and beside a nucleus: place ``(3,)``, photons by channel ``(2,)``, size."""
     rng = generator(spec, "granule", cell.number)
     result = []
     for _ in range(rng.poisson(spec.nuisance.granules_per_nucleus)):

@@ -102,7 +102,7 @@ class FishScan(Parameters):
     immersion_index: float = Field(default=1.518, ge=1.0)
     emission_nm: tuple[float, float, float] = Field(default=(461.0, 588.0, 524.0), description="DAPI, HER2, CEP17")
     chromatic_shift_um: tuple[float, float, float] = Field(
-        default=(0.15, 0.06, -0.04), description="(z, y, x) to add to CEP17's image to lie on HER2's"
+        default=(0.15, 0.06, -0.04), description="(z, y, x) to add to places in CEP17's channel to lie on HER2's"
     )
     shading: float = Field(default=0.15, ge=0, lt=1, description="light lost in the corners")
     camera: Camera = Camera()

@@ -27,6 +27,19 @@ def test_plain_ellipse_has_its_axes_and_area() -> None:
     assert mask(shape, *grid(6)).sum() * PIXEL**2 == pytest.approx(np.pi * 16, rel=0.01)
 
 
+def test_outline_is_its_series() -> None:
+    """The powers of a direction against the cosines they stand for."""
+    waves = np.array([[0.1, 0.3], [0.05, 1.0], [0.02, 4.0], [0.03, 2.0]])
+    shape = Shape(4.0, 1.3, 0.7, waves, 4.0, np.zeros((0, 4)), np.zeros((0, 4)))
+    angles = np.linspace(-7, 7, 101)
+    turned = angles - 0.7
+    ellipse = 1 / np.sqrt(np.cos(turned) ** 2 / 1.3 + np.sin(turned) ** 2 * 1.3)
+    series = sum(a * np.cos(k * turned - phase) for k, (a, phase) in enumerate(waves, 2))
+    np.testing.assert_allclose(shape.outline_um(angles), 4.0 * ellipse * (1 + series), rtol=1e-12)
+    assert shape.depth(np.array([0.0]), np.array([0.0])) == 0.0
+    np.testing.assert_allclose(shape.depth(2 * np.sin(angles), 2 * np.cos(angles)), 2 / shape.outline_um(angles))
+
+
 def test_angle_turns_from_x_towards_y() -> None:
     shape = ellipse(angle=np.pi / 2)
     assert shape.outline_um(np.pi / 2) == pytest.approx(4.8)
