@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ctcfish.ops.emitter_count import CountPosterior, CountRule, count_posterior
 from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame
-from ctcfish.ops.resolve import Growth, grow, settle
+from ctcfish.ops.resolve import Growth, Zones, grow, settle
 from ctcfish.ops.windows import cut_windows
 
 _FOREIGN = 8  # signals of other groups looked at around one region
@@ -177,9 +177,9 @@ def resolve_crowds(
         size = max(1, _BATCH_VALUES // frame.basis.shape[1])
         for chunk in rows.split(size):
             slots = int((table[chunk] >= 0).sum(1).max())
-            crops, allowed, start = _batch(image, starts, (chunk, centre[chunk], table[chunk, :slots]), frame, reach)
+            crops, zones, start = _batch(image, starts, (chunk, centre[chunk], table[chunk, :slots]), frame, reach)
             roomy = replace(growth, most_emitters=max(growth.most_emitters, slots + growth.patience))
-            path = grow(frame, crops, start, allowed, roomy)
+            path = grow(frame, crops, start, zones, roomy)
             count = count_posterior(path, model, rule)
             state = settle(frame, crops, path, count.estimate, roomy)
             corner = centre[chunk] - torch.tensor(window, device=centre.device)
@@ -213,8 +213,8 @@ def _layout(image: CrowdImage, starts: Starts, model: CrowdModel, reach: Reach) 
 
 def _batch(
     image: CrowdImage, starts: Starts, regions: tuple[Tensor, Tensor, Tensor], frame: Frame, reach: Reach
-) -> tuple[Crops, Tensor, Emitters]:
-    """Crops, where emitters may be added, and the start of a batch of regions of one window size."""
+) -> tuple[Crops, Zones, Emitters]:
+    """Crops, their zones, and the start of a batch of regions of one window size."""
     rows, centre, table = regions
     half = tuple((n - 1) // 2 for n in frame.shape)
     values, inside = cut_windows(image.stack, centre, (half[0], half[1], half[2]))
@@ -225,17 +225,17 @@ def _batch(
     own = _distance(frame, torch.where(used[..., None], places, torch.inf))
     foreign = _distance(frame, _foreign(starts, rows, centre) - corner[:, None])
     weight = inside.flatten(1) & (own <= reach.fit) & ((foreign > reach.foreign) | (own < foreign))
-    allowed = weight & (own <= reach.add)
+    zones = Zones(weight & (own <= reach.add), weight & (own > reach.ring))
     model = frame.model
     log_photons = torch.log(
         starts.photons[table.clamp(min=0)].clamp(0.3 * model.median_photons, 3 * model.median_photons)
     )
-    level = _level(photons, weight & (own > reach.ring), weight)
+    level = _level(photons, zones.ring, weight)
     background = places.new_zeros(len(rows), len(frame.orders))
     background[:, 0] = level
     start = Emitters(torch.where(used[..., None], places, 0.0), log_photons, used.to(places.dtype), background)
     crops = Crops(photons + model.read_variance, weight.to(photons.dtype), level)
-    return crops, allowed, start
+    return crops, zones, start
 
 
 def _level(photons: Tensor, ring: Tensor, whole: Tensor) -> Tensor:

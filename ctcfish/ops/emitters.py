@@ -20,11 +20,12 @@ from ctcfish.ops.psf import pixel_profile, pixel_profile_derivatives
 
 _SMALLEST_MODEL = 0.5  # photons a pixel, read variance included
 _DAMPING = 0.1
+_FAINTEST = 2.5  # σ of the log-normal brightness below its median: fainter is background that is not smooth
 _FARTHEST = 3.0  # prior standard deviations a background coefficient may leave its prior
 _SHORT = 4.0  # divides a step twice
 _LONGEST_STEP = 0.5  # pixels, and units of log photons
 _PIXEL_VARIANCE = 1.0 / 12.0  # a pixel's own width, px²
-_PLACE_PRECISION = 1.0 / 9.0  # px⁻²: keeps unresolved emitters from drifting without end
+_PLACE_PRECISION = 1.0  # px⁻²: emitters that share a place are known to be no farther apart than about this
 
 
 @dataclass(frozen=True)
@@ -301,7 +302,7 @@ def _moved(frame: Frame, crops: Crops, state: Emitters, step: Tensor) -> Emitter
     rows, slots = state.log_photons.shape
     k = 1 + frame.axes
     part = (step[:, : k * slots].view(rows, slots, k) * state.used[..., None]).clamp_(-_LONGEST_STEP, _LONGEST_STEP)
-    lowest = math.log(frame.model.median_photons) - 10 * frame.model.log_sigma
+    lowest = math.log(frame.model.median_photons) - _FAINTEST * frame.model.log_sigma
     places = state.places.clone()
     places[..., 3 - frame.axes :] += part[..., 1:]
     last = torch.tensor(frame.shape, device=places.device, dtype=places.dtype) - 1
@@ -319,39 +320,67 @@ def _moved(frame: Frame, crops: Crops, state: Emitters, step: Tensor) -> Emitter
     )
 
 
-def log_evidence(frame: Frame, crops: Crops, state: Emitters, log_determinant: Tensor) -> Tensor:
-    """Logarithm of the evidence of the state's number of emitters, up to a constant of the crop: (R,).
-
-    Laplace's approximation of the integral over brightness and places of likelihood times prior. Emitters form a
-    Poisson process whose density is unknown up to scale: n emitters weigh Γ(n) / Vⁿ with V the room per emitter.
-    """
-    model = frame.model
+def log_likelihood(frame: Frame, crops: Crops, state: Emitters) -> Tensor:
+    """Logarithm of the likelihood, up to a constant of the crop: (R,)."""
     light = expected_light(frame, state)
     null = ((crops.data * crops.weight).sum(1) / crops.weight.sum(1).clamp(min=1.0)).clamp(min=_SMALLEST_MODEL)[:, None]
-    likelihood = ((crops.data * torch.log(light / null) - (light - null)) * crops.weight).sum(1)
+    return ((crops.data * torch.log(light / null) - (light - null)) * crops.weight).sum(1)
+
+
+def log_occam(frame: Frame, state: Emitters, log_determinant: Tensor) -> Tensor:
+    """Logarithm of prior times volume of the posterior, which the likelihood of its maximum is to be weighed by: (R,).
+
+    Laplace's approximation of the integral over brightness and places. Emitters form a Poisson process whose density
+    is unknown up to scale: n emitters weigh Γ(n) / Vⁿ with V the room per emitter.
+    """
+    model = frame.model
     room = model.room_per_emitter * model.sigma_xy_px**2 * (3.5 * model.sigma_z_px if frame.axes == 3 else 1.0)
     number = state.used.sum(1)
     spread = (state.log_photons - math.log(model.median_photons)) / model.log_sigma
-    brightness = -0.5 * (spread.square() * state.used).sum(1) - number * math.log(
-        model.log_sigma * math.sqrt(2 * math.pi)
-    )
+    brightness = -0.5 * (spread.square() * state.used).sum(1)
+    brightness = brightness - number * math.log(model.log_sigma * math.sqrt(2 * math.pi))
     process = torch.lgamma(number.clamp(min=1.0)) - number * math.log(room)
-    used_log = state.background.new_tensor(2 * math.pi).log() * (0.5 * (1 + frame.axes)) * number
+    volume = math.log(2 * math.pi) * 0.5 * (1 + frame.axes) * number
     idle = (state.used.shape[1] - number) * (frame.axes * math.log(_PLACE_PRECISION) - 2 * math.log(model.log_sigma))
-    return likelihood + brightness + process + used_log - 0.5 * (log_determinant - idle)
+    return brightness + process + volume - 0.5 * (log_determinant - idle)
 
 
-def residual_peak(frame: Frame, crops: Crops, state: Emitters, allowed: Tensor) -> Tensor:
-    """Pixel z, y, x where light is missing most significantly, among ``allowed`` (R, V): (R, 3)."""
+def missing_light(frame: Frame, crops: Crops, state: Emitters) -> Tensor:
+    """Significance of light that the model lacks at every pixel, in standard deviations: (R, V)."""
     light = expected_light(frame, state)
     image = (crops.data / light - 1.0) * crops.weight
     image = image.view(len(image), *frame.shape)
+    norm = light.new_ones(())
     for axis, length in enumerate(frame.shape):
         if length > 1:
             sigma = frame.model.sigma_z_px if axis == 0 else frame.model.sigma_xy_px
             blur = pixel_profile(torch.arange(length, device=light.device, dtype=light.dtype), sigma, length)
             image = torch.matmul(image.movedim(axis + 1, -1), blur).movedim(-1, axis + 1)
-    score = torch.where(allowed, image.flatten(1) * light.sqrt(), -torch.inf)
-    at = score.argmax(1)
+            norm = norm / blur[length // 2].square().sum().sqrt()
+    return image.flatten(1) * light.sqrt() * norm
+
+
+def overdispersion(significance: Tensor, ring: Tensor) -> Tensor:
+    """Variance of the significance where no emitter is, at least 1: texture that the background does not follow.
+
+    The median of squares over 0.455, that of χ² of one degree of freedom, so that single signals do not count.
+
+    Parameters
+    ----------
+    significance : Tensor, (R, V)
+    ring : Tensor of bool, (R, V)
+        Pixels away from every candidate.
+
+    Returns
+    -------
+    Tensor, (R,)
+    """
+    squares = torch.where(ring, significance.square(), torch.nan)[:, ::2]
+    return (squares.nanmedian(1).values / 0.455).nan_to_num(1.0).clamp(min=1.0)
+
+
+def brightest_pixel(frame: Frame, significance: Tensor, allowed: Tensor) -> Tensor:
+    """Pixel z, y, x of highest significance among ``allowed`` (R, V): (R, 3)."""
+    at = torch.where(allowed, significance, -torch.inf).argmax(1)
     plane = frame.shape[1] * frame.shape[2]
-    return torch.stack((at // plane, at % plane // frame.shape[2], at % frame.shape[2]), 1).to(light.dtype)
+    return torch.stack((at // plane, at % plane // frame.shape[2], at % frame.shape[2]), 1).to(significance.dtype)

@@ -14,7 +14,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ctcfish.ops.emitters import Crops, Emitters, Frame, log_evidence, refine, residual_peak
+from ctcfish.ops.emitters import (
+    Crops,
+    Emitters,
+    Frame,
+    brightest_pixel,
+    log_likelihood,
+    log_occam,
+    missing_light,
+    overdispersion,
+    refine,
+)
 
 
 @dataclass(frozen=True)
@@ -42,13 +52,35 @@ class Growth:
 
 
 @dataclass(frozen=True)
+class Zones:
+    """Pixels of R crops.
+
+    Parameters
+    ----------
+    allowed : Tensor of bool, (R, V)
+        Where emitters may be added.
+    ring : Tensor of bool, (R, V)
+        Away from every candidate: shows how well the background is followed.
+    """
+
+    allowed: Tensor
+    ring: Tensor
+
+    def rows(self, keep: Tensor) -> Zones:
+        """The crops that ``keep`` names."""
+        return Zones(self.allowed[keep], self.ring[keep])
+
+
+@dataclass(frozen=True)
 class Path:
     """Every number of emitters that was tried in every region.
 
     Parameters
     ----------
-    log_evidence : Tensor, (R, most + 1)
+    log_likelihood : Tensor, (R, most + 1)
         −∞ for numbers not tried.
+    log_occam : Tensor, (R, most + 1)
+        Prior and volume of the posterior.
     total_photons : Tensor, (R, most + 1)
         Light of all emitters.
     places : Tensor, (R, most + 1, most, 3)
@@ -56,17 +88,26 @@ class Path:
     background : Tensor, (R, most + 1, B)
     crowding : Tensor, (R, most + 1)
         Light under an emitter, in signals of mean brightness, less one; averaged over the light.
+    dispersion : Tensor, (R,)
+        Overdispersion of the residuals beside the emitters, at least 1.
     """
 
-    log_evidence: Tensor
+    log_likelihood: Tensor
+    log_occam: Tensor
     total_photons: Tensor
     places: Tensor
     log_photons: Tensor
     background: Tensor
     crowding: Tensor
+    dispersion: Tensor
+
+    @property
+    def log_evidence(self) -> Tensor:
+        """Logarithm of the evidence of every number, the likelihood tempered by the overdispersion: (R, most + 1)."""
+        return self.log_likelihood / self.dispersion[:, None] + self.log_occam
 
 
-def grow(frame: Frame, crops: Crops, start: Emitters, allowed: Tensor, growth: Growth) -> Path:
+def grow(frame: Frame, crops: Crops, start: Emitters, zones: Zones, growth: Growth) -> Path:
     """Add emitters to every region until the evidence no longer rises and the light is accounted for.
 
     Parameters
@@ -76,8 +117,7 @@ def grow(frame: Frame, crops: Crops, start: Emitters, allowed: Tensor, growth: G
         R regions of one shape.
     start : Emitters
         Candidates to begin with, M slots, used ones first; at least one used.
-    allowed : Tensor of bool, (R, V)
-        Where emitters may be added.
+    zones : Zones
     growth : Growth
 
     Returns
@@ -98,7 +138,9 @@ def grow(frame: Frame, crops: Crops, start: Emitters, allowed: Tensor, growth: G
         for _ in range(steps):
             narrow, log_determinant = refine(frame, crops, narrow)
         number = narrow.used.sum(1).long()
-        _record(frame, path, active, narrow, log_evidence(frame, crops, narrow, log_determinant))
+        _record(frame, path, active, narrow, _judged(frame, crops, narrow, log_determinant))
+        significance = missing_light(frame, crops, narrow)
+        path.dispersion[active] = overdispersion(significance, zones.ring)
         best = path.log_evidence[active].argmax(1)
         light = path.total_photons[active, best] / frame.model.mean_photons
         enough = (number >= best + growth.patience) & (number >= light.round())
@@ -106,10 +148,10 @@ def grow(frame: Frame, crops: Crops, start: Emitters, allowed: Tensor, growth: G
         if len(keep) == 0:
             break
         if len(keep) < len(active):
-            active, crops, allowed, narrow = active[keep], crops.rows(keep), allowed[keep], narrow.rows(keep)
-        state = _with_one_more(
-            _padded(narrow, growth.most_emitters), residual_peak(frame, crops, narrow, allowed), frame
-        )
+            active, crops, zones, narrow = active[keep], crops.rows(keep), zones.rows(keep), narrow.rows(keep)
+            significance = significance[keep]
+        peak = brightest_pixel(frame, significance, zones.allowed)
+        state = _with_one_more(_padded(narrow, growth.most_emitters), peak, frame)
         steps = growth.steps
     for _ in range(growth.drops):
         _drop_faintest(frame, whole, path, growth.steps + 1)
@@ -135,10 +177,15 @@ def _drop_faintest(frame: Frame, crops: Crops, path: Path, steps: int) -> None:
     state.used[row, last] = 0.0
     for _ in range(steps):
         state, log_determinant = refine(frame, crops.rows(rows), state)
-    evidence = log_evidence(frame, crops.rows(rows), state, log_determinant)
-    better = (evidence > path.log_evidence[rows, last]).nonzero()[:, 0]
+    likelihood, occam = _judged(frame, crops.rows(rows), state, log_determinant)
+    better = (likelihood / path.dispersion[rows] + occam > path.log_evidence[rows, last]).nonzero()[:, 0]
     if len(better):
-        _record(frame, path, rows[better], state.rows(better), evidence[better])
+        _record(frame, path, rows[better], state.rows(better), (likelihood[better], occam[better]))
+
+
+def _judged(frame: Frame, crops: Crops, state: Emitters, log_determinant: Tensor) -> tuple[Tensor, Tensor]:
+    """Likelihood and Occam factor of the state, logarithms, each (R,)."""
+    return log_likelihood(frame, crops, state), log_occam(frame, state, log_determinant)
 
 
 def _at(path: Path, rows: Tensor, number: Tensor, slots: int) -> Emitters:
@@ -157,10 +204,12 @@ def _empty_path(frame: Frame, regions: int, most: int, like: Tensor) -> Path:
     return Path(
         like.new_full((regions, most + 1), -torch.inf),
         like.new_zeros(regions, most + 1),
+        like.new_zeros(regions, most + 1),
         like.new_zeros(regions, most + 1, most, 3),
         like.new_zeros(regions, most + 1, most),
         like.new_zeros(regions, most + 1, len(frame.orders)),
         like.new_zeros(regions, most + 1),
+        like.new_ones(regions),
     )
 
 
@@ -176,10 +225,10 @@ def _padded(state: Emitters, slots: int) -> Emitters:
     )
 
 
-def _record(frame: Frame, path: Path, active: Tensor, state: Emitters, evidence: Tensor) -> None:
+def _record(frame: Frame, path: Path, active: Tensor, state: Emitters, judged: tuple[Tensor, Tensor]) -> None:
     """Keep the state of every active region under its number of emitters, in place."""
     slots, number = state.used.shape[1], state.used.sum(1).long()
-    path.log_evidence[active, number] = evidence
+    path.log_likelihood[active, number], path.log_occam[active, number] = judged
     path.total_photons[active, number] = state.photons.sum(1)
     path.places[active, number, :slots] = state.places
     path.log_photons[active, number, :slots] = state.log_photons
@@ -209,7 +258,7 @@ def _with_one_more(state: Emitters, peak: Tensor, frame: Frame) -> Emitters:
 
 def settle(frame: Frame, crops: Crops, path: Path, number: Tensor, growth: Growth) -> Emitters:
     """State with ``number`` (R,) emitters, refined to rest; numbers not tried are moved to the nearest tried one."""
-    tried = torch.isfinite(path.log_evidence)
+    tried = torch.isfinite(path.log_likelihood)
     every = torch.arange(tried.shape[1], device=number.device)
     distance = torch.where(tried, (every - number[:, None]).abs(), tried.shape[1] * 2)
     chosen = distance.argmin(1)

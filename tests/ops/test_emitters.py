@@ -10,8 +10,20 @@ import torch
 
 from ctcfish.ops.crowds import CrowdImage, Reach, Starts, group_points, resolve_crowds
 from ctcfish.ops.emitter_count import CountRule, count_posterior
-from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame, expected_light, log_evidence, refine, residual_peak
-from ctcfish.ops.resolve import Growth, Path, grow
+from ctcfish.ops.emitters import (
+    Crops,
+    CrowdModel,
+    Emitters,
+    Frame,
+    brightest_pixel,
+    expected_light,
+    log_likelihood,
+    log_occam,
+    missing_light,
+    overdispersion,
+    refine,
+)
+from ctcfish.ops.resolve import Growth, Path, Zones, grow
 
 READ_VARIANCE = 4.0
 PLANE = CrowdModel(1.3, 1.4, 500.0, 0.4, READ_VARIANCE)
@@ -112,7 +124,7 @@ def test_residual_peak_is_where_a_signal_is_missing():
     data = torch.tensor(camera(rng, light(shape, places, photons, 40.0)), dtype=torch.float32).flatten()[None]
     crops = Crops(data + READ_VARIANCE, torch.ones_like(data), torch.tensor([40.0]))
     known = state_of(frame, places[:1], photons[:1], 40.0)
-    peak = residual_peak(frame, crops, known, torch.ones_like(data, dtype=torch.bool))
+    peak = brightest_pixel(frame, missing_light(frame, crops, known), torch.ones_like(data, dtype=torch.bool))
     assert (peak[0] - torch.tensor([0, 13.0, 14.0])).abs().max() <= 1
 
 
@@ -207,11 +219,13 @@ def path_with(evidence, total, crowding):
     rows, columns = evidence.shape
     return Path(
         evidence,
+        torch.zeros_like(evidence),
         total,
         torch.zeros(rows, columns, columns - 1, 3),
         torch.zeros(rows, columns, columns - 1),
         torch.zeros(rows, columns, 1),
         crowding,
+        torch.ones(rows),
     )
 
 
@@ -241,7 +255,7 @@ def test_evidence_prefers_two_emitters_where_there_are_two():
         state = state_of(frame, places[:n], photons[:n], 40.0)
         for _ in range(8):
             state, log_determinant = refine(frame, crops, state)
-        values.append(float(log_evidence(frame, crops, state, log_determinant)))
+        values.append(float(log_likelihood(frame, crops, state) + log_occam(frame, state, log_determinant)))
     assert values[1] - values[0] > 5
 
 
@@ -255,7 +269,8 @@ def test_growth_keeps_every_number_it_tried_and_stays_under_its_limit():
     background = torch.zeros(2, len(frame.orders))
     background[:, 0] = 45.0
     start = Emitters(first, torch.full((2, 1), math.log(500.0)), torch.ones(2, 1), background)
-    path = grow(frame, crops, start, torch.ones_like(data, dtype=torch.bool), Growth(most_emitters=5))
+    everywhere = torch.ones_like(data, dtype=torch.bool)
+    path = grow(frame, crops, start, Zones(everywhere, everywhere), Growth(most_emitters=5))
     tried = torch.isfinite(path.log_evidence)
     assert tried[0].tolist() == [False, True, True, True, True, True]
     assert int(path.log_evidence[1].argmax()) == 1
@@ -268,3 +283,27 @@ def test_reach_and_defaults_can_be_given():
     starts = Starts(torch.tensor([[0, 12.0, 12.0]]), torch.tensor([500.0]), torch.tensor([0]), torch.zeros(0, 3))
     found = resolve_crowds(CrowdImage(image), starts, PLANE, Reach(fit=4.0), Growth(steps=3), CountRule(temper=1.0))
     assert found.count.estimate.tolist() == [1]
+
+
+def test_significance_has_unit_variance_on_plain_background_and_more_on_texture():
+    shape, rng = (9, 21, 21), np.random.default_rng(14)
+    frame = Frame.of(shape, STACK, torch.zeros(1))
+    plain = camera(rng, np.full((40, *shape), 40.0))
+    rough = camera(
+        rng, np.clip(40.0 + 8.0 * np.repeat(np.repeat(rng.standard_normal((40, 9, 7, 7)), 3, 2), 3, 3), 1, None)
+    )
+    values = []
+    for images in (plain, rough):
+        data = torch.tensor(images, dtype=torch.float32).flatten(1)
+        crops = Crops(data + READ_VARIANCE, torch.ones_like(data), torch.full((40,), 40.0))
+        background = torch.zeros(40, len(frame.orders))
+        background[:, 0] = 40.0
+        empty = Emitters(torch.zeros(40, 0, 3), torch.zeros(40, 0), torch.zeros(40, 0), background)
+        significance = missing_light(frame, crops, empty)
+        inner = torch.zeros(shape, dtype=torch.bool)
+        inner[3:-3, 4:-4, 4:-4] = True
+        inner = inner.flatten().expand(40, -1)
+        values.append((float(significance[inner].std()), float(overdispersion(significance, inner).median())))
+    assert values[0][0] == pytest.approx(1.0, abs=0.05)
+    assert values[0][1] < 1.4
+    assert values[1][1] > 3.0
