@@ -33,7 +33,18 @@ _TOLERANCE_PX = 3.0
 
 
 @dataclass(frozen=True)
+class _Scene:
+    """What is the same for every tile: size in pixels, voxel, pixels averaged along a side."""
+
+    shape_px: tuple[int, int]
+    voxel_um: tuple[float, float, float]
+    factor: int
+
+
+@dataclass(frozen=True)
 class _Found:
+    """Nuclei that a tile owns, in scene pixels, and their traits."""
+
     tile: Tile
     nuclei: Nuclei
     traits: Traits
@@ -70,12 +81,12 @@ def segment(stack: NDArray[Any], voxel_um: tuple[float, float, float], params: S
     shape = (stack.shape[1], stack.shape[2])
     if 0 in stack.shape:
         return from_labels(np.zeros(shape, np.int32), voxel_um[1:])
-    factor = min(max(1, round(WORKING_UM / voxel_um[1])), *shape)
+    scene = _Scene(shape, voxel_um, min(max(1, round(WORKING_UM / voxel_um[1])), *shape))
     method = _method(params, device)
     found: list[_Found] = []
-    for tile in tiles(shape, _CORE_PX * factor, _MARGIN_PX * factor):
-        labels, traits = _in_window(stack[:, *tile.slices], (voxel_um, factor), method, params.min_area_um2)
-        found.append(_owned(labels, traits, (tile, shape, voxel_um[1:], factor), found))
+    for tile in tiles(shape, _CORE_PX * scene.factor, _MARGIN_PX * scene.factor):
+        labels, traits = _in_window(stack[:, *tile.slices], scene, method, params.min_area_um2)
+        found.append(_owned(labels, traits, scene, tile, found))
     nuclei, traits = assemble([part.nuclei for part in found]), join([part.traits for part in found])
     nuclei = replace(nuclei, z_um=traits.z_um, thickness_um=traits.thickness_um, focus=traits.focus)
     return replace(nuclei, flags=doubts(nuclei, traits, params))
@@ -134,40 +145,30 @@ def _custom(function: str) -> Method:
     return checked
 
 
-def _in_window(
-    stack: NDArray[Any], scale: tuple[tuple[float, float, float], int], method: Method, min_area_um2: float
-) -> tuple[Labels, Traits]:
+def _in_window(stack: NDArray[Any], scene: _Scene, method: Method, min_area_um2: float) -> tuple[Labels, Traits]:
     """Labels at full resolution and traits of all nuclei in a window."""
-    voxel_um, factor = scale
-    seen = view(stack, factor, voxel_um[1], voxel_um[0])
+    seen = view(stack, scene.factor, scene.voxel_um[1], scene.voxel_um[0])
     coarse = method(seen.image, seen.pixel_um)
     area = np.bincount(coarse.ravel()) * seen.pixel_um**2
     coarse = gather(seen.image, keep(coarse, area >= max(min_area_um2, seen.pixel_um**2)), seen.pixel_um)
     traits = measure(seen, coarse)
-    return enlarge(coarse, (stack.shape[1], stack.shape[2]), (float(factor), float(factor))), traits
+    return enlarge(coarse, (stack.shape[1], stack.shape[2]), (float(scene.factor), float(scene.factor))), traits
 
 
-def _owned(
-    labels: Labels,
-    traits: Traits,
-    place: tuple[Tile, tuple[int, int], tuple[float, float], int],
-    earlier: list[_Found],
-) -> _Found:
+def _owned(labels: Labels, traits: Traits, scene: _Scene, tile: Tile, earlier: list[_Found]) -> _Found:
     """Nuclei whose centre the tile owns and that no earlier tile holds already, as nuclei of the scene.
 
     Two tiles may see a nucleus on their border a little differently; the core is therefore taken a little wider, and
     who comes second gives way where more than half of its ground is taken.
     """
-    tile, shape, pixel_um, factor = place
-    window = tile.slices
+    window, pixel_um = tile.slices, scene.voxel_um[1:]
     corner = (window[0].start, window[1].start)
-    nuclei, number = outline_table(labels, pixel_um)
-    traits = traits.rows(number - 1)
-    nuclei = shifted(nuclei, corner, shape)
-    if tile.window == (0, 0, *shape):
+    table, number = outline_table(labels, pixel_um)
+    nuclei, traits = shifted(table, corner, scene.shape_px), traits.rows(number - 1)
+    if tile.window == (0, 0, *scene.shape_px):
         return _Found(tile, nuclei, traits)
     y, x = (nuclei.centroid_um / np.array(pixel_um)).T
-    mine = tile.owns(y, x, _TOLERANCE_PX * factor)
+    mine = tile.owns(y, x, _TOLERANCE_PX * scene.factor)
     taken = np.zeros(labels.shape, bool)
     for other in earlier:
         if tile.meets(other.tile):
@@ -177,7 +178,7 @@ def _owned(
     wanted = np.zeros(int(labels.max(initial=0)) + 1, bool)
     wanted[number[mine]] = True
     left = keep(np.where(taken, 0, labels), wanted)
-    return _Found(tile, shifted(from_labels(left, pixel_um), corner, shape), traits.rows(mine))
+    return _Found(tile, shifted(from_labels(left, pixel_um), corner, scene.shape_px), traits.rows(mine))
 
 
 def segment_nuclei(image: NDArray[Any], pixel_um: float | None = None) -> Labels:

@@ -252,7 +252,7 @@ def test_no_pixel_belongs_to_two_nuclei_of_different_tiles(draw, grid, monkeypat
     assert pixels == (painted > 0).sum()
 
 
-def _seen_twice(corner, mine):
+def _seen_twice(corner, factor):
     """Two tiles side by side; the second sees a square at a corner of the scene, and its own far to the right."""
     first = Tile((0, 0, 100, 120), (0, 0, 100, 100))
     second = Tile((0, 80, 100, 200), (0, 100, 100, 200))
@@ -263,8 +263,8 @@ def _seen_twice(corner, mine):
     y, x = corner
     seen[y : y + 20, x - 80 : x - 60] = 1
     seen[10:30, 90:110] = 2
-    place = (second, (100, 200), (1.0, 1.0), mine)
-    return stage._owned(seen, _blank(2), place, [held]).nuclei
+    scene = stage._Scene((100, 200), (0.0, 1.0, 1.0), factor)
+    return stage._owned(seen, _blank(2), scene, second, [held]).nuclei
 
 
 def _blank(count):
