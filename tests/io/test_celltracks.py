@@ -186,6 +186,13 @@ def test_missing_frames_are_refused(tmp_path: Path) -> None:
         open_slide(folder, IF)
 
 
+def test_frames_are_numbered_from_0_or_1(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"found frames 2 to 10 without \[\]; needed every frame, numbered from 0 or 1"
+    ):
+        open_slide(Cartridge(first=2).write(tmp_path / "P4"), IF)
+
+
 def test_an_unknown_number_of_frames_needs_rows_and_columns(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found 9 frames and no rows and columns"):
         open_slide(Cartridge(grid=False).write(tmp_path / "P4"), IF)

@@ -223,6 +223,21 @@ def test_declared_terabytes_without_chunks_are_refused(tmp_path: Path) -> None:
             open_slide(path, GIVEN)
 
 
+@pytest.mark.parametrize("dull", [False, True])
+def test_chunks_are_weighed_where_much_is_declared(
+    dull: bool, tmp_path: Path, volume: NDArray[np.uint16], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("omezarr", "failures"):
+        monkeypatch.setattr(f"ctcfish.io.{module}.FREE_BYTES", 1000)
+        monkeypatch.setattr(f"ctcfish.io.{module}.MAX_RATIO", 10)
+    path = write(tmp_path / "a.zarr", np.ones_like(volume) if dull else volume, labels=NAMES)
+    if dull:
+        with pytest.raises(InputError, match=r"found 48,000 bytes of pixels declared by [\d,]+ bytes of file"):
+            open_slide(path)
+    else:
+        assert open_slide(path).fish_scenes[0].pixels.shape == volume.shape
+
+
 def test_scan_folder_may_hold_zarr(tmp_path: Path, volume: NDArray[np.uint16]) -> None:
     write(tmp_path / "S1" / "fish" / "f.ome.zarr", volume, labels=NAMES)
     assert [s.name for s in open_slide(tmp_path / "S1").fish_scenes] == ["f"]

@@ -349,3 +349,33 @@ def test_links_are_followed_and_keep_their_names(tmp_path: Path, volume: NDArray
     slide = open_slide(links / "scan.ome.tif")
     assert slide.files == tuple(sorted([links / "scan.ome.tif", *paths[1:]]))
     np.testing.assert_array_equal(slide.fish_scenes[0].read("cep17")[0], volume[2, 0])
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_grey_samples_are_channels_and_no_composite(compression: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "samples.tif"
+    pixels = np.random.default_rng(1).integers(0, 4000, (30, 20, 3)).astype(np.uint16)
+    tifffile.imwrite(path, pixels, photometric="minisblack", planarconfig="contig", compression=compression)
+    slide = open_slide(path, GIVEN_FLAT)
+    assert not slide.flags & SlideFlag.COMPOSITE
+    (scene,) = slide.fish_scenes
+    assert scene.channel_names == ("", "", "")
+    np.testing.assert_array_equal(scene.read("her2", slice(4, 9))[0], pixels[4:9, :, 1])
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_tiles_may_be_deep(compression: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "deep.tif"
+    pixels = np.random.default_rng(1).integers(0, 4000, (2, 20, 40, 50)).astype(np.uint16)
+    tifffile.imwrite(
+        path,
+        pixels,
+        photometric="minisblack",
+        volumetric=True,
+        tile=(16, 16, 16),
+        compression=compression,
+        metadata={"axes": "CZYX"},
+    )
+    (scene,) = open_slide(path, GIVEN).fish_scenes
+    assert scene.pixels.shape == pixels.shape
+    np.testing.assert_array_equal(scene.pixels.read(1, ALL, slice(9, 33), slice(15, 50)), pixels[1, :, 9:33, 15:50])
