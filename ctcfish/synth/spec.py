@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
@@ -200,6 +200,14 @@ def read_spec(path: Path) -> SlideSpec:
     ConfigError
         The file cannot be read, is no TOML, or a key or value is wrong.
     """
+    return parse_spec(path, SlideSpec)
+
+
+Spec = TypeVar("Spec", bound=Parameters)
+
+
+def parse_spec(path: Path, kind: type[Spec]) -> Spec:
+    """Read a specification of the given kind from TOML; what is wrong becomes a :class:`ConfigError`."""
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -207,10 +215,10 @@ def read_spec(path: Path) -> SlideSpec:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"specification {path.name}: is no valid TOML ({error}); correct the line named.") from None
     try:
-        return SlideSpec.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']} (found {item['input']!r})"
             for item in error.errors()
         )
-        raise ConfigError(f"specification {path.name}: {wrong}. The keys are those of SlideSpec.") from None
+        raise ConfigError(f"specification {path.name}: {wrong}. The keys are those of {kind.__name__}.") from None

@@ -41,7 +41,8 @@ def spot_rows(spec: SlideSpec, scene: str, cells: Sequence[Cell], origin: tuple[
     Returns
     -------
     pandas.DataFrame
-        Columns of ``spots`` (places as imaged in the signal's own channel), and ``group`` (cluster it was drawn in),
+        Columns of ``spots`` (places as imaged in the signal's own channel, light of one plane), and ``group`` (cluster
+        it was drawn in),
         ``size_um``, ``true_z_um, true_y_um, true_x_um`` (without chromatic shift) and ``cell`` (number on the slide).
     """
     parts = [_cell_spots(spec, cell, label, origin) for label, cell in enumerate(cells, 1)]
