@@ -82,7 +82,7 @@ def report(both: pd.DataFrame, n_found: int) -> dict[str, float]:
     return figures
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str] | None = None) -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slides", type=int, default=10)
