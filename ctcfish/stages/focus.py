@@ -29,6 +29,8 @@ class View:
     image : ndarray of float32, (Y, X)
         Projection that shows each place in focus.
     pixel_um, step_um : float
+    fine_um : float
+        Pixel of the stack before it was reduced.
     """
 
     planes: Floats
@@ -37,6 +39,7 @@ class View:
     image: Floats
     pixel_um: float
     step_um: float
+    fine_um: float
 
 
 def view(stack: NDArray[Any], factor: int, pixel_um: float, step_um: float) -> View:
@@ -59,7 +62,7 @@ def view(stack: NDArray[Any], factor: int, pixel_um: float, step_um: float) -> V
     coarse_um = pixel_um * factor
     sharp = sharpness(planes, coarse_um)
     plane = sharpest_plane(sharp, coarse_um)
-    return View(planes, sharp, plane, project(planes, plane, coarse_um, step_um), coarse_um, step_um)
+    return View(planes, sharp, plane, project(planes, plane, coarse_um, step_um), coarse_um, step_um, pixel_um)
 
 
 def smoothing_um(pixel_um: float) -> float:

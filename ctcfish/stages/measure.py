@@ -18,6 +18,7 @@ from ctcfish.stages.surface import Floats, above_background, as_floats, gaussian
 _RIM_UM = 1.0
 _CHROMATIN_UM = 1.2
 _EDGE_PER_RADIUS = 0.17
+_EDGE_PER_PIXEL = 0.7
 _LEAST_RADIUS_UM = 3.6
 _HAZE_UM = (1.2, 2.5)
 
@@ -105,7 +106,7 @@ def measure(view: View, labels: Labels) -> Traits:
     steepest = quantiles(np.sqrt(_in_own_plane(view.sharp, wide, own)), wide, count, (0.9,))[0]
     edge = _blur_um(np.maximum(brightness - haze, 0.0), steepest, pixel_um)
     area = np.bincount(labels.ravel(), minlength=count + 1)[1:].astype(np.float64) * pixel_um**2
-    focus = _focus(edge, area)
+    focus = _focus(edge, area, view.fine_um)
     solidity = _solidity(labels, count)
     pairs, light = contacts(view.image, labels, pixel_um)
     return Traits(
@@ -130,12 +131,16 @@ def _blur_um(brightness: Values, steepest: Values, pixel_um: float) -> Values:
     return result
 
 
-def _focus(edge_um: Values, area_um2: Values) -> Values:
-    """Expected over measured blur, squared; a border in focus slopes the more gently, the larger the nucleus."""
+def _focus(edge_um: Values, area_um2: Values, pixel_um: float) -> Values:
+    """Expected over measured blur, squared.
+
+    A border in focus slopes the more gently, the larger the nucleus and the coarser the pixels it was sampled with.
+    """
     if len(area_um2) == 0:
         return np.zeros(0)
     radius = np.sqrt(area_um2 / np.pi)
-    expected = _EDGE_PER_RADIUS * np.maximum(radius, max(_LEAST_RADIUS_UM, float(np.median(radius))))
+    shape = _EDGE_PER_RADIUS * np.maximum(radius, max(_LEAST_RADIUS_UM, float(np.median(radius))))
+    expected = np.hypot(shape, _EDGE_PER_PIXEL * pixel_um)
     return np.minimum(1.0, (expected / np.maximum(edge_um, 1e-9)) ** 2)
 
 
