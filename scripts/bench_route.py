@@ -63,7 +63,7 @@ def report(both: pd.DataFrame, n_found: int) -> dict[str, float]:
     figures = {
         "nuclei": len(both),
         "nuclei found": both["found"].mean(),
-        "extra nuclei": (n_found - hit["found_cell_id"].nunique()) / len(both),
+        "extra nuclei": (n_found - len(hit.drop_duplicates(["seed", "found_cell_id"]))) / len(both),
         "kind right": (hit["found_kind"] == hit["kind"]).mean(),
         "calls scored away from the cut": len(clear),
         "calls right away from the cut": (clear["found_call"] == clear["true_call"]).mean(),
