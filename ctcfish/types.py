@@ -221,6 +221,8 @@ class ProbeModel:
         False signals expected per nucleus at that threshold.
     n_isolated : int
         Isolated signals the model was measured on.
+    whole_patch : bool
+        Whether signals are held against the threshold by their whole patch rather than by the filter.
     """
 
     background_photons: float
@@ -232,6 +234,7 @@ class ProbeModel:
     threshold_range_snr: tuple[float, float]
     false_per_nucleus: float
     n_isolated: int
+    whole_patch: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Benchmarks: `python scripts/bench.py NAME …` runs `scripts/bench_NAME.py`."""
+"""Measure the program: ``python scripts/bench.py NAME [options]`` runs ``scripts/bench_NAME.py``."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ HERE = Path(__file__).resolve().parent
 
 
 def names() -> list[str]:
-    """Benchmarks there are."""
+    """Benches that stand beside this script."""
     return sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
 
 
-def main(argv: list[str]) -> int:
-    """Run the benchmark named first with the arguments after it."""
-    if not argv or argv[0] not in names():
-        print(f"usage: bench.py {{{','.join(names())}}} …", file=sys.stderr)
+def main(arguments: list[str]) -> int:
+    """Run one bench; the rest of the command line is its own."""
+    if not arguments or arguments[0] not in names():
+        print(f"usage: python scripts/bench.py {{{','.join(names())}}} [options]", file=sys.stderr)
         return 2
     sys.path.insert(0, str(HERE))
-    importlib.import_module(f"bench_{argv[0]}").main(argv[1:])
+    sys.argv = [f"bench.py {arguments[0]}", *arguments[1:]]
+    importlib.import_module(f"bench_{arguments[0]}").main()
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

@@ -114,19 +114,26 @@ class Bands:
         """Variance after the filter along z per variance of a pixel, for every plane: Σw², (Z,)."""
         return self.axial.square().sum(1)
 
-    def noise_gain(self) -> Tensor:
-        """Variance of the response per variance of a pixel, for every plane: Σw², (Z,)."""
+    def plane_gain(self) -> float:
+        """Variance of the response per variance of a pixel already filtered along z: Σw² in the plane."""
         narrow, wide = np.asarray(self.narrow), np.asarray(self.wide)
         pad = (len(wide) - len(narrow)) // 2
         cross = float(narrow @ wide[pad : pad + len(narrow)])
-        plane = float(narrow @ narrow) ** 2 + float(wide @ wide) ** 2 - 2 * cross**2
-        return self.axial_gain() * plane
+        return float(narrow @ narrow) ** 2 + float(wide @ wide) ** 2 - 2 * cross**2
+
+    def noise_gain(self) -> Tensor:
+        """Variance of the response per variance of a pixel, for every plane: Σw², (Z,)."""
+        return self.axial_gain() * self.plane_gain()
+
+    def lateral_gain(self, sigma_xy_px: float) -> float:
+        """Response at the centre of a signal of one photon in one plane."""
+        image = np.asarray(gaussian_taps(sigma_xy_px, 6.0))
+        return _overlap(image, self.narrow) ** 2 - _overlap(image, self.wide) ** 2
 
     def signal_gain(self, sigma_px: tuple[float, float]) -> float:
         """Response at the centre of a signal of one photon, far from the first and last plane."""
         z, xy = sigma_px
-        image = np.asarray(gaussian_taps(xy, 6.0))
-        lateral = _overlap(image, self.narrow) ** 2 - _overlap(image, self.wide) ** 2
+        lateral = self.lateral_gain(xy)
         if len(self.axial) == 1:
             return lateral
         return lateral * _overlap(np.asarray(gaussian_taps(z, 6.0)), gaussian_taps(z))

@@ -15,7 +15,7 @@ from ctcfish.parameters import Detect
 from ctcfish.stages.signals_camera import Camera
 from ctcfish.stages.signals_candidates import Candidates, Search, find
 from ctcfish.stages.signals_fits import fit_at
-from ctcfish.stages.signals_measure import Measures, measure
+from ctcfish.stages.signals_measure import Measures, measure, patch_gain
 from ctcfish.stages.signals_optics import patch_half, sigma_px
 from ctcfish.stages.signals_regions import regions, sample
 from ctcfish.stages.signals_threshold import histogram
@@ -23,7 +23,7 @@ from ctcfish.types import Nuclei
 
 FLOOR_SNR = 3.0
 """Weaker maxima are not counted as background."""
-_BRIGHT_SNR = 8.0
+_BRIGHT_SNR = 6.5
 _APART_SIGMA = 6.0
 _NOTICED_SNR = 4.0
 _FAINT = 0.3
@@ -32,7 +32,7 @@ _FEW = 5
 _SURE_SNR = 6.0
 _FIRST = 30
 _NOT_WIDE = 1.4
-_SHARP = 0.15
+_SHARP = 0.25
 _MISFIT = 1e-4
 
 
@@ -48,11 +48,13 @@ class Isolated:
         Width ``(z, xy)``.
     photons : ndarray, (N,)
         By the field's own camera.
+    snr : ndarray, (N,)
     """
 
     position_um: NDArray[np.float64]
     sigma_um: NDArray[np.float64]
     photons: NDArray[np.float64]
+    snr: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,10 @@ class ProbeSurvey:
     isolated : Isolated
     bright_photons : float
         Median brightness by the matched filter of maxima that are no noise; NaN without any.
-    counts : ndarray, (K,)
-        Histogram of maxima inside nuclei.
+    counts, patch_counts : ndarray, (K,)
+        Histogram of maxima inside nuclei, by the filter and by the whole patch.
+    patch_gain : float
+        SNR of a signal by the whole patch over that by the filter.
     n_nuclei : float
     axes : int
         2 for a single plane, 3 for a stack.
@@ -77,6 +81,8 @@ class ProbeSurvey:
     isolated: Isolated
     bright_photons: float
     counts: NDArray[np.float64]
+    patch_counts: NDArray[np.float64]
+    patch_gain: float
     n_nuclei: float
     axes: int
 
@@ -110,16 +116,24 @@ def survey_probe(
         if len(isolated.photons) >= _FEW:
             width = np.median(isolated.sigma_um, axis=0)
             sigma_um = (float(width[0]) if len(stack) > 1 else sigma_um[0], float(width[1]))
+    sigma = sigma_px(sigma_um, voxel_um)
+    bands = Bands.of(sigma, len(stack), setting[1].surround)
     bright = inside & (measures.snr > _SURE_SNR) & ~measures.hot
     background = found.surround[inside & (measures.snr < _BRIGHT_SNR)].cpu().numpy()
     return ProbeSurvey(
         float(np.median(background)) if len(background) else float("nan"),
         isolated,
         float(found.photons[bright].median()) if bool(bright.any()) else float("nan"),
-        histogram(measures.snr[inside & ~measures.hot].cpu().numpy().astype(np.float64)),
+        _histogram(measures, inside),
+        _histogram(measure(found, sigma[1], plain_from_patch=True), inside),
+        patch_gain(sigma[1], bands.lateral_gain(sigma[1]) / bands.plane_gain() ** 0.5),
         float(len(nuclei)),
         3 if len(stack) > 1 else 2,
     )
+
+
+def _histogram(measures: Measures, inside: torch.Tensor) -> NDArray[np.float64]:
+    return histogram(measures.snr[inside & ~measures.hot].cpu().numpy().astype(np.float64))
 
 
 def _look(
@@ -156,18 +170,18 @@ def _isolated(
     rows = use.nonzero()[:, 0][:_MOST_ISOLATED]
     fitted = fit_at(stack, found.place_px[rows], sigma, camera, free_width=True)
     fits = fitted.fits
-    good = (
-        fits.converged
-        & fitted.whole
-        & (fits.p_value > _MISFIT)
-        & (fits.sigma_error_px[:, 1] < _SHARP * fits.sigma_px[:, 1])
-    )
+    good = fits.converged & fitted.whole & (fits.p_value > _MISFIT)
+    good &= fits.sigma_error_px[:, 1] < _SHARP * fits.sigma_px[:, 1]
     step = np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
-    width = fits.sigma_px[good].cpu().numpy() * np.array([step[0], (voxel_um[1] * voxel_um[2]) ** 0.5])
+    width = fits.sigma_px[good].cpu().numpy().astype(np.float64)
+    # a free width takes background for light: brightness is fitted with the width common to all
+    common = (float(np.median(width[:, 0])), float(np.median(width[:, 1]))) if len(width) else sigma
+    light = fit_at(stack, found.place_px[rows[good]], common, camera, free_width=False).fits.photons
     return Isolated(
         fitted.position_px[good].cpu().numpy() * step,
-        width.astype(np.float64),
-        fits.photons[good].cpu().numpy().astype(np.float64),
+        width * np.array([step[0], (voxel_um[1] * voxel_um[2]) ** 0.5]),
+        light.cpu().numpy().astype(np.float64),
+        measures.snr[rows][good].cpu().numpy().astype(np.float64),
     )
 
 

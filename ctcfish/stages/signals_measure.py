@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ctcfish.ops import templates as t
 from ctcfish.stages.signals_candidates import Candidates
+from ctcfish.stages.signals_optics import patch_half
 
 _SLOPE_SNR = 4.0
 _WIDE_RATIO = 1.3
@@ -54,6 +55,9 @@ def measure(found: Candidates, sigma_px: float, plain_from_patch: bool = False) 
     found : Candidates
     sigma_px : float
         Width of a signal in the plane.
+    plain_from_patch : bool
+        Take the plain response from the whole patch, whose level is fitted along, instead of from the filter with its
+        nearer surround: less noise, more texture.
     """
     half = found.patch.shape[1] // 2
     image = t.point_image(half, sigma_px)
@@ -72,6 +76,19 @@ def measure(found: Candidates, sigma_px: float, plain_from_patch: bool = False) 
     plain = torch.where(own, levels[:, 0] / (found.noise * float(narrow.norm())), found.snr)
     snr = torch.where(steep | (ratio > _WIDE_RATIO) | hot, torch.minimum(plain, edge), plain)
     return Measures(snr, ratio, _width(ratio, half, sigma_px), hot)
+
+
+def patch_gain(sigma_px: float, per_photon: float) -> float:
+    """SNR of a signal in its whole patch over that by the filter, on a level background.
+
+    Parameters
+    ----------
+    sigma_px : float
+    per_photon : float
+        Response of the filter in the plane to one photon over its noise in noise of one photon.
+    """
+    template = t.level_blind(t.point_image(patch_half(sigma_px), sigma_px))
+    return 1.0 / float(template.norm()) / per_photon
 
 
 def _width(ratio: Tensor, half: int, sigma_px: float) -> Tensor:

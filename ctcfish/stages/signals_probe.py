@@ -104,7 +104,7 @@ def detect_probe(
     gain = bands.signal_gain(sigma)
     search = Search(bands, camera, _FLOOR * slide.threshold_snr, patch_half(sigma[1]), gain, device)
     found = find(stack, regions(nuclei, round(params.margin_um / voxel_um[1]), len(stack)), search)
-    measures = measure(found, sigma[1])
+    measures = measure(found, sigma[1], slide.whole_patch)
     accepted = measures.snr > slide.threshold_snr
     known = fit_at(stack, found.place_px[accepted], sigma, camera, free_width=False)
     again = second_look(found, known, sigma, len(stack))

@@ -40,6 +40,11 @@ class Background:
     scale: float
     axes: int
 
+    @property
+    def at_bound(self) -> bool:
+        """Whether the background is rougher than the model can say."""
+        return self.scale >= float(_SCALES[-1])
+
     def above(self, snr: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """Background maxima per nucleus above each level; levels of at least 2 scales."""
         return self.amount * _exceedance(np.asarray(snr, float) / self.scale, self.axes)

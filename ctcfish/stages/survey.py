@@ -19,9 +19,12 @@ from ctcfish.stages import signals_colours as colours
 from ctcfish.stages.signals_field import ProbeSurvey, sampled_noise, survey_probe
 from ctcfish.stages.signals_optics import start_sigma_um
 from ctcfish.stages.signals_regions import sample
-from ctcfish.stages.signals_threshold import fit_background, threshold_range
+from ctcfish.stages.signals_threshold import Background, fit_background, threshold_range
 from ctcfish.types import PROBES, Nuclei, Optics, Probe, ProbeModel, SlideModel
 
+_WORTHWHILE = 0.955  # the patch must find signals fainter by this factor to be preferred
+_TAIL, _LEAST_SPREAD = 1.64, 0.25  # signals this far below the median must still pass: 95 % of a log-normal
+_WIDEST_RANGE = 2.5  # SNR between the thresholds of fields taken alone
 _UNKNOWN_PHOTONS = 1000.0  # of a signal, where a slide shows none
 
 
@@ -152,11 +155,7 @@ def _merge_probe(
     survey_params, detect = params
     parts = [f.probes[probe] for f in fields]
     gains = [f.camera.gain_adu_per_photon / camera.gain_adu_per_photon for f in fields]
-    counts = np.sum([p.counts for p in parts], axis=0)
-    n_nuclei = float(sum(p.n_nuclei for p in parts))
-    axes = parts[0].axes
-    background = fit_background(counts, n_nuclei, axes)
-    threshold = background.threshold(detect.false_per_nucleus)
+    threshold, background, ranges, whole = _threshold(parts, detect)
     width = np.concatenate([p.isolated.sigma_um for p in parts])
     photons = np.concatenate([p.isolated.photons * g for p, g in zip(parts, gains, strict=True)])
     enough = len(photons) >= survey_params.min_isolated
@@ -173,8 +172,26 @@ def _merge_probe(
         photons_median=float(np.exp(np.median(log))),
         photons_log_sd=min(max(spread, 0.05), 1.5),
         threshold_snr=threshold,
-        threshold_range_snr=threshold_range([(p.counts, p.n_nuclei) for p in parts], axes, detect.false_per_nucleus),
+        threshold_range_snr=ranges,
         false_per_nucleus=float(background.above(threshold)),
         n_isolated=len(photons),
+        whole_patch=whole,
     )
-    return model, SlideFlag(0) if enough else SlideFlag.FEW_SIGNALS
+    if not enough:
+        return model, SlideFlag.FEW_SIGNALS
+    strength = float(np.median(np.concatenate([p.isolated.snr for p in parts])))
+    lost = strength < threshold * float(np.exp(_TAIL * max(model.photons_log_sd, _LEAST_SPREAD)))
+    uneven = ranges[1] - ranges[0] > _WIDEST_RANGE
+    return model, SlideFlag.OUT_OF_RANGE if lost or uneven or background.at_bound else SlideFlag(0)
+
+
+def _threshold(parts: Sequence[ProbeSurvey], detect: Detect) -> tuple[float, Background, tuple[float, float], bool]:
+    """Threshold, model, range over fields, and whether the whole patch finds fainter signals than the filter does."""
+    axes, n_nuclei, rate = parts[0].axes, float(sum(p.n_nuclei for p in parts)), detect.false_per_nucleus
+    by_filter = fit_background(np.sum([p.counts for p in parts], axis=0), n_nuclei, axes)
+    by_patch = fit_background(np.sum([p.patch_counts for p in parts], axis=0), n_nuclei, axes)
+    gain = float(np.median([p.patch_gain for p in parts]))
+    whole = by_patch.threshold(rate) < _WORTHWHILE * gain * by_filter.threshold(rate)
+    model = by_patch if whole else by_filter
+    fields = [(p.patch_counts if whole else p.counts, p.n_nuclei) for p in parts]
+    return model.threshold(rate), model, threshold_range(fields, axes, rate), whole
