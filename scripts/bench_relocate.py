@@ -91,6 +91,27 @@ def whole_range(few: bool) -> Iterator[tuple[str, list[Tally]]]:
     yield "30 % missing, 30 % extra", [timed(remount(spec, k)) for k, spec in enumerate(hard)]
 
 
+def awkward(few: bool) -> Iterator[tuple[str, list[Tally]]]:
+    """Crowded slides, and scans that share only a part of the slide."""
+    seeds = range(1 if few else 5)
+    crowd = [replace(ranges(n, s), density_per_mm2=6000.0, jitter_um=0.4) for n in (50, 150, 600) for s in seeds]
+    yield "crowded, 6,000 per mm2", [timed(remount(spec, k)) for k, spec in enumerate(crowd)]
+    yield "IF shows half of FISH", [timed(partly(400, s, (0.0, 1.0), 0.5)) for s in seeds]
+    yield "a fifth in common", [timed(partly(2000, s, (0.4, 1.0), 0.6)) for s in seeds]
+
+
+def partly(n: int, seed: int, fish: tuple[float, float], if_until: float) -> Pair:
+    """IF shows the left part of the slide, FISH the part between two shares of its width."""
+    whole = remount(replace(ranges(n, seed), missing=0.2, extra=0.2, density_per_mm2=680.0), seed)
+    x = whole.if_points["x_um"]
+    low, high = x.quantile(fish[0]), x.quantile(fish[1])
+    outside = set(whole.truth[(x < low) | (x > high)].tolist())
+    fish_points = whole.fish_points[~whole.fish_points["label"].isin(outside)].reset_index(drop=True)
+    truth = np.where(np.isin(whole.truth, fish_points["label"]), whole.truth, 0)
+    seen = (x <= x.quantile(if_until)).to_numpy()
+    return Pair(whole.if_points[seen].reset_index(drop=True), fish_points, truth[seen])
+
+
 def fields(few: bool) -> Iterator[tuple[str, list[Tally]]]:
     """FISH as fields of 200 um, without and with stage coordinates, and small fields that only the stage can place."""
     cases = ((200.0, 260.0, False), (200.0, 260.0, True), (200.0, 180.0, False), (110.0, 140.0, True))
@@ -193,7 +214,7 @@ def main(argv: list[str] | None = None) -> int:
         " LOST % of lost | median residual um | most CPU s |"
     )
     print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
-    suites = [whole_range, fields, refusals, scales, cartridge] + ([real_nuclei] if REAL.is_dir() else [])
+    suites = [whole_range, awkward, fields, refusals, scales, cartridge] + ([real_nuclei] if REAL.is_dir() else [])
     for suite in suites:
         for name, tallies in suite(few):
             print(line(name, tallies), flush=True)

@@ -48,10 +48,11 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Effort:
-    """How many patches of a large constellation are tried, and how many points each has."""
+    """Patches of a large constellation that are tried, points of each, and groups of proposals that are followed."""
 
     patches: int = 6
     points: int = 140
+    groups: int = 60
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,9 @@ def lay(
         prior = replace(prior, similarity=prior.similarity.inverse())
     if prior is not None:
         prior = replace(prior, similarity=replace(prior.similarity, a=prior.similarity.a / factor))
-    search = Search(neighbours_for(len(large.points)), _TOLERANCE_UM)
-    for rows in _patches(small.points, effort or Effort()):
+    effort = effort or Effort()
+    search = Search(neighbours_for(len(large.points)), _TOLERANCE_UM, groups=effort.groups)
+    for rows in _patches(small.points, effort):
         part = small.points[rows] * factor
         found = locate(part, large.index, search, prior)
         chance = 0.0 if found is None else log10_chance(part, large.index, found, prior)

@@ -21,7 +21,6 @@ Integers = NDArray[np.int64]
 
 _CODE_RADIUS = 2.5
 _ANGLE_BIN_RAD = 0.09
-_MAX_BINS = 60
 _WORTH = 0.2
 _PLENTY = 12
 _PLENTY_SHARE = 0.85
@@ -155,11 +154,14 @@ class Search:
     tolerance_um : float
         Distance up to which two points are one.
     noise : Noise
+    groups : int
+        Groups of agreeing triangles followed up, for either mirror.
     """
 
     neighbours: int
     tolerance_um: float = 4.0
     noise: Noise = Noise()
+    groups: int = 60
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ def locate(part: Points, whole: Index, search: Search, prior: Prior | None = Non
         chosen = mirrored == mirror
         source = _complex(part)[mine.corner[here[chosen]]]
         target = _complex(whole.points)[whole.triangles.corner[there[chosen]]]
-        for rows in _agreeing(_proposals(source, target, complex(_complex(part).mean()), mirror), prior):
+        for rows in _agreeing(_proposals(source, target, complex(_complex(part).mean()), mirror), prior, search.groups):
             found = _grow(part, whole, (source[rows].ravel(), target[rows].ravel(), mirror), search.tolerance_um)
             if found is not None and (best is None or found.score > best.score):
                 best = found
@@ -242,7 +244,7 @@ def _proposals(
     return _Proposals(turn, goal + turn * (fixed - middle), pivot, reach)
 
 
-def _agreeing(proposed: _Proposals, prior: Prior | None) -> list[Integers]:
+def _agreeing(proposed: _Proposals, prior: Prior | None, groups: int) -> list[Integers]:
     """Groups of triangle pairs that propose nearly the same turn and the same place of the pivot."""
     turn, place = proposed.turn, proposed.place
     known = np.arange(len(turn))
@@ -265,9 +267,9 @@ def _agreeing(proposed: _Proposals, prior: Prior | None) -> list[Integers]:
     order = np.argsort(key, kind="stable")
     bins, start, count = np.unique(key[order], return_index=True, return_counts=True)
     shifts = [(a * high + r) * wide + c for a in (-1, 0, 1) for r in (-1, 0, 1) for c in (-1, 0, 1)]
-    strong = np.argsort(-count, kind="stable")[: 8 * _MAX_BINS]
+    strong = np.argsort(-count, kind="stable")[: 8 * groups]
     votes = sum(_count_at(bins, count, bins[strong] + s) for s in shifts)
-    strong = strong[np.argsort(-np.asarray(votes), kind="stable")][:_MAX_BINS]
+    strong = strong[np.argsort(-np.asarray(votes), kind="stable")][:groups]
     return [known[order[start[s] : start[s] + count[s]]] for s in strong]
 
 

@@ -17,7 +17,7 @@ Place = tuple[float, float]
 
 _SCALES = tuple(float(np.exp(0.06 * k)) for j in range(1, 13) for k in (j, -j))
 _SCALE_FIELDS = 3
-_OTHER_SCALES = Effort(patches=2, points=70)
+_OTHER_SCALES = Effort(patches=2, points=70, groups=20)
 _TURN_RAD = float(np.radians(1.5))
 _STAGE_UM = 60.0
 _LEAST_STAGE_UM = 12.0

@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ctcfish.stages.alignment import covered
-
 Points = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -20,6 +18,10 @@ _LEAST_AREA_SPREAD = 0.15
 _AREA_SAYS = 8.0
 _ROUNDS = 30
 _DENSITY_NEIGHBOURS = 8
+_SHARE_NEIGHBOURS = 20
+_SHARE_PRIOR = 1.5
+_SHARE_ROUNDS = 4
+_START_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -46,17 +48,11 @@ class Pairing:
         Row of the other scan; -1 where no nucleus is near.
     distance_um, probability : ndarray, (N,)
         Of that pair; NaN and 0 without one.
-    missing : float
-        Share of cells in the common area that have no partner.
-    sigma_um : float
-        Standard deviation of the distance along one axis.
     """
 
     partner: Integers
     distance_um: Points
     probability: Points
-    missing: float
-    sigma_um: float
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ def pair(cells: Cells, nuclei: Cells, sigma_um: float, max_um: float) -> Pairing
     displacements (two Gaussians, the wider one for cells that moved) and of the change of area, over the density of
     nuclei that belong to no cell here. Exclusion (each nucleus once) by belief propagation for data association
     (Williams and Lau 2014, IEEE Trans. Aerosp. Electron. Syst. 50:2942). The shares of missing cells and of extra
-    nuclei are the slide's own.
+    nuclei are those of the neighbourhood.
 
     Parameters
     ----------
@@ -88,27 +84,38 @@ def pair(cells: Cells, nuclei: Cells, sigma_um: float, max_um: float) -> Pairing
     """
     n, m = len(cells.place_um), len(nuclei.place_um)
     if not n or not m:
-        return Pairing(np.full(n, -1), np.full(n, np.nan), np.zeros(n), 1.0, sigma_um)
+        return Pairing(np.full(n, -1), np.full(n, np.nan), np.zeros(n))
     edges = _edges(cells, nuclei, max_um)
     density = _density(nuclei.place_um)
-    within = covered(cells.place_um, nuclei.place_um)
     likelihood = _likelihood(edges, nuclei.area_um2, sigma_um)
-    missing, extra = 0.3, 0.3
+    near_cells, near_nuclei = _neighbours(cells.place_um), _neighbours(nuclei.place_um)
+    missing, extra = np.full(n, _START_SHARE), np.full(m, _START_SHARE)
     probability = np.zeros(len(edges.here))
-    for _ in range(4):
-        odds = likelihood * (1 - missing) / (missing * extra * density[edges.there])
-        probability = _marginals(edges, odds)
-        found = np.bincount(edges.here, probability, n)
-        used = np.bincount(edges.there, probability, m)
-        missing = float(np.clip(1 - found[within].mean(), 0.02, 0.98)) if within.any() else 0.5
-        extra = float(np.clip(1 - used.mean(), 0.02, 0.98))
+    for _ in range(_SHARE_ROUNDS):
+        gone, strange = missing[edges.here], extra[edges.there] * density[edges.there]
+        probability = _marginals(edges, likelihood * (1 - gone) / (gone * strange))
+        missing = _share_around(1.0 - np.bincount(edges.here, probability, n).astype(np.float64), near_cells)
+        extra = _share_around(1.0 - np.bincount(edges.there, probability, m).astype(np.float64), near_nuclei)
     order = np.lexsort((edges.there, -probability, edges.here))
     first = order[np.unique(edges.here[order], return_index=True)[1]]
     partner, distance, best = np.full(n, -1), np.full(n, np.nan), np.zeros(n)
     partner[edges.here[first]] = edges.there[first]
     distance[edges.here[first]] = edges.distance[first]
     best[edges.here[first]] = probability[first]
-    return Pairing(partner, distance, best, missing, sigma_um)
+    return Pairing(partner, distance, best)
+
+
+def _neighbours(points: Points) -> Integers:
+    """Nearest others of each point, without itself."""
+    k = min(_SHARE_NEIGHBOURS, len(points) - 1)
+    nearest = cKDTree(points).query(points, k + 1)[1].reshape(len(points), -1)
+    return np.asarray(nearest[:, 1:], np.int64)
+
+
+def _share_around(value: Points, near: Integers) -> Points:
+    """Mean of the neighbours, drawn to the mean of all: what is common here need not be common everywhere."""
+    known = (value[near].sum(1) + _SHARE_PRIOR * value.mean()) / (near.shape[1] + _SHARE_PRIOR)
+    return np.asarray(np.clip(known, 0.02, 0.995))
 
 
 def _edges(cells: Cells, nuclei: Cells, max_um: float) -> _Edges:
