@@ -22,6 +22,7 @@ _SMALLEST_MODEL = 0.5  # photons a pixel, read variance included
 _DAMPING = 0.1
 _FAINTEST = 2.5  # σ of the log-normal brightness below its median: fainter is background that is not smooth
 _FARTHEST = 3.0  # prior standard deviations a background coefficient may leave its prior
+_TEXTURE_POWER = 0.6
 _SHORT = 4.0  # divides a step twice
 _LONGEST_STEP = 0.5  # pixels, and units of log photons
 _PIXEL_VARIANCE = 1.0 / 12.0  # a pixel's own width, px²
@@ -361,9 +362,11 @@ def missing_light(frame: Frame, crops: Crops, state: Emitters) -> Tensor:
 
 
 def overdispersion(significance: Tensor, ring: Tensor) -> Tensor:
-    """Variance of the significance where no emitter is, at least 1: texture that the background does not follow.
+    """Factor by which the likelihood is to be tempered for texture that the background does not follow, at least 1.
 
-    The median of squares over 0.455, that of χ² of one degree of freedom, so that single signals do not count.
+    The variance of the significance where no emitter is, as the median of squares over 0.455, that of χ² of one degree
+    of freedom, so that single signals do not count; to a power below 1, because texture is broader than a signal and a
+    signal's own gain less touched by it (power chosen on simulated slides).
 
     Parameters
     ----------
@@ -376,7 +379,7 @@ def overdispersion(significance: Tensor, ring: Tensor) -> Tensor:
     Tensor, (R,)
     """
     squares = torch.where(ring, significance.square(), torch.nan)[:, ::2]
-    return (squares.nanmedian(1).values / 0.455).nan_to_num(1.0).clamp(min=1.0)
+    return (squares.nanmedian(1).values / 0.455).nan_to_num(1.0).clamp(min=1.0).pow(_TEXTURE_POWER)
 
 
 def brightest_pixel(frame: Frame, significance: Tensor, allowed: Tensor) -> Tensor:
