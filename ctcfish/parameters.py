@@ -137,8 +137,11 @@ class Detect(Parameters):
     misfit: float = Field(
         default=1.28, gt=1, description="chi-squared per degree of freedom above which one signal may be several"
     )
+    least_probability: float = Field(
+        default=0.5, ge=0, le=1, description="a lone signal less likely real than this is DIM and ambiguous"
+    )
     granule_um: float = Field(
-        default=0.15, ge=0, description="distance in the plane up to which signals of both colours may be one granule"
+        default=0.1, ge=0, description="distance in the plane up to which signals of both colours may be one granule"
     )
     granule_width: float = Field(
         default=1.05, gt=0, description="a granule's width over a signal's, at least, both colours taken together"

@@ -221,6 +221,10 @@ class ProbeModel:
         False signals expected per nucleus at that threshold.
     n_isolated : int
         Isolated signals the model was measured on.
+    background_scale : float
+        Spread of background maxima over that of pure photon noise.
+    isolated_per_nucleus : float
+        Isolated signals per nucleus surveyed.
     whole_patch : bool
         Whether signals are held against the threshold by their whole patch rather than by the filter.
     """
@@ -234,6 +238,8 @@ class ProbeModel:
     threshold_range_snr: tuple[float, float]
     false_per_nucleus: float
     n_isolated: int
+    background_scale: float = 1.0
+    isolated_per_nucleus: float = 2.0
     whole_patch: bool = False
 
 

@@ -18,6 +18,7 @@ from ctcfish.stages.signals_vetoes import REJECTING, colour_flags
 from ctcfish.stages.survey import SceneInfo, merge, survey
 from ctcfish.types import PROBES, Detections, Nuclei, Optics, Probe, SlideModel
 
+_UNSURE = int(SpotFlag.TWO_NUCLEI | SpotFlag.DIM)
 _ADDED_LATER = ("slide_id", "scene", "cell_id")
 
 
@@ -138,7 +139,7 @@ def _frame(probe: Probe, signals: Signals, bits: NDArray[np.int64], model: Slide
     rejected = (bits & int(REJECTING)) != 0
     outside = signals.label == 0
     status = np.where(rejected, "vetoed", np.where(outside, "outside", "counted")).astype(object)
-    status[~rejected & ((bits & int(SpotFlag.TWO_NUCLEI)) != 0)] = "ambiguous"
+    status[~rejected & ~outside & ((bits & _UNSURE) != 0)] = "ambiguous"
     return pd.DataFrame(
         {
             "label": signals.label,

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctcfish.flags import SpotFlag
+from ctcfish.flags import SlideFlag, SpotFlag
 from ctcfish.ops.bands import Bands
 from ctcfish.ops.crowds import Crowds
 from ctcfish.parameters import Detect
@@ -19,6 +19,7 @@ from ctcfish.stages.signals_crowds import crowd_model, partition, resolve
 from ctcfish.stages.signals_fits import Fitted, explained, fit_at
 from ctcfish.stages.signals_measure import Measures, measure
 from ctcfish.stages.signals_optics import patch_half, sigma_px
+from ctcfish.stages.signals_probability import probability
 from ctcfish.stages.signals_regions import regions
 from ctcfish.stages.signals_rescue import second_look
 from ctcfish.types import Nuclei, Probe, ProbeModel, SlideModel
@@ -124,7 +125,7 @@ def detect_probe(
     per_photon = bands.signal_gain(sigma) / float(bands.noise_gain().median().sqrt())
     crowded, clusters = _crowded(crowds, (sigma[1], per_photon, camera.read_variance), scale)
     parts = [
-        _alone(fitted, shape, split.alone, scale),
+        _dim(_alone(fitted, shape, split.alone, scale), params, model),
         crowded,
         _rejected(found, measures, (accepted, broad), (slide.threshold_snr, params.broad_ratio), scale),
     ]
@@ -151,7 +152,7 @@ class _Scale:
             value["background"],
             value["width"] * float(self.step_um[1] * self.step_um[2]) ** 0.5,
             value["snr"],
-            probability(value["snr"], self.slide),
+            probability(value["snr"], value["photons"], self.slide),
             labels_at(position, self.nuclei.pixel_um, self.labels),
             np.zeros(len(position), np.int64),
             flags,
@@ -167,6 +168,14 @@ def _alone(fitted: Fitted, shape: Measures, alone: Tensor, scale: _Scale) -> Sig
     }
     bits = (~fitted.whole[alone]).long() * int(SpotFlag.EDGE) | shape.hot[alone].long() * int(SpotFlag.HOT_PIXEL)
     return scale.signals(fitted.position_px[alone], columns, bits)
+
+
+def _dim(signals: Signals, params: Detect, model: SlideModel) -> Signals:
+    """Flag lone signals that are more likely background; not where the slide's own brightness is unknown."""
+    if SlideFlag.FEW_SIGNALS in model.flags:
+        return signals
+    doubt = signals.probability < params.least_probability
+    return replace(signals, flags=signals.flags | np.where(doubt, int(SpotFlag.DIM), 0))
 
 
 def _crowded(crowds: Crowds, optics: tuple[float, float, float], scale: _Scale) -> tuple[Signals, Regions]:
@@ -240,8 +249,3 @@ def labels_at(
     place = np.rint(position_um[:, 1:] / np.array(pixel_um)).astype(int)
     place = np.clip(place, 0, np.array(labels.shape) - 1)
     return np.asarray(labels[place[:, 0], place[:, 1]], np.int64)
-
-
-def probability(snr: NDArray[np.float64], slide: ProbeModel) -> NDArray[np.float64]:
-    """Logistic in the distance from the threshold."""
-    return np.asarray(1.0 / (1.0 + np.exp(-(snr - slide.threshold_snr + 1.0) * 2.0)))

@@ -16,6 +16,7 @@ from ctcfish.types import Probe, ProbeModel, SlideModel
 
 REJECTING = SpotFlag.CROSSTALK | SpotFlag.BROAD | SpotFlag.HOT_PIXEL | SpotFlag.BOTH_COLOURS
 _TOGETHER_UM = 0.35
+_SMOOTH_UM = 0.15  # a broad object is located less well
 _LEAK_MARGIN = 2.0
 
 
@@ -49,7 +50,9 @@ def colour_flags(found: Mapping[Probe, Signals], model: SlideModel, params: Dete
         bits[probe][close & explained] |= int(SpotFlag.CROSSTALK)
         alike = np.abs(np.log(own.photons / theirs.photons[partner])) < np.log(params.granule_ratio)
         broader = _widths(own, model.probes[probe]) * _widths(theirs, model.probes[other])[partner]
-        same = (distance < params.granule_um) & alike & (broader > params.granule_width**2)
+        smooth = ((own.flags | theirs.flags[partner]) & int(SpotFlag.BROAD)) != 0
+        reach = params.granule_um + np.where(smooth, _SMOOTH_UM, 0.0)
+        same = (distance < reach) & alike & (broader > params.granule_width**2)
         bits[probe][same] |= int(SpotFlag.BOTH_COLOURS)
     return bits
     shift = np.array(model.chromatic_shift_um)

@@ -175,6 +175,8 @@ def _merge_probe(
         threshold_range_snr=ranges,
         false_per_nucleus=float(background.above(threshold)),
         n_isolated=len(photons),
+        background_scale=background.scale,
+        isolated_per_nucleus=len(photons) / max(sum(p.n_nuclei for p in parts), 1.0),
         whole_patch=whole,
     )
     if not enough:
