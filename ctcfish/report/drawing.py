@@ -28,7 +28,7 @@ COLOURS: Mapping[str, tuple[float, float, float]] = {
 GREY = (1.0, 1.0, 1.0)
 
 
-PERCENTILES: Mapping[str, tuple[float, float]] = {"her2": (60.0, 99.95), "cep17": (60.0, 99.95)}
+PERCENTILES: Mapping[str, tuple[float, float]] = {"her2": (88.0, 99.97), "cep17": (88.0, 99.97)}
 """Display range of roles whose signals are points on a haze; the others are shown from 5 to 99.7 %."""
 
 
@@ -95,7 +95,7 @@ def svg_tile(image: NDArray[np.uint8], title: str, inner: str, pixel_um: float, 
     """
     height, width = image.shape[:2]
     bar_um = _bar_um(width * pixel_um)
-    bar, stroke = bar_um / pixel_um, max(width, height) / 75
+    bar, stroke = bar_um / pixel_um, 1.8 * width / side
     y = height - 2 * stroke
     text = (
         f'<line x1="{1.5 * stroke:.1f}" x2="{1.5 * stroke + bar:.1f}" y1="{y:.1f}" y2="{y:.1f}" class="bar" '
