@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcfish.stages.regions import Labels, Values, grow, quantiles
-from ctcfish.stages.surface import Floats, above_background, as_floats, gaussian
+from ctcfish.stages.regions import Labels, Surroundings, Values, quantiles
+from ctcfish.stages.surface import Floats, as_floats, gaussian
 from ctcfish.stages.watersheds import split
 
 _BRIDGE_UM = 0.6
@@ -16,7 +16,7 @@ _MIN_CONTACT_UM = 1.6
 _LOBE_DEPTH_UM = 0.12
 
 
-def contacts(image: Floats, labels: Labels, pixel_um: float) -> tuple[NDArray[np.intp], Values]:
+def contacts(signal: Floats, labels: Labels, around: Surroundings, pixel_um: float) -> tuple[NDArray[np.intp], Values]:
     """Nuclei in contact, and the brightness along their contact over the mean of their own brightness.
 
     Nuclei that touch thin out towards their rims and leave a valley (0.5 to 0.8 in simulated pairs); where they overlap
@@ -24,9 +24,12 @@ def contacts(image: Floats, labels: Labels, pixel_um: float) -> tuple[NDArray[np
 
     Parameters
     ----------
-    image : ndarray of float32, (Y, X)
+    signal : ndarray of float32, (Y, X)
+        Above the background.
     labels : ndarray of int32, (Y, X)
         Consecutive from 1.
+    around : Surroundings
+        Of the labels.
     pixel_um : float
 
     Returns
@@ -35,8 +38,8 @@ def contacts(image: Floats, labels: Labels, pixel_um: float) -> tuple[NDArray[np
         Labels, the lower first.
     light : ndarray of float64, (P,)
     """
-    smooth = gaussian(above_background(image, pixel_um), _SMOOTH_UM / pixel_um)
-    return _along_contacts(smooth, grow(labels, _BRIDGE_UM / pixel_um), labels, pixel_um)
+    smooth = gaussian(signal, _SMOOTH_UM / pixel_um)
+    return _along_contacts(smooth, around.within(_BRIDGE_UM / pixel_um), labels, pixel_um)
 
 
 def highest(pairs: NDArray[np.intp], values: Values, count: int) -> Values:
@@ -47,12 +50,12 @@ def highest(pairs: NDArray[np.intp], values: Values, count: int) -> Values:
     return result[1:]
 
 
-def lobe_light(image: Floats, labels: Labels, lobed: NDArray[np.bool_], pixel_um: float) -> Values:
+def lobe_light(signal: Floats, labels: Labels, lobed: NDArray[np.bool_], pixel_um: float) -> Values:
     """The same inside one outline: along the necks between its lobes.
 
     Parameters
     ----------
-    image : ndarray of float32, (Y, X)
+    signal : ndarray of float32, (Y, X)
     labels : ndarray of int32, (Y, X)
     lobed : ndarray of bool, (N,)
         Outlines worth looking at.
@@ -74,7 +77,7 @@ def lobe_light(image: Floats, labels: Labels, lobed: NDArray[np.bool_], pixel_um
     lobes = split(smooth_depth, apart > 0, _LOBE_DEPTH_UM)
     owner = np.zeros(int(lobes.max(initial=0)) + 1, np.int32)
     owner[lobes[apart > 0]] = labels[apart > 0]
-    smooth = gaussian(above_background(image, pixel_um), _SMOOTH_UM / pixel_um)
+    smooth = gaussian(signal, _SMOOTH_UM / pixel_um)
     pairs, ratio = _along_contacts(smooth, lobes, lobes, pixel_um)
     same = owner[pairs[:, 0]] == owner[pairs[:, 1]]
     result = np.zeros(count + 1)

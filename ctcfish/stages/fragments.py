@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from ctcfish.stages.regions import Labels, grow, keep, quantiles
+from ctcfish.stages.regions import Labels, keep, quantiles, surroundings
 from ctcfish.stages.surface import Floats, above_background
 
 _CLEAR_UM = 0.6
@@ -40,7 +40,7 @@ def gather(image: Floats, labels: Labels, pixel_um: float) -> Labels:
         return labels
     signal = above_background(image, pixel_um)
     usual = float(np.median(quantiles(signal, labels, count, (0.75,))[0]))
-    bright = (signal > _LEVEL * usual) & (grow(labels, _CLEAR_UM / pixel_um) == 0)
+    bright = (signal > _LEVEL * usual) & (surroundings(labels).away_px > _CLEAR_UM / pixel_um)
     if usual <= 0 or not bright.any():
         return labels
     reach = 2 * round(_BRIDGE_UM / pixel_um) + 1

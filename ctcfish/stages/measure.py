@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from ctcfish.stages.contact import contacts, highest, lobe_light
 from ctcfish.stages.focus import View, smoothing_um
-from ctcfish.stages.regions import Labels, Values, grow, quantiles
+from ctcfish.stages.regions import Labels, Values, quantiles, surroundings
 from ctcfish.stages.surface import Floats, above_background, as_floats, gaussian
 
 _RIM_UM = 1.0
@@ -95,31 +95,32 @@ def measure(view: View, labels: Labels) -> Traits:
     Traits
     """
     count, pixel_um = int(labels.max(initial=0)), view.pixel_um
-    wide = grow(labels, _RIM_UM / pixel_um)
+    around = surroundings(labels)
+    wide, ring = around.within(_RIM_UM / pixel_um), around.within(_HAZE_UM[1] / pixel_um, _HAZE_UM[0] / pixel_um)
     profile = np.stack([_sums(plane, wide, count) for plane in view.sharp])
     best, thickness = _along_z(profile, view.step_um)
     own = np.rint(best).astype(np.intp)
-    around = grow(labels, _HAZE_UM[1] / pixel_um)
-    signal = above_background(_in_own_plane(view.planes, around, own), pixel_um)
-    brightness = quantiles(signal, labels, count, (0.75,))[0]
-    haze = quantiles(signal, np.where(grow(labels, _HAZE_UM[0] / pixel_um) == 0, around, 0), count, (0.25,))[0]
-    steepest = quantiles(np.sqrt(_in_own_plane(view.sharp, wide, own)), wide, count, (0.9,))[0]
+    near = around.within(_HAZE_UM[1] / pixel_um)
+    signal = above_background(_in_own_plane(view.planes, near, own), pixel_um)
+    flat = above_background(view.image, pixel_um)
+    brightness, haze = quantiles(signal, labels, count, (0.75,))[0], quantiles(signal, ring, count, (0.25,))[0]
+    steepest = quantiles(np.sqrt(_in_own_plane(view.sharp, near, own)), wide, count, (0.9,))[0]
     edge = _blur_um(np.maximum(brightness - haze, 0.0), steepest, pixel_um)
     area = np.bincount(labels.ravel(), minlength=count + 1)[1:].astype(np.float64) * pixel_um**2
-    focus = _focus(edge, area, view.fine_um)
-    solidity = _solidity(labels, count)
-    pairs, light = contacts(view.image, labels, pixel_um)
+    focus, solidity = _focus(edge, area, view.fine_um), _solidity(labels, count)
+    depth = _depth_um(labels, pixel_um)
+    pairs, light = contacts(flat, labels, around, pixel_um)
     return Traits(
         z_um=best * view.step_um,
         thickness_um=thickness,
         edge_um=edge,
         brightness=brightness,
         focus=focus,
-        unevenness=_unevenness(signal, labels, pixel_um),
+        unevenness=_unevenness(signal, labels, depth, pixel_um),
         solidity=solidity,
         contact=highest(pairs, light, count),
-        lobes=lobe_light(view.image, labels, solidity < LOBED_SOLIDITY, pixel_um),
-        spread_um=_spread(view, labels),
+        lobes=lobe_light(flat, labels, solidity < LOBED_SOLIDITY, pixel_um),
+        spread_um=_spread(view, labels, depth),
         rise_um=highest(pairs, _rise(pairs, np.where(focus >= IN_FOCUS, best * view.step_um, np.nan)), count),
     )
 
@@ -144,22 +145,22 @@ def _focus(edge_um: Values, area_um2: Values, pixel_um: float) -> Values:
     return np.minimum(1.0, (expected / np.maximum(edge_um, 1e-9)) ** 2)
 
 
-def _unevenness(signal: Floats, labels: Labels, pixel_um: float) -> Values:
+def _unevenness(signal: Floats, labels: Labels, depth_um: Floats, pixel_um: float) -> Values:
     """Ratio of the 95 % to the 10 % quantile inside the border; chromatin is smoothed away, the border kept out."""
     count = int(labels.max(initial=0))
     foreground = (labels > 0).astype(np.float32)
     sigma = _CHROMATIN_UM / pixel_um
     weight = np.maximum(gaussian(foreground, sigma), np.float32(0.05))
     smooth = as_floats(gaussian(signal * foreground, sigma) / weight, labels.shape)
-    core = np.where(_depth_um(labels, pixel_um) > _RIM_UM, labels, 0)
+    core = np.where(depth_um > _RIM_UM, labels, 0)
     low, high = quantiles(smooth, core, count, (0.1, 0.95))
     return np.where(low > 0, high / np.maximum(low, 1e-9), 1.0)
 
 
-def _spread(view: View, labels: Labels) -> Values:
+def _spread(view: View, labels: Labels, depth_um: Floats) -> Values:
     """Range of the sharpest plane along the border, without the outer sevenths."""
     count = int(labels.max(initial=0))
-    rim = np.where(_depth_um(labels, view.pixel_um) <= _RIM_UM, labels, 0)
+    rim = np.where(depth_um <= _RIM_UM, labels, 0)
     low, high = quantiles(view.plane, rim, count, (0.15, 0.85))
     return (high - low) * view.step_um
 
@@ -215,7 +216,9 @@ def _width_at_half(profile: Values, best: NDArray[np.intp]) -> Values:
 
 
 def _in_own_plane(planes: Floats, labels: Labels, own: NDArray[np.intp]) -> Floats:
-    """Image in which every nucleus is shown in its own plane; background in the median one."""
+    """Image in which every nucleus and its surroundings are shown in its own plane; the rest in the median one."""
+    if len(planes) == 1:
+        return as_floats(planes[0], labels.shape)
     common = int(np.median(own)) if len(own) else 0
     plane = np.concatenate([[common], own])[labels]
     return as_floats(np.take_along_axis(planes, plane[None], axis=0), labels.shape)
@@ -227,8 +230,8 @@ def _solidity(labels: Labels, count: int) -> Values:
         if box is None:
             continue
         mask = (labels[box] == row + 1).astype(np.uint8)
-        points = cv2.findNonZero(mask)
-        hull = cv2.convexHull(points)
+        outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        hull = cv2.convexHull(np.concatenate(outlines))
         # Pixels are squares: the hull of their centres misses half a pixel all around.
         around = cv2.contourArea(hull) + 0.5 * cv2.arcLength(hull, True) + 1.0
         result[row] = min(1.0, np.count_nonzero(mask) / around)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcfish.stages.surface import Floats
+from ctcfish.stages.surface import Floats, as_floats
 
 Labels = NDArray[np.int32]
 Values = NDArray[np.float64]
@@ -30,27 +32,46 @@ def keep(labels: Labels, wanted: NDArray[np.bool_]) -> Labels:
     return number[labels]
 
 
-def grow(labels: Labels, distance_px: float) -> Labels:
-    """Widen every label by a distance; ground that two could reach goes to the nearer.
+@dataclass(frozen=True)
+class Surroundings:
+    """The ground around labels.
+
+    Attributes
+    ----------
+    away_px : ndarray of float32, (Y, X)
+        Distance to the nearest label; 0 inside, infinite where there is none.
+    nearest : ndarray of int32, (Y, X)
+        That label.
+    """
+
+    away_px: Floats
+    nearest: Labels
+
+    def within(self, far_px: float, beyond_px: float = -1.0) -> Labels:
+        """Labels widened by a distance, or the rings between two distances; ground of two goes to the nearer."""
+        return np.where((self.away_px <= far_px) & (self.away_px > beyond_px), self.nearest, 0).astype(np.int32)
+
+
+def surroundings(labels: Labels) -> Surroundings:
+    """Measure the ground around labels.
 
     Parameters
     ----------
     labels : ndarray of int32, (Y, X)
-    distance_px : float
 
     Returns
     -------
-    ndarray of int32, (Y, X)
+    Surroundings
     """
     if not labels.any():
-        return labels
-    away, nearest = cv2.distanceTransformWithLabels(
+        return Surroundings(np.full(labels.shape, np.inf, np.float32), labels)
+    away, source = cv2.distanceTransformWithLabels(
         (labels == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    near = np.asarray(nearest).reshape(labels.shape)
+    near = np.asarray(source).reshape(labels.shape)
     number = np.zeros(int(near.max()) + 1, np.int32)
     number[near[labels > 0]] = labels[labels > 0]
-    return np.where(np.asarray(away).reshape(labels.shape) <= distance_px, number[near], 0).astype(np.int32)
+    return Surroundings(as_floats(away, labels.shape), number[near])
 
 
 def quantiles(image: Floats, labels: Labels, count: int, shares: tuple[float, ...]) -> list[Values]:

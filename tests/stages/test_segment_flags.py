@@ -12,6 +12,7 @@ from ctcfish.stages.contact import contacts, highest, lobe_light
 from ctcfish.stages.focus import project, sharpest_plane, sharpness, smoothing_um, view
 from ctcfish.stages.fragments import gather
 from ctcfish.stages.measure import IN_FOCUS, join, measure
+from ctcfish.stages.regions import surroundings
 from ctcfish.stages.segment import segment
 from ctcfish.synth import SlideSpec, field
 from ctcfish.synth.spec import FishScan, Nuisance, Population
@@ -264,23 +265,27 @@ def _pair(distance_um):
         image += 400 * np.sqrt(np.clip(1 - (away / 16.0) ** 1.25, 0, None))
     union = image > 20
     labels = np.where(union, 1 + (axis > 20.0)[None], 0).astype(np.int32)
-    return gaussian_filter(image, 0.6).astype(np.float32) + 50, labels
+    return gaussian_filter(image, 0.6).astype(np.float32), labels
+
+
+def _contacts(image, labels):
+    return contacts(image, labels, surroundings(labels), PIXEL_UM)
 
 
 def test_light_adds_up_where_nuclei_overlap_and_not_where_they_touch():
-    ratio = {d: contacts(*_pair(d), PIXEL_UM)[1][0] for d in (4.0, 5.0, 6.0, 8.0)}
+    ratio = {d: _contacts(*_pair(d))[1][0] for d in (4.0, 5.0, 6.0, 8.0)}
     assert ratio[4.0] > ratio[5.0] > ratio[6.0] > 0.9
     assert ratio[8.0] < 0.75
 
 
 def test_contacts_name_both_labels():
-    pairs, _ = contacts(*_pair(6.0), PIXEL_UM)
+    pairs, _ = _contacts(*_pair(6.0))
     assert pairs.tolist() == [[1, 2]]
 
 
 def test_nuclei_apart_have_no_contact():
     image, labels = _pair(11.0)
-    pairs, light = contacts(image, labels, PIXEL_UM)
+    pairs, light = _contacts(image, labels)
     assert pairs.shape == (0, 2)
     assert highest(pairs, light, 2).tolist() == [0.0, 0.0]
 

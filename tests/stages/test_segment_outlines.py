@@ -10,7 +10,7 @@ from skimage.morphology import h_maxima
 from skimage.segmentation import expand_labels, watershed
 
 from ctcfish.stages.outlines import assemble, enlarge, from_labels, outline_table, shifted
-from ctcfish.stages.regions import grow, keep, quantiles
+from ctcfish.stages.regions import keep, quantiles, surroundings
 from ctcfish.stages.watersheds import split
 
 
@@ -182,7 +182,7 @@ def test_rows_and_columns_may_have_their_own_scale():
 
 def test_growing_agrees_with_scikit_image():
     labels = _random_labels()
-    near = grow(labels, 3.0)
+    near = surroundings(labels).within(3.0)
     oracle = expand_labels(labels, 3)
     assert (near > 0).sum() == pytest.approx((oracle > 0).sum(), rel=0.01)
     both = (near > 0) & (oracle > 0)
@@ -190,7 +190,20 @@ def test_growing_agrees_with_scikit_image():
 
 
 def test_growing_nothing_gives_nothing():
-    assert not grow(np.zeros((5, 5), np.int32), 2.0).any()
+    around = surroundings(np.zeros((5, 5), np.int32))
+    assert not around.within(2.0).any()
+    assert np.isinf(around.away_px).all()
+
+
+def test_rings_lie_between_two_distances():
+    labels = np.zeros((21, 21), np.int32)
+    labels[10, 10] = 3
+    ring = surroundings(labels).within(6.0, 3.0)
+    rows, columns = np.nonzero(ring)
+    away = np.hypot(rows - 10, columns - 10)
+    assert away.min() > 2.9
+    assert away.max() < 6.2
+    assert set(ring[ring > 0]) == {3}
 
 
 def test_kept_labels_are_numbered_again():

@@ -15,7 +15,7 @@ from ctcfish.flags import CellFlag
 from ctcfish.parameters import ClassicalNuclei, Segment
 from ctcfish.stages import segment as stage
 from ctcfish.stages.outlines import enlarge, from_labels
-from ctcfish.stages.regions import grow, keep, quantiles
+from ctcfish.stages.regions import keep, quantiles, surroundings
 from ctcfish.stages.segment import segment
 from ctcfish.stages.tiles import tiles
 from ctcfish.stages.watersheds import split
@@ -66,7 +66,7 @@ def test_keeping_labels_keeps_their_pixels(labels, wanted):
 @given(LABELS, st.floats(0.5, 6.0))
 def test_grown_labels_hold_what_they_grew_from(labels, distance):
     labels = np.maximum(labels, 0)
-    wide = grow(labels, distance)
+    wide = surroundings(labels).within(distance)
     np.testing.assert_array_equal(wide[labels > 0], labels[labels > 0])
     away = ndimage.distance_transform_edt(labels == 0) if labels.any() else np.full(labels.shape, np.inf)
     assert not (wide[away > 1.1 * distance + 0.5] > 0).any()
