@@ -144,7 +144,7 @@ class Detect(Parameters):
         default=0.1, ge=0, description="distance in the plane up to which signals of both colours may be one granule"
     )
     granule_width: float = Field(
-        default=1.05, gt=0, description="a granule's width over a signal's, at least, both colours taken together"
+        default=1.1, gt=0, description="a granule's width over a signal's, at least, both colours taken together"
     )
     granule_ratio: float = Field(
         default=3.0, gt=1, description="brightness ratio between colours up to which one object is a granule"

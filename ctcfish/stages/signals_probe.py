@@ -17,6 +17,7 @@ from ctcfish.stages.signals_camera import Camera
 from ctcfish.stages.signals_candidates import Candidates, Search, find
 from ctcfish.stages.signals_crowds import crowd_model, partition, resolve
 from ctcfish.stages.signals_fits import Fitted, explained, fit_at
+from ctcfish.stages.signals_hot import without_hot_pixels
 from ctcfish.stages.signals_measure import Measures, measure
 from ctcfish.stages.signals_optics import patch_half, sigma_px
 from ctcfish.stages.signals_probability import probability
@@ -25,7 +26,8 @@ from ctcfish.stages.signals_rescue import second_look
 from ctcfish.types import Nuclei, Probe, ProbeModel, SlideModel
 
 _FLOOR = 0.8
-_LEAST_CLUSTER = 3
+_LEAST_CLUSTER, _LEAST_TIGHT = 3, 5
+_ONE_SIGNAL = 1.9  # root mean square radius, in widths: half of 1.6 FWHM
 _COMPACT = 3.0  # widths of a signal
 
 
@@ -107,6 +109,7 @@ def detect_probe(
     found = find(stack, regions(nuclei, round(params.margin_um / voxel_um[1]), len(stack)), search)
     measures = measure(found, sigma[1], slide.whole_patch)
     accepted = measures.snr > slide.threshold_snr
+    stack = without_hot_pixels(stack, found.place_px[measures.hot], camera)
     known = fit_at(stack, found.place_px[accepted], sigma, camera, free_width=False)
     again = second_look(found, known, sigma, len(stack))
     measures = measures.replaced(again.near & ~accepted & ~measures.hot, again.measures)
@@ -196,7 +199,9 @@ def _crowded(crowds: Crowds, optics: tuple[float, float, float], scale: _Scale) 
     copies, low, high = (getattr(crowds.count, n).cpu().numpy() for n in ("estimate", "low", "high"))
     placed = np.bincount(region, minlength=len(copies))
     spread, label, single = _extent(signals, region, len(copies))
-    unsure = (copies >= _LEAST_CLUSTER) & ((low < high) | (placed != copies)) & single
+    tight = spread < _ONE_SIGNAL * scale.slide.sigma_xy_um
+    least = np.where(tight, _LEAST_TIGHT, _LEAST_CLUSTER)  # a few emitters within one signal are sisters, not a cluster
+    unsure = (copies >= least) & ((low < high) | (placed != copies)) & single
     number = np.where(unsure, np.cumsum(unsure), 0)
     bits = signals.flags | np.where(unsure[region], int(SpotFlag.IN_CLUSTER), 0)
     rows = replace(signals, cluster=number[region], flags=bits)
