@@ -42,8 +42,8 @@ class DecodeParams:
 
     foreground: float = 0.5
     least_votes: float = 0.5
-    least_area_px: int = 40
-    least_score: float = 0.7
+    least_area_px: int = 60
+    least_score: float = 0.85
 
 
 @dataclass(frozen=True)

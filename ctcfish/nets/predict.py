@@ -17,7 +17,7 @@ from ctcfish.nets.normalise import RangeField, measure_range, network_input, nor
 MARGIN_PX = STRIDE * -(-(NETWORK_REACH_PX + DECODE_REACH_PX) // STRIDE)
 """What a tile sees beyond the ground it owns, native pixels."""
 
-CORE_PX = 1024
+CORE_PX = 1536
 """Side of the ground a tile owns, native pixels."""
 
 
