@@ -1,0 +1,97 @@
+"""The benches count what they say they count."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ctcfish.flags import SlideFlag
+from ctcfish.synth.constellations import Pair
+from ctcfish.synth.stained import Staining, stain
+from ctcfish.types import Relocation
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def relocation() -> ModuleType:
+    return _load("bench_relocate")
+
+
+@pytest.fixture(scope="module")
+def phenotypes() -> ModuleType:
+    return _load("bench_phenotype")
+
+
+def _case() -> tuple[Relocation, Pair]:
+    if_points = pd.DataFrame({"if_scene": "i", "if_label": [1, 2, 3, 4], "y_um": 0.0, "x_um": 0.0, "area_um2": 1.0})
+    matches = if_points[["if_scene", "if_label"]].assign(
+        scene=["f", "f", None, "f"],
+        label=pd.array([1, 9, None, 4], dtype="Int64"),
+        residual_um=[0.5, 0.7, np.nan, 0.9],
+        probability=[0.99, 0.97, 0.1, 0.6],
+    )
+    truth = np.array([1, 2, 0, 0])
+    return Relocation(matches, (), True, ""), Pair(if_points, pd.DataFrame(), truth)
+
+
+def test_tally_counts_right_wrong_and_lost(relocation: ModuleType) -> None:
+    found = relocation.tally(*_case(), 1.5)
+    assert (found.present, found.right) == (2, 1)
+    assert (found.gone, found.declared_lost) == (2, 1)
+    assert (found.sure, found.sure_wrong) == (2, 1)
+    assert found.residual_um == 0.7
+
+
+def test_line_leaves_refused_slides_out_of_the_shares(relocation: ModuleType) -> None:
+    good = relocation.tally(*_case(), 1.5)
+    refused = replace(good, trusted=False, flags=SlideFlag.RELOCATION_FAILED, seconds=4.0)
+    text = relocation.line("x", [good, refused])
+    assert text == "| x | 2 | 1 | 0 | 50.00 | 1/2 | 50.00 | 0.70 | 4.00 |"
+    assert relocation.line("x", [refused]) == "| x | 1 | 1 | 0 | - | 0/0 | - | nan | 4.00 |"
+
+
+def test_partly_shared_scans_keep_their_truth(relocation: ModuleType) -> None:
+    pair = relocation.partly(200, 1, (0.4, 1.0), 0.6)
+    labels = set(pair.fish_points["label"])
+    assert set(pair.truth[pair.truth > 0]) <= labels
+    assert 0 < (pair.truth > 0).sum() < 120
+
+
+def test_calibration_error_of_honest_and_of_boastful_probabilities(phenotypes: ModuleType) -> None:
+    rng = np.random.default_rng(1)
+    p = rng.uniform(0, 1, 50_000)
+    truth = rng.random(50_000) < p
+    assert phenotypes.calibration_error(p, truth) < 0.01
+    assert phenotypes.calibration_error(np.full(100, 0.9), np.zeros(100, bool)) == pytest.approx(0.9)
+    assert phenotypes.calibration_error(np.zeros(0), np.zeros(0, bool)) == 0.0
+
+
+def test_a_repeated_scan_is_the_tiled_one(phenotypes: ModuleType) -> None:
+    scan = stain(Staining(leukocytes=15, ctc=2, debris=1, doublets=1, bare=1), 1)
+    image = scan.pixels["nucleus"]
+    lazy = phenotypes.Repeated(image, 3)
+    whole = np.tile(image, (3, 3))
+    assert lazy.shape == whole.shape
+    window = (slice(image.shape[0] - 5, image.shape[0] + 20), slice(3, 2 * image.shape[1]))
+    np.testing.assert_array_equal(lazy[window], whole[window])
+    nuclei = phenotypes.repeated(scan.nuclei, 3)
+    np.testing.assert_array_equal(nuclei.paint() > 0, np.tile(scan.nuclei.paint() > 0, (3, 3)))
+    assert len(nuclei) == 9 * len(scan.nuclei)
