@@ -16,6 +16,7 @@ from ctcfish.types import Probe
 _TOGETHER_UM = 0.5
 DIRECTIONS: tuple[tuple[Probe, Probe], ...] = (("HER2", "CEP17"), ("CEP17", "HER2"))
 _FEW_PAIRS = 12
+_MOST_LEAK = 0.5
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def merge_pairs(parts: Sequence[Pairs]) -> tuple[dict[str, float], tuple[float, 
     crosstalk = {}
     for key in sorted({k for p in parts for k in p.share}):
         share = np.concatenate([p.share.get(key, np.empty(0)) for p in parts])
+        share = share[share < _MOST_LEAK]  # above: granules, and the other dye's own signals seen here
         crosstalk[key] = float(np.clip(np.median(share), 0.0, 1.0)) if len(share) >= _FEW_PAIRS else 0.0
     offset = np.concatenate([np.empty((0, 3)), *(p.offset_um for p in parts)])
     if len(offset) < _FEW_PAIRS:

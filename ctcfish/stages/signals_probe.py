@@ -148,14 +148,15 @@ class _Scale:
         """Rows from positions in the scene and columns of light; widths in pixels."""
         position = position_px.cpu().numpy().astype(np.float64) * self.step_um
         value = {k: v.cpu().numpy().astype(np.float64) for k, v in columns.items()}
+        width = value["width"] * float(self.step_um[1] * self.step_um[2]) ** 0.5
         flags = np.zeros(len(position), np.int64) + (bits.cpu().numpy() if isinstance(bits, Tensor) else bits)
         return Signals(
             position,
             value["photons"],
             value["background"],
-            value["width"] * float(self.step_um[1] * self.step_um[2]) ** 0.5,
+            width,
             value["snr"],
-            probability(value["snr"], value["photons"], self.slide),
+            probability(value["snr"], value["photons"], width, self.slide),
             labels_at(position, self.nuclei.pixel_um, self.labels),
             np.zeros(len(position), np.int64),
             flags,
