@@ -35,7 +35,7 @@ class CountRule:
     structure: float = 0.9
     crowding: float = 1.5
     steepness: float = 4.0
-    temper: float = 0.75
+    temper: float = 1.0
     light_error: float = 0.45
     slope_below: float = 2.0
     slope_above: float = 1.0

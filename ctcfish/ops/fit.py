@@ -7,7 +7,7 @@ decrement is small is done and leaves the batch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -16,7 +16,8 @@ from ctcfish.errors import InputError
 from ctcfish.ops import fit_model as fm
 from ctcfish.ops.fit_model import FitModel, Layout, Problem
 
-_CHUNK_VALUES = 1 << 19  # Jacobian entries held at once: 2 MiB of float32, about the second-level cache
+_CHUNK_VALUES = 1 << 20  # Jacobian entries held at once: 4 MiB of float32, within the caches
+_EARLY = 4  # steps taken chunk by chunk; spots that need more are then taken together
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,23 @@ def fit_spots(
     data, start = _checked(crops, start_px, known, weight)
     layout = Layout.of((data.shape[1], data.shape[2], data.shape[3]), model)
     size = max(32, _CHUNK_VALUES // ((layout.size + 1) * data[0].numel())) if len(data) else 1
-    parts = []
-    for low in range(0, max(len(data), 1), size):
-        rows = slice(low, low + size)
-        extra = [None if t is None else t[rows].reshape(len(data[rows]), -1) for t in (known, weight)]
-        problem = Problem(data[rows].flatten(1) + read_variance, extra[0], extra[1], read_variance)
-        parts.append(_fit_chunk(problem, start[rows], model, layout))
+    extra = [None if t is None else t.reshape(len(data), -1) for t in (known, weight)]
+    problem = Problem(data.flatten(1) + read_variance, extra[0], extra[1], read_variance)
+    theta = _start(problem, start, model, layout)
+    search = _Search.begin(theta, *_bounds(theta, model, layout))
+    early = [
+        _iterate(problem.rows(rows), search.rows(rows), model, layout, _EARLY)
+        for rows in torch.split(torch.arange(len(data), device=data.device), size)
+    ]
+    search = _Search.joined(early)
+    late = (~search.done).nonzero()[:, 0]
+    for rows in torch.split(late, size):
+        rest = _iterate(problem.rows(rows), search.rows(rows), model, layout, model.max_iterations - _EARLY)
+        search.put(rows, rest)
+    parts = [
+        _summary(problem.rows(rows), search.rows(rows), model, layout)
+        for rows in torch.split(torch.arange(len(data), device=data.device), size)
+    ]
     return SpotFits(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
@@ -127,38 +139,85 @@ def _checked(crops: Tensor, start_px: Tensor, known: Tensor | None, weight: Tens
     return crops[:, None], torch.nn.functional.pad(start_px, (1, 0))
 
 
-def _fit_chunk(problem: Problem, start: Tensor, model: FitModel, layout: Layout) -> tuple[Tensor, ...]:
-    """Iterate one chunk to its maximum; rows that are done leave the work."""
-    theta = _start(problem, start, model, layout)
-    low, high, limit = _bounds(theta, model, layout)
-    final = theta.clone()
-    iterations = torch.full((len(theta),), model.max_iterations, dtype=torch.int32, device=theta.device)
-    converged = torch.zeros_like(iterations, dtype=torch.bool)
-    active, work = torch.arange(len(theta), device=theta.device), problem
-    damping = theta.new_ones(len(theta))
-    previous = torch.full_like(damping, torch.inf)
-    for turn in range(1, model.max_iterations + 1):
-        system = fm.normal_equations(work, theta, model, layout)
-        step = torch.minimum(torch.maximum(fm.scoring_step(system) * damping[:, None], -limit), limit)
-        step[:, fm.PHOTONS] = torch.maximum(step[:, fm.PHOTONS], -0.7 * theta[:, fm.PHOTONS])
-        wanted = theta + step
-        moved = torch.minimum(torch.maximum(wanted, low), high)
-        move = moved - theta
-        theta = moved
-        decrement = (torch.bmm(system[:, :, :-1], move[:, :, None])[:, :, 0] * move).sum(1)
-        done = decrement < model.tolerance
-        final[active], iterations[active] = theta, turn
-        converged[active] = done & (moved == wanted).all(1)
-        keep = (~done).nonzero()[:, 0]
+@dataclass(frozen=True)
+class _Search:
+    """Where the search stands: parameters and bounds (N, P), longest step (N, P), and how each spot has fared (N,)."""
+
+    theta: Tensor
+    low: Tensor
+    high: Tensor
+    limit: Tensor
+    damping: Tensor
+    previous: Tensor
+    iterations: Tensor
+    done: Tensor
+    free: Tensor
+
+    @classmethod
+    def begin(cls, theta: Tensor, low: Tensor, high: Tensor, limit: Tensor) -> _Search:
+        """A search that has not moved."""
+        one = theta.new_ones(len(theta))
+        no = torch.zeros_like(one, dtype=torch.bool)
+        count = torch.zeros_like(one, dtype=torch.int32)
+        return cls(
+            theta, low, high, limit.expand_as(theta), one, torch.full_like(one, torch.inf), count, no, no.clone()
+        )
+
+    @classmethod
+    def joined(cls, parts: list[_Search]) -> _Search:
+        """Rows of all parts, one after the other."""
+        return cls(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+    def rows(self, keep: Tensor) -> _Search:
+        """The spots that ``keep`` names."""
+        return _Search(*(getattr(self, f.name)[keep] for f in fields(self)))
+
+    def put(self, rows: Tensor, part: _Search) -> None:
+        """Write the rows of a part back, in place."""
+        for field in fields(self):
+            getattr(self, field.name)[rows] = getattr(part, field.name)
+
+
+def _iterate(problem: Problem, search: _Search, model: FitModel, layout: Layout, turns: int) -> _Search:
+    """Up to ``turns`` steps for every spot; rows that are done leave the work."""
+    result = search
+    active: Tensor | None = None
+    for _ in range(turns):
+        search = _stepped(problem, search, model, layout)
+        if active is None:
+            result = search
+        else:
+            result.put(active, search)
+        keep = (~search.done).nonzero()[:, 0]
         if len(keep) == 0:
             break
-        # a decrement that does not fall means that full steps overshoot
-        damping = torch.where(decrement > 0.5 * previous, 0.5 * damping, (1.5 * damping).clamp(max=1.0)).clamp(min=0.1)
-        previous = decrement
-        if len(keep) < 0.8 * len(theta):
-            work, theta, active = work.rows(keep), theta[keep], active[keep]
-            low, high, damping, previous = low[keep], high[keep], damping[keep], previous[keep]
-    return _summary(problem, final, model, layout, (converged, iterations))
+        if len(keep) < 0.8 * len(search.theta):
+            active = keep if active is None else active[keep]
+            problem, search = problem.rows(keep), search.rows(keep)
+    return result
+
+
+def _stepped(problem: Problem, search: _Search, model: FitModel, layout: Layout) -> _Search:
+    """One bounded step; a decrement that does not fall means that full steps overshoot, and shortens the next."""
+    theta, previous = search.theta, search.previous
+    system = fm.normal_equations(problem, theta, model, layout)
+    step = fm.scoring_step(system) * search.damping[:, None]
+    step = torch.minimum(torch.maximum(step, -search.limit), search.limit)
+    step[:, fm.PHOTONS] = torch.maximum(step[:, fm.PHOTONS], -0.7 * theta[:, fm.PHOTONS])
+    wanted = theta + step
+    moved = torch.minimum(torch.maximum(wanted, search.low), search.high)
+    move = moved - theta
+    decrement = (torch.bmm(system[:, :, :-1], move[:, :, None])[:, :, 0] * move).sum(1)
+    damping = torch.where(decrement > 0.5 * previous, 0.5 * search.damping, (1.5 * search.damping).clamp(max=1.0))
+    return replace(
+        search,
+        theta=moved,
+        damping=damping.clamp(min=0.1),
+        previous=decrement,
+        iterations=search.iterations + 1,
+        done=decrement < model.tolerance,
+        free=(moved == wanted).all(1),
+    )
 
 
 def _start(problem: Problem, start: Tensor, model: FitModel, layout: Layout) -> Tensor:
@@ -204,10 +263,9 @@ def _bounds(theta: Tensor, model: FitModel, layout: Layout) -> tuple[Tensor, Ten
     return low, high, limit
 
 
-def _summary(
-    problem: Problem, theta: Tensor, model: FitModel, layout: Layout, ends: tuple[Tensor, Tensor]
-) -> tuple[Tensor, ...]:
+def _summary(problem: Problem, search: _Search, model: FitModel, layout: Layout) -> tuple[Tensor, ...]:
     """Columns of :class:`SpotFits` for one chunk."""
+    theta = search.theta
     jacobian = fm.jacobian_of(theta, model, layout)
     expected = fm.expected_light(problem, jacobian)
     weight = expected.reciprocal() if problem.weight is None else problem.weight / expected
@@ -229,4 +287,4 @@ def _summary(
     )
     sigma_error = torch.stack((pick(error, layout.sigma_z, zero), pick(error, layout.sigma_xy, zero)), 1)
     light = [c for k in (fm.PHOTONS, fm.BACKGROUND) for c in (theta[:, k], error[:, k])]
-    return (*position, *light, sigma, sigma_error, *fit, *ends)
+    return (*position, *light, sigma, sigma_error, *fit, search.done & search.free, search.iterations)

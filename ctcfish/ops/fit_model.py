@@ -46,8 +46,8 @@ class FitModel:
     sloped_background: bool = False
     max_shift_px: float = 2.0
     width_range: tuple[float, float] = (0.5, 3.0)
-    max_iterations: int = 30
-    tolerance: float = 1e-3
+    max_iterations: int = 12
+    tolerance: float = 4e-3
 
 
 @dataclass(frozen=True)
@@ -98,44 +98,46 @@ def jacobian_of(theta: Tensor, model: FitModel, layout: Layout) -> Tensor:
     """Derivatives by each parameter and, as last row, the model without known light: (N, P + 1, V)."""
     depth, height, width = layout.shape
     photons = theta[:, PHOTONS, None]
-    free, fixed = layout.sigma_xy >= 0, torch.full_like(theta[:, 0], model.sigma_xy_px)
-    y, y_shift, y_width = pixel_profile_derivatives(theta[:, Y], theta[:, layout.sigma_xy] if free else fixed, height)
-    x, x_shift, x_width = pixel_profile_derivatives(theta[:, X], theta[:, layout.sigma_xy] if free else fixed, width)
-    z = z_shift = z_width = torch.ones_like(photons)
+    free = layout.sigma_xy >= 0
+    sigma = theta[:, layout.sigma_xy, None] if free else model.sigma_xy_px
+    # one call for both axes of the plane, cut to their lengths
+    both, both_shift, edges = pixel_profile_derivatives(theta[:, Y : X + 1], sigma, max(height, width))
+    (y, x), (y_shift, x_shift) = ((t[:, 0, :height], t[:, 1, :width]) for t in (both, both_shift))
+    z = z_shift = z_edges = torch.ones_like(photons)
     if layout.z >= 0:
-        free_z = layout.sigma_z >= 0
-        sigma_z = theta[:, layout.sigma_z] if free_z else torch.full_like(fixed, model.sigma_z_px)
-        z, z_shift, z_width = pixel_profile_derivatives(theta[:, layout.z], sigma_z, depth)
+        sigma_z = theta[:, layout.sigma_z] if layout.sigma_z >= 0 else model.sigma_z_px
+        z, z_shift, z_edges = pixel_profile_derivatives(theta[:, layout.z], sigma_z, depth)
     out = theta.new_empty(len(theta), layout.size + 1, depth, height, width)
     flat = out.flatten(3)
-    plane = y[:, :, None] * x[:, None, :]
-    torch.mul(z[:, :, None], plane.flatten(1)[:, None], out=flat[:, PHOTONS])
-    out[:, BACKGROUND] = 1.0
+    plane = (y[:, :, None] * x[:, None, :]).flatten(1)
+    torch.mul(z[:, :, None], plane[:, None], out=flat[:, PHOTONS])
     scaled = (z * photons)[:, :, None]
     torch.mul(scaled, (y_shift[:, :, None] * x[:, None, :]).flatten(1)[:, None], out=flat[:, Y])
     torch.mul(scaled, (y[:, :, None] * x_shift[:, None, :]).flatten(1)[:, None], out=flat[:, X])
     if free:
+        y_width, x_width = edges[:, 0, : height + 1].diff(dim=-1), edges[:, 1, : width + 1].diff(dim=-1)
         broader = torch.addcmul(y_width[:, :, None] * x[:, None, :], y[:, :, None], x_width[:, None, :])
         torch.mul(scaled, broader.flatten(1)[:, None], out=flat[:, layout.sigma_xy])
-    for column, profile in ((layout.z, z_shift), (layout.sigma_z, z_width)):
-        if column >= 0:
-            torch.mul((profile * photons)[:, :, None], plane.flatten(1)[:, None], out=flat[:, column])
-    model_row = torch.addcmul(
-        theta[:, BACKGROUND, None], photons, out[:, PHOTONS].flatten(1), out=out.flatten(2)[:, -1]
-    )
-    if layout.slope >= 0:
-        _add_slopes(out, model_row, theta, layout)
+    if layout.z >= 0:
+        torch.mul((z_shift * photons)[:, :, None], plane[:, None], out=flat[:, layout.z])
+    if layout.sigma_z >= 0:
+        torch.mul((z_edges.diff(dim=-1) * photons)[:, :, None], plane[:, None], out=flat[:, layout.sigma_z])
+    _add_background(out.flatten(2), theta, layout)
     return out.flatten(2)
 
 
-def _add_slopes(out: Tensor, model_row: Tensor, theta: Tensor, layout: Layout) -> None:
-    """Fill the rows of the plane under the signal and add it to the model, in place."""
-    lengths = [layout.shape[1], layout.shape[2], layout.shape[0]]
-    for i, column in enumerate(range(layout.slope, layout.size)):
-        shape = [[1, -1, 1], [1, 1, -1], [-1, 1, 1]][i]
-        ramp = torch.arange(lengths[i], device=out.device, dtype=out.dtype) - (lengths[i] - 1) / 2
-        out[:, column] = ramp.view(shape)
-        model_row.addcmul_(theta[:, column, None], out[:, column].flatten(1))
+def _add_background(out: Tensor, theta: Tensor, layout: Layout) -> None:
+    """Fill the rows of the constant and of the plane, and the row of the model, in place; ``out`` is (N, P + 1, V)."""
+    columns = [BACKGROUND] if layout.slope < 0 else [BACKGROUND, *range(layout.slope, layout.size)]
+    ramps = [torch.ones(layout.shape, device=out.device, dtype=out.dtype)]
+    for axis in (1, 2, 0)[: len(columns) - 1]:
+        length = layout.shape[axis]
+        ramp = torch.arange(length, device=out.device, dtype=out.dtype) - (length - 1) / 2
+        ramps.append(ramp.view([-1 if a == axis else 1 for a in range(3)]).expand(layout.shape))
+    basis = torch.stack(ramps).flatten(1)
+    for column, ramp in zip(columns, basis, strict=True):
+        out[:, column] = ramp
+    torch.addcmul(theta[:, columns] @ basis, theta[:, PHOTONS, None], out[:, PHOTONS], out=out[:, -1])
 
 
 def expected_light(problem: Problem, jacobian: Tensor) -> Tensor:

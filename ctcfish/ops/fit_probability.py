@@ -73,8 +73,8 @@ def signal_probability(found: Candidate, prior: CandidatePrior) -> Tensor:
     """Posterior probability that each candidate is a signal.
 
     Each kind k has an expected number λ_k and a density f_k(log brightness) g_k(log width); the posterior of a signal
-    is λ_s f_s g_s / Σ_k λ_k f_k g_k. Signals: log-normal brightness (5 % with a wider one) and one width, both widened by
-    the errors of the fit. Background maxima: the tail of the slide's maxima in SNR, any width the fit allows. Broad
+    is λ_s f_s g_s / Σ_k λ_k f_k g_k. Signals: log-normal brightness (5 % with a wider one) and one width, both widened
+    by the errors of the fit. Background maxima: the tail of the slide's maxima in SNR, any width the fit allows. Broad
     objects: log-uniform in brightness, and in width above that of a signal.
 
     Parameters

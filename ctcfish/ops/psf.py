@@ -38,25 +38,30 @@ def pixel_profile(centre_px: Tensor, sigma_px: Tensor | float, length: int) -> T
     return torch.erf((edges - centre_px[..., None]) / scale * _SQRT_HALF).diff(dim=-1) * 0.5
 
 
-def pixel_profile_derivatives(centre_px: Tensor, sigma_px: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Profile of one axis with its derivatives by centre and by width.
+def pixel_profile_derivatives(
+    centre_px: Tensor, sigma_px: Tensor | float, length: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Profile of one axis with its derivative by the centre, and the edges' share of that by the width.
 
     Parameters
     ----------
-    centre_px, sigma_px : Tensor, (...,)
-        Centre and standard deviation, pixels.
+    centre_px : Tensor, (...,)
+        Centre, pixels.
+    sigma_px : Tensor broadcastable to (...,), or float
+        Standard deviation, pixels.
     length : int
         Number of pixels L.
 
     Returns
     -------
-    tuple of Tensor, each (..., L)
-        Profile g, ∂g/∂c and ∂g/∂σ. With t = (edge − c)/σ and φ the normal density, ∂Φ(t)/∂c = −φ(t)/σ and
-        ∂Φ(t)/∂σ = −t φ(t)/σ.
+    profile, by_centre : Tensor, (..., L)
+        g and ∂g/∂c. With t = (edge − c)/σ and φ the normal density, ∂Φ(t)/∂c = −φ(t)/σ.
+    by_width_at_edges : Tensor, (..., L + 1)
+        ∂Φ(t)/∂σ = −t φ(t)/σ at the edges: its differences are ∂g/∂σ, for those who need them.
     """
     edges = torch.arange(length + 1, device=centre_px.device, dtype=centre_px.dtype) - 0.5
-    inverse = sigma_px.reciprocal()[..., None]
+    inverse = sigma_px.reciprocal()[..., None] if isinstance(sigma_px, Tensor) else 1.0 / sigma_px
     t = (edges - centre_px[..., None]) * inverse
     density = torch.exp(t.square() * -0.5) * (inverse * -_INV_SQRT_2PI)
     profile = torch.erf(t * _SQRT_HALF).diff(dim=-1) * 0.5
-    return profile, density.diff(dim=-1), (density * t).diff(dim=-1)
+    return profile, density.diff(dim=-1), density * t
