@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+
+import numpy as np
 
 from ctcfish.nets.architecture import NATIVE_DIAMETER_PX, NucleusNet
+from ctcfish.nets.decode import DecodeParams
 from ctcfish.nets.predict import predict_labels
 from ctcfish.nets.scale import resample
 from ctcfish.stages.outlines import enlarge
-from ctcfish.stages.regions import Labels
+from ctcfish.stages.regions import Proposal
 from ctcfish.stages.surface import Floats
 
 NUCLEUS_UM = 9.0
 """Width of nuclei that the network's native diameter stands for."""
 
 _AS_IT_IS = 1.15
+_LEAST_SCORE = 0.6
 _CORE_PX = 1152
 """A window of the segmentation at the native scale goes through the network in one piece."""
 
 
-def network_labels(image: Floats, pixel_um: float, net: NucleusNet, device: str) -> Labels:
+def network_labels(image: Floats, pixel_um: float, net: NucleusNet, device: str) -> Proposal:
     """Find nuclei with the network.
 
     Parameters
@@ -33,12 +38,16 @@ def network_labels(image: Floats, pixel_um: float, net: NucleusNet, device: str)
 
     Returns
     -------
-    ndarray of int32, (Y, X)
-        Consecutive labels, 0 is background.
+    Proposal
+        Sure are those that the network by itself would keep; faint blurs are among the others.
     """
     zoom = pixel_um * NATIVE_DIAMETER_PX / NUCLEUS_UM
-    if abs(math.log(zoom)) <= math.log(_AS_IT_IS):
-        return predict_labels(image, net, device, core_px=_CORE_PX).labels
-    native = resample(image, zoom)
+    as_it_is = abs(math.log(zoom)) <= math.log(_AS_IT_IS)
+    native = image if as_it_is else resample(image, zoom)
+    usual = DecodeParams()
+    found = predict_labels(native, net, device, replace(usual, least_score=_LEAST_SCORE), core_px=_CORE_PX)
+    sure = np.append(False, found.probability >= usual.least_score)
+    if as_it_is:
+        return Proposal(found.labels, sure)
     scale = (image.shape[0] / native.shape[0], image.shape[1] / native.shape[1])
-    return enlarge(predict_labels(native, net, device, core_px=_CORE_PX).labels, image.shape, scale)
+    return Proposal(enlarge(found.labels, image.shape, scale), sure)

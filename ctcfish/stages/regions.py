@@ -33,6 +33,22 @@ def keep(labels: Labels, wanted: NDArray[np.bool_]) -> Labels:
 
 
 @dataclass(frozen=True)
+class Proposal:
+    """Nuclei as a method proposes them.
+
+    Attributes
+    ----------
+    labels : ndarray of int32, (Y, X)
+        0 is background.
+    sure : ndarray of bool, (highest label or more + 1,)
+        Whether the method would stand by the label alone; an unsure one is kept where its blur explains the doubt.
+    """
+
+    labels: Labels
+    sure: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class Surroundings:
     """The ground around labels.
 

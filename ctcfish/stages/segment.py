@@ -16,16 +16,16 @@ from ctcfish.stages.classical import WORKING_UM, classical_labels
 from ctcfish.stages.doubts import doubts
 from ctcfish.stages.focus import view
 from ctcfish.stages.fragments import gather
-from ctcfish.stages.measure import Traits, join, measure
+from ctcfish.stages.measure import IN_FOCUS, Traits, join, measure
 from ctcfish.stages.outlines import assemble, enlarge, from_labels, outline_table, shifted
-from ctcfish.stages.regions import Labels, keep
+from ctcfish.stages.regions import Labels, Proposal, keep
 from ctcfish.stages.scale import estimate_pixel_um
 from ctcfish.stages.surface import Floats
 from ctcfish.stages.tiles import Tile, tiles
 from ctcfish.types import Nuclei
 
-Method = Callable[[Floats, float], Labels]
-"""From an image (Y, X) and its pixel in um to labels (Y, X)."""
+Method = Callable[[Floats, float], Proposal]
+"""From an image (Y, X) and its pixel in um to labels (Y, X) and how sure they are."""
 
 _CORE_PX = 1024
 _MARGIN_PX = 64
@@ -109,7 +109,7 @@ def _check(stack: NDArray[Any]) -> None:
 def _method(params: Segment, device: str) -> Method:
     match params.nuclei:
         case ClassicalNuclei() as classical:
-            return lambda image, pixel_um: classical_labels(image, pixel_um, classical)
+            return lambda image, pixel_um: _sure(classical_labels(image, pixel_um, classical))
         case NetworkNuclei(model=model):
             from ctcfish.nets.weights import load_network
             from ctcfish.stages.network import network_labels
@@ -120,6 +120,10 @@ def _method(params: Segment, device: str) -> Method:
             return _custom(function)
         case _ as never:
             assert_never(never)
+
+
+def _sure(labels: Labels) -> Proposal:
+    return Proposal(labels, np.ones(int(labels.max(initial=0)) + 1, bool))
 
 
 def _custom(function: str) -> Method:
@@ -133,14 +137,14 @@ def _custom(function: str) -> Method:
             "give an installed package.module:function."
         ) from None
 
-    def checked(image: Floats, pixel_um: float) -> Labels:
+    def checked(image: Floats, pixel_um: float) -> Proposal:
         labels = np.asarray(method(image, pixel_um))
         if labels.shape != image.shape or labels.dtype.kind not in "ui":
             raise ConfigError(
                 f"segment.nuclei.function {function!r}: returned {labels.dtype} of shape {labels.shape}; "
                 f"integers of the image's shape {image.shape} are needed."
             )
-        return keep(labels.astype(np.int32), np.bincount(labels.ravel()) > 0)
+        return _sure(keep(labels.astype(np.int32), np.bincount(labels.ravel()) > 0))
 
     return checked
 
@@ -148,11 +152,16 @@ def _custom(function: str) -> Method:
 def _in_window(stack: NDArray[Any], scene: _Scene, method: Method, min_area_um2: float) -> tuple[Labels, Traits]:
     """Labels at full resolution and traits of all nuclei in a window."""
     seen = view(stack, scene.factor, scene.voxel_um[1], scene.voxel_um[0])
-    coarse = method(seen.image, seen.pixel_um)
-    area = np.bincount(coarse.ravel()) * seen.pixel_um**2
-    coarse = gather(seen.image, keep(coarse, area >= max(min_area_um2, seen.pixel_um**2)), seen.pixel_um)
+    proposed = method(seen.image, seen.pixel_um)
+    area = np.bincount(proposed.labels.ravel(), minlength=len(proposed.sure)) * seen.pixel_um**2
+    large = area >= max(min_area_um2, seen.pixel_um**2)
+    coarse = gather(seen.image, keep(proposed.labels, large), seen.pixel_um)
     traits = measure(seen, coarse)
-    return enlarge(coarse, (stack.shape[1], stack.shape[2]), (float(scene.factor), float(scene.factor))), traits
+    stands = np.ones(len(traits.focus) + 1, bool)
+    known = proposed.sure[1:][large[1:]]
+    stands[1 : len(known) + 1] = known | (traits.focus[: len(known)] < IN_FOCUS)
+    fine = enlarge(keep(coarse, stands), (stack.shape[1], stack.shape[2]), (float(scene.factor), float(scene.factor)))
+    return fine, traits.rows(stands[1:])
 
 
 def _owned(labels: Labels, traits: Traits, scene: _Scene, tile: Tile, earlier: list[_Found]) -> _Found:
