@@ -34,6 +34,8 @@ class Marker:
         The same of the intensity itself.
     absent_location, absent_scale : float
         Median and robust standard deviation over cells without the stain.
+    present_location, present_scale, present_weight : float
+        The same over cells with it, and how far they are trusted against a flat density.
     """
 
     soft: float
@@ -43,6 +45,9 @@ class Marker:
     spread: float
     absent_location: float = 0.5
     absent_scale: float = 0.9
+    present_location: float = 0.0
+    present_scale: float = 1.0
+    present_weight: float = 0.0
 
     def transform(self, intensity: Floats) -> Floats:
         """Softened logarithm."""
@@ -57,9 +62,10 @@ def densities(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> Floats:
     """Density ``(N, 4)`` of each nucleus as leukocyte, CTC, neither stain, both stains.
 
     Cytokeratin and CD45 are each present or absent. Absent cytokeratin and present CD45 are the leukocytes' own
-    distributions (Student, 8 and 5 degrees of freedom: tails are heavy, those of CD45 more so); present cytokeratin is
-    flat on the softened logarithm from just above the leukocytes; absent CD45 is what cells bright in cytokeratin show,
-    if there are some, else lies about the background. A stain that was not measured speaks for no kind.
+    distributions (Student, 8 and 5 degrees of freedom: tails are heavy, those of CD45 more so). Present cytokeratin
+    and absent CD45 are what the slide's clear CTC show, as far as there are some; else the one is flat on the softened
+    logarithm from just above the leukocytes, and the other lies about the background. A stain that was not measured
+    speaks for no kind.
     """
     ck_absent, ck_present = _cytokeratin(cells, markers.get("inclusion"))
     cd45_absent, cd45_present = _cd45(cells, markers.get("exclusion"))
@@ -88,7 +94,9 @@ def _cytokeratin(cells: pd.DataFrame, marker: Marker | None) -> tuple[Floats, Fl
         return np.ones(len(cells)), np.ones(len(cells))
     value = _values(cells, "inclusion", marker)
     edge = marker.location + _CK_EDGE_SDS * marker.scale
-    present = 1 / (1 + np.exp(-np.clip((value - edge) / (0.5 * marker.scale), -60, 60))) / _CK_RANGE
+    above = 1 / (1 + np.exp(-np.clip((value - edge) / (0.5 * marker.scale), -60, 60)))
+    learnt = _student(value, marker.present_location, marker.present_scale, _CD45_FREEDOM)
+    present = above * ((1 - marker.present_weight) / _CK_RANGE + marker.present_weight * learnt)
     return _known(_student(value, marker.location, marker.scale, _CK_FREEDOM)), _known(present)
 
 

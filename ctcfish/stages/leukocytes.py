@@ -18,8 +18,9 @@ _ROUNDS = 12
 _WITHIN = 3.0
 _LEAST_SCALE = 0.12
 _DEFAULT_SCALE = 0.6
-_BRIGHT_SDS = 6.0
-_ABSENCE_PRIOR = 10
+_CLEAR_SDS = 4.0
+_CLEAR_PRIOR = 10
+_LEAST_BRIGHT_SCALE = 0.4
 
 
 @dataclass(frozen=True)
@@ -91,29 +92,35 @@ def leukocyte_model(frames: Sequence[pd.DataFrame], min_leukocytes: int = 20) ->
         markers = {r: Marker(soft[r], _default_location(r), _DEFAULT_SCALE, 0.0, soft[r]) for r in roles}
         return LeukocyteModel(markers, _shares(cells, markers), Area(), int(members.sum()), "default")
     markers = {r: _marker(cells[f"if_{r}_cell"].to_numpy(float)[members], soft[r]) for r in roles}
-    markers["exclusion"] = _with_absence(cells, markers)
+    markers |= _with_ctc(cells, markers)
     location, scale = _robust(np.log(np.maximum(cells["area_um2"].to_numpy(float)[members], 1e-3)))
     area = Area(location, max(scale, _LEAST_SCALE))
     return LeukocyteModel(markers, _shares(cells, markers), area, int(members.sum()), "slide")
 
 
-def _with_absence(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> Marker:
-    """CD45 of cells that have none: those bright in cytokeratin and well below the leukocytes, drawn to the default."""
+def _with_ctc(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> dict[str, Marker]:
+    """Cytokeratin and lack of CD45 as the slide's clear CTC show them, drawn to the defaults where they are few."""
     cd45, ck = markers["exclusion"], markers["inclusion"]
-    value = cd45.transform(cells["if_exclusion_cell"].to_numpy(float))
-    bright = (ck.sds(cells["if_inclusion_cell"].to_numpy(float)) >= _BRIGHT_SDS) & (
-        value < cd45.location - _WITHIN * cd45.scale
+    stain, lack = (
+        m.transform(cells[f"if_{r}_cell"].to_numpy(float)) for r, m in (("inclusion", ck), ("exclusion", cd45))
     )
-    if not bright.any():
-        return cd45
-    location, scale = _robust(value[bright])
-    n = int(bright.sum())
-    weight = n / (n + _ABSENCE_PRIOR)
-    return replace(
-        cd45,
-        absent_location=weight * location + (1 - weight) * cd45.absent_location,
-        absent_scale=weight * max(scale, _LEAST_SCALE) + (1 - weight) * cd45.absent_scale,
-    )
+    clear = (stain >= ck.location + _CLEAR_SDS * ck.scale) & (lack < cd45.location - _WITHIN * cd45.scale)
+    if not clear.any():
+        return {}
+    n = int(clear.sum())
+    weight = n / (n + _CLEAR_PRIOR)
+    location, scale = _robust(lack[clear])
+    bright, spread = _robust(stain[clear])
+    return {
+        "exclusion": replace(
+            cd45,
+            absent_location=weight * location + (1 - weight) * cd45.absent_location,
+            absent_scale=weight * max(scale, _LEAST_SCALE) + (1 - weight) * cd45.absent_scale,
+        ),
+        "inclusion": replace(
+            ck, present_location=bright, present_scale=max(spread, _LEAST_BRIGHT_SCALE), present_weight=0.9 * weight
+        ),
+    }
 
 
 def _shares(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> tuple[float, ...]:

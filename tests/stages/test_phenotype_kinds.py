@@ -96,6 +96,20 @@ def test_absent_cd45_is_learnt_where_there_are_ctc() -> None:
     learnt = with_ctc.markers["exclusion"]
     assert learnt.absent_location == pytest.approx(np.arcsinh(np.exp(2.0) / 10), abs=0.15)
     assert learnt.absent_scale < 0.7
+    ck = with_ctc.markers["inclusion"]
+    assert ck.present_location == pytest.approx(np.arcsinh(np.exp(6.5) / 10), abs=0.15)
+    assert ck.present_weight == pytest.approx(0.9 * 80 / 90, abs=0.03)
+    assert without.markers["inclusion"].present_weight == 0.0
+
+
+def test_what_was_learnt_of_ctc_sharpens_their_probability() -> None:
+    few, many = _slide(500, 1, 3), _slide(500, 60, 3)
+    typical = _table(np.array([np.exp(6.5)]), np.array([60.0]), 1)
+    p = [
+        classify(typical, leukocyte_model([slide]), load_gates("gates_cellsearch"), PARAMS)["kind_probability"][0]
+        for slide in (few, many)
+    ]
+    assert p[1] > p[0]
 
 
 def test_kinds_of_clear_and_unclear_cells() -> None:
