@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-EDGES = np.arange(3.0, 12.0001, 0.1)
-"""Bins in which maxima are counted, in SNR."""
+EDGES = np.append(np.arange(3.0, 12.0001, 0.1), 1e9)
+"""Bins in which maxima are counted, in SNR; the last is open."""
 _CENTRE = (EDGES[:-1] + EDGES[1:]) / 2
 _FIT_BELOW = 4.4
 _SCALES = np.arange(0.8, 1.6001, 0.01)  # beyond, the model is not monotone over the bins

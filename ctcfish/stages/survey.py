@@ -19,11 +19,12 @@ from ctcfish.stages import signals_colours as colours
 from ctcfish.stages.signals_field import ProbeSurvey, sampled_noise, survey_probe
 from ctcfish.stages.signals_optics import start_sigma_um
 from ctcfish.stages.signals_regions import sample
-from ctcfish.stages.signals_threshold import Background, fit_background, threshold_range
+from ctcfish.stages.signals_threshold import EDGES, Background, fit_background, threshold_range
 from ctcfish.types import PROBES, Nuclei, Optics, Probe, ProbeModel, SlideModel
 
 _WORTHWHILE = 0.955  # the patch must find signals fainter by this factor to be preferred
-_TAIL, _LEAST_SPREAD = 1.64, 0.25  # signals this far below the median must still pass: 95 % of a log-normal
+_TAIL, _LEAST_SPREAD = 1.8, 0.25  # signals this far below the median must still pass: 96 % of a log-normal
+_HARDLY, _MOST_MARGINAL = 1.3, 0.3  # accepted maxima below 1.3 thresholds, and their largest share
 _WIDEST_RANGE = 2.5  # SNR between the thresholds of fields taken alone
 _UNKNOWN_PHOTONS = 1000.0  # of a signal, where a slide shows none
 
@@ -155,7 +156,8 @@ def _merge_probe(
     survey_params, detect = params
     parts = [f.probes[probe] for f in fields]
     gains = [f.camera.gain_adu_per_photon / camera.gain_adu_per_photon for f in fields]
-    threshold, background, ranges, whole = _threshold(parts, detect)
+    chosen = _threshold(parts, detect)
+    threshold, background, ranges = chosen.level, chosen.background, chosen.over_fields
     width = np.concatenate([p.isolated.sigma_um for p in parts])
     photons = np.concatenate([p.isolated.photons * g for p, g in zip(parts, gains, strict=True)])
     enough = len(photons) >= survey_params.min_isolated
@@ -177,18 +179,33 @@ def _merge_probe(
         n_isolated=len(photons),
         background_scale=background.scale,
         isolated_per_nucleus=len(photons) / max(sum(p.n_nuclei for p in parts), 1.0),
-        whole_patch=whole,
+        whole_patch=chosen.whole_patch,
     )
     if not enough:
         return model, SlideFlag.FEW_SIGNALS
     strength = float(np.median(np.concatenate([p.isolated.snr for p in parts])))
     lost = strength < threshold * float(np.exp(_TAIL * max(model.photons_log_sd, _LEAST_SPREAD)))
     uneven = ranges[1] - ranges[0] > _WIDEST_RANGE
-    return model, SlideFlag.OUT_OF_RANGE if lost or uneven or background.at_bound else SlideFlag(0)
+    doubt = lost or uneven or background.at_bound or chosen.marginal > _MOST_MARGINAL
+    return model, SlideFlag.OUT_OF_RANGE if doubt else SlideFlag(0)
 
 
-def _threshold(parts: Sequence[ProbeSurvey], detect: Detect) -> tuple[float, Background, tuple[float, float], bool]:
-    """Threshold, model, range over fields, and whether the whole patch finds fainter signals than the filter does."""
+@dataclass(frozen=True)
+class _Chosen:
+    """The threshold, its background model, its range over fields, and how it is applied."""
+
+    level: float
+    background: Background
+    over_fields: tuple[float, float]
+    whole_patch: bool
+    marginal: float
+
+
+def _threshold(parts: Sequence[ProbeSurvey], detect: Detect) -> _Chosen:
+    """Choose the filter or, where it finds fainter signals, the whole patch.
+
+    ``marginal`` is the share of accepted maxima that hardly pass: large where signals lie about the threshold.
+    """
     axes, n_nuclei, rate = parts[0].axes, float(sum(p.n_nuclei for p in parts)), detect.false_per_nucleus
     by_filter = fit_background(np.sum([p.counts for p in parts], axis=0), n_nuclei, axes)
     by_patch = fit_background(np.sum([p.patch_counts for p in parts], axis=0), n_nuclei, axes)
@@ -196,4 +213,10 @@ def _threshold(parts: Sequence[ProbeSurvey], detect: Detect) -> tuple[float, Bac
     whole = by_patch.threshold(rate) < _WORTHWHILE * gain * by_filter.threshold(rate)
     model = by_patch if whole else by_filter
     fields = [(p.patch_counts if whole else p.counts, p.n_nuclei) for p in parts]
-    return model.threshold(rate), model, threshold_range(fields, axes, rate), whole
+    level = model.threshold(rate)
+    counts = np.sum([c for c, _ in fields], axis=0)
+    passed, hardly = (
+        counts[EDGES[:-1] >= level].sum(),
+        counts[(EDGES[:-1] >= level) & (EDGES[1:] < _HARDLY * level)].sum(),
+    )
+    return _Chosen(level, model, threshold_range(fields, axes, rate), whole, float(hardly / max(passed, 1.0)))
