@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from ctcfish.nets.architecture import FOREGROUND
 from ctcfish.nets.decode import REACH_PX, Decoded, DecodeParams, decode
@@ -130,3 +131,57 @@ def test_offsets_beyond_the_image_are_held_inside() -> None:
     maps[FOREGROUND] = 5.0
     maps[1:] = 1e3
     assert decode(maps, PARAMS).labels.shape == (48, 48)
+
+
+def decode_slowly(maps: np.ndarray) -> dict[tuple[int, int], set[tuple[int, int]]]:
+    """Where each pixel ends by walking one step at a time in plain Python: end -> pixels."""
+    height, width = maps.shape[1:]
+    ends: dict[tuple[int, int], set[tuple[int, int]]] = {}
+    for y, x in np.argwhere(maps[FOREGROUND] > 0):
+        row, column = int(y), int(x)
+        for walk in range(5):
+            limit = 40 if walk == 0 else 3
+            down, along = (round(float(maps[axis, row, column]) * 16) for axis in (1, 2))
+            row = min(max(row + max(-limit, min(limit, down)), 0), height - 1)
+            column = min(max(column + max(-limit, min(limit, along)), 0), width - 1)
+        ends.setdefault((row, column), set()).add((int(y), int(x)))
+    return ends
+
+
+def test_pixels_with_one_end_are_in_one_nucleus(crowd: np.ndarray) -> None:
+    maps = ideal_maps(crowd[:120, :120])
+    rng = np.random.default_rng(9)
+    maps[1:] += rng.normal(0, 0.05, maps[1:].shape).astype(np.float32)
+    labels = decode(maps, replace(PARAMS, least_area_px=1, least_score=0.0)).labels
+    checked = 0
+    for pixels in decode_slowly(maps).values():
+        owners = {int(labels[pixel]) for pixel in pixels} - {0}
+        assert len(owners) <= 1
+        checked += len(owners)
+    assert checked > 20
+
+
+def test_every_nucleus_is_in_one_piece(crowd: np.ndarray) -> None:
+    rng = np.random.default_rng(4)
+    maps = (ideal_maps(crowd, 1.5) + rng.normal(0, 0.4, (3, *crowd.shape))).astype(np.float32)
+    found = decode(maps, replace(PARAMS, least_score=0.5))
+    assert len(found.score) > 40
+    for number in range(1, len(found.score) + 1):
+        assert ndimage.label(found.labels == number)[1] == 1
+
+
+def test_the_score_is_the_mean_probability(crowd: np.ndarray) -> None:
+    rng = np.random.default_rng(6)
+    maps = ideal_maps(crowd)
+    maps[FOREGROUND] += rng.normal(0, 1, crowd.shape)
+    found = decode(maps.astype(np.float32), PARAMS)
+    probability = 1 / (1 + np.exp(-maps[FOREGROUND].astype(float)))
+    expected = ndimage.mean(probability, found.labels, np.arange(1, len(found.score) + 1))
+    np.testing.assert_allclose(found.score, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_turned_maps_give_turned_nuclei(crowd: np.ndarray, turns: int) -> None:
+    turned = np.ascontiguousarray(np.rot90(crowd, turns))
+    found = decode(ideal_maps(turned), PARAMS).labels
+    assert same_nuclei(np.ascontiguousarray(np.rot90(found, -turns)), decode(ideal_maps(crowd), PARAMS).labels)

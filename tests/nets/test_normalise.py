@@ -3,17 +3,14 @@
 import numpy as np
 import pytest
 
-from ctcfish.nets.normalise import CELL_PX, INPUT_CHANNELS, measure_range, network_input, normalise
+from ctcfish.nets.normalise import CELL_PX, INPUT_CHANNELS, RangeField, measure_range, network_input, normalise
 
 
 def discs(side: int = 300, background: float = 20.0) -> np.ndarray:
     """A grid of discs 24 px wide, the right half ten times fainter than the left."""
     rows, columns = np.mgrid[:side, :side]
-    image = np.full((side, side), background)
-    for y in range(20, side, 40):
-        for x in range(20, side, 40):
-            image[(rows - y) ** 2 + (columns - x) ** 2 < 144] = background + (1000.0 if x < side / 2 else 100.0)
-    return image
+    inside = (rows % 40 - 20) ** 2 + (columns % 40 - 20) ** 2 < 144
+    return background + inside * np.where(columns // 40 * 40 + 20 < side / 2, 1000.0, 100.0)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [((0, 300), (0, 300)), ((17, 140), (64, 300)), ((299, 300), (0, 1))])
@@ -83,3 +80,32 @@ def test_network_input_is_linear_and_compressed() -> None:
     assert network_input(brightness).shape == (INPUT_CHANNELS, 1, 5)
     np.testing.assert_allclose(linear[0], [-0.5, 0.0, 0.1, 1.0, 2.0])
     np.testing.assert_allclose(compressed[0], np.log([1.0, 1.0, 4.0, 31.0, 61.0]) / np.log(31.0), rtol=1e-6)
+
+
+def interpolate_slowly(grid: np.ndarray, y: int, x: int) -> float:
+    """A cell grid at one pixel, bilinear between cell centres, constant beyond the outer ones."""
+    at = [min(max((k + 0.5) / CELL_PX - 0.5, 0.0), side - 1.0) for k, side in zip((y, x), grid.shape, strict=True)]
+    total = 0.0
+    for row in range(grid.shape[0]):
+        for column in range(grid.shape[1]):
+            total += grid[row, column] * max(0.0, 1 - abs(at[0] - row)) * max(0.0, 1 - abs(at[1] - column))
+    return total
+
+
+def test_the_field_is_interpolated_between_cell_centres() -> None:
+    rng = np.random.default_rng(0)
+    low, span = (rng.uniform(1, 5, (3, 4)).astype(np.float32) for _ in range(2))
+    image = rng.uniform(0, 9, (180, 250)).astype(np.float32)
+    result = normalise(image, RangeField(low, span))
+    for y, x in [(0, 0), (31, 32), (64, 100), (95, 96), (179, 249), (150, 3)]:
+        expected = (image[y, x] - interpolate_slowly(low, y, x)) / interpolate_slowly(span, y, x)
+        assert float(result[y, x]) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_far_pixels_have_no_say_in_a_cell() -> None:
+    image = discs(14 * CELL_PX)
+    changed = image.copy()
+    changed[-2 * CELL_PX :, -2 * CELL_PX :] *= 0.9
+    first, second = measure_range(image), measure_range(changed)
+    np.testing.assert_array_equal(first.low[:8, :8], second.low[:8, :8])
+    np.testing.assert_allclose(first.span[:8, :8], second.span[:8, :8], rtol=0.02)

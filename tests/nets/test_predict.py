@@ -6,6 +6,8 @@ from scipy.ndimage import gaussian_filter
 
 from ctcfish.nets.architecture import NATIVE_DIAMETER_PX, NucleusNet
 from ctcfish.nets.predict import CORE_PX, MARGIN_PX, predict_labels
+from ctcfish.nets.rescale import resize_labels
+from ctcfish.nets.scale import resample
 from ctcfish.nets.training.evaluate import count_matches
 from ctcfish.nets.weights import load_network
 
@@ -98,3 +100,44 @@ def test_the_margin_keeps_to_the_stride() -> None:
     assert MARGIN_PX % 8 == 0
     assert CORE_PX % 8 == 0
     assert MARGIN_PX > 3 * NATIVE_DIAMETER_PX
+
+
+@pytest.mark.parametrize("turns", [1, 2])
+def test_a_turned_image_has_the_same_nuclei(net: NucleusNet, turns: int) -> None:
+    image, truth = scene((240, 264), seed=6)
+    turned = predict_labels(np.ascontiguousarray(np.rot90(image, turns)), net).labels
+    upright = predict_labels(image, net).labels
+    agreement = count_matches(np.ascontiguousarray(np.rot90(turned, -turns)), upright)
+    assert agreement.average_precision(0.75) > 0.9
+    assert count_matches(turned, np.ascontiguousarray(np.rot90(truth, turns))).average_precision(0.5) > 0.9
+
+
+@pytest.mark.parametrize("zoom", [0.6, 1.6])
+def test_nuclei_off_the_native_scale_are_found(net: NucleusNet, zoom: float) -> None:
+    image, truth = scene((300, 300), seed=7)
+    found = predict_labels(resample(image, zoom), net).labels
+    assert count_matches(resize_labels(found, truth.shape), truth).average_precision(0.5) > 0.85
+
+
+@pytest.mark.parametrize("bits", [8, 12])
+def test_few_grey_levels_and_clipping_do_little(net: NucleusNet, bits: int) -> None:
+    image, truth = scene((260, 260), seed=8)
+    levels = 2**bits - 1
+    coarse = np.clip(image.astype(float) / np.percentile(image, 90) * levels, 0, levels).astype(np.uint16)
+    assert count_matches(predict_labels(coarse, net).labels, truth).average_precision(0.5) > 0.85
+
+
+def test_numbers_of_a_large_sheet_stay_consecutive(net: NucleusNet) -> None:
+    image, truth = scene((260, 260), seed=9)
+    sheet = np.tile(image, (3, 3))
+    found = predict_labels(sheet, net, core_px=256)
+    assert len(found.probability) == found.labels.max() == len(np.unique(found.labels)) - 1
+    assert len(found.probability) > 8 * len(np.unique(truth)) * 0.8
+
+
+def test_on_the_device_under_test(device: str) -> None:
+    image, truth = scene((200, 200), seed=10)
+    found = predict_labels(image, load_network(device=device), device)
+    assert count_matches(found.labels, truth).average_precision(0.5) > 0.9
+    expected = predict_labels(image, load_network())
+    assert count_matches(found.labels, expected.labels).average_precision(0.9) > 0.95
