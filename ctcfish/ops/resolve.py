@@ -143,7 +143,8 @@ def grow(frame: Frame, crops: Crops, start: Emitters, zones: Zones, growth: Grow
         path.dispersion[active] = overdispersion(significance, zones.ring)
         best = path.log_evidence[active].argmax(1)
         light = path.total_photons[active, best] / frame.model.mean_photons
-        enough = (number >= best + growth.patience) & (number >= light.round())
+        # a region that one emitter explains is left at the first addition in vain
+        enough = (number >= best + best.clamp(max=growth.patience)) & (number >= light.round())
         keep = (~enough & (number < growth.most_emitters)).nonzero()[:, 0]
         if len(keep) == 0:
             break
