@@ -14,12 +14,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import tifffile
 import torch
 from numpy.typing import NDArray
 
-from ctcfish.nets.architecture import NATIVE_DIAMETER_PX
-from ctcfish.nets.training.data import Sample, balance, draw_samples, read_samples, split
-from ctcfish.nets.training.evaluate import Figures, evaluate
+from ctcfish.metrics import NucleiScores, nuclei_scores, pool_nuclei
+from ctcfish.nets.architecture import NATIVE_DIAMETER_PX, NucleusNet
+from ctcfish.nets.predict import predict_labels
+from ctcfish.nets.rescale import resize_labels
+from ctcfish.nets.scale import estimate_zoom, resample
+from ctcfish.nets.training.data import Sample, balance, draw_samples, median_diameter_px, read_samples, split
 from ctcfish.nets.training.export import fold, write_weights
 from ctcfish.nets.training.loop import TrainingParams, TrainingState, start, train
 
@@ -75,6 +79,7 @@ def export(state: TrainingState, params: TrainingParams, held: tuple[Path, list[
     figures = {
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "training": asdict(params),
+        "held_images": len(held[1]),
         "held_scale_known": describe(evaluate(net, *held)),
         "held_scale_estimated": describe(evaluate(net, *held, scale_known=False)),
     }
@@ -82,14 +87,27 @@ def export(state: TrainingState, params: TrainingParams, held: tuple[Path, list[
     print(json.dumps(figures, indent=2))
 
 
-def describe(figures: Figures) -> dict[str, float]:
+def evaluate(net: NucleusNet, folder: Path, names: list[str], scale_known: bool = True) -> NucleiScores:
+    """Segment annotated images, at a median nucleus of native width or at the scale estimated, and pool the scores."""
+    scores = []
+    for name in names:
+        image = tifffile.imread(folder / "images" / f"{name}.tif")
+        true = tifffile.imread(folder / "masks" / f"{name}.tif").astype(np.int32)
+        zoom = NATIVE_DIAMETER_PX / median_diameter_px(true) if scale_known else estimate_zoom(image, net)
+        labels = predict_labels(resample(image, zoom), net).labels
+        scores.append(nuclei_scores(resize_labels(labels, true.shape), true))
+    return pool_nuclei(scores)
+
+
+def describe(scores: NucleiScores) -> dict[str, float]:
     """Return the figures a card quotes."""
     return {
-        "images": figures.images,
-        "nuclei": figures.true,
-        "ap50": round(figures.average_precision(0.5), 3),
-        "ap75": round(figures.average_precision(0.75), 3),
-        "map50_90": round(figures.mean_average_precision(), 3),
+        "nuclei": scores.n_truth,
+        "ap50": round(scores.ap(0.5), 3),
+        "ap75": round(scores.ap(0.75), 3),
+        "map50_90": round(scores.mean_ap, 3),
+        "splits": scores.splits,
+        "merges": scores.merges,
     }
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from ctcfish.metrics import nuclei_scores
 from ctcfish.nets.architecture import NATIVE_DIAMETER_PX, NucleusNet
 from ctcfish.nets.predict import CORE_PX, MARGIN_PX, predict_labels
 from ctcfish.nets.rescale import resize_labels
 from ctcfish.nets.scale import resample
-from ctcfish.nets.training.evaluate import count_matches
 from ctcfish.nets.weights import load_network
 
 
@@ -41,8 +41,8 @@ def test_drawn_nuclei_are_found(net: NucleusNet) -> None:
     image, truth = scene((300, 340))
     found = predict_labels(image, net)
     assert found.labels.dtype == np.int32
-    assert count_matches(found.labels, truth).average_precision(0.5) >= 0.95
-    assert count_matches(found.labels, truth).average_precision(0.75) >= 0.8
+    assert nuclei_scores(found.labels, truth).ap(0.5) >= 0.95
+    assert nuclei_scores(found.labels, truth).ap(0.75) >= 0.8
 
 
 @pytest.mark.parametrize("core_px", [64, 128, 200])
@@ -78,7 +78,7 @@ def test_type_gain_and_offset_do_not_matter(net: NucleusNet) -> None:
     np.testing.assert_array_equal(predict_labels(image.astype(np.float64), net).labels, plain)
     np.testing.assert_array_equal(predict_labels(image.astype(np.int32), net).labels, plain)
     other = predict_labels(image.astype(np.float32) * 13.0 + 400.0, net).labels
-    assert count_matches(other, plain).average_precision(0.9) > 0.95
+    assert nuclei_scores(other, plain).ap(0.9) > 0.95
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 90), (64, 64)])
@@ -107,16 +107,16 @@ def test_a_turned_image_has_the_same_nuclei(net: NucleusNet, turns: int) -> None
     image, truth = scene((240, 264), seed=6)
     turned = predict_labels(np.ascontiguousarray(np.rot90(image, turns)), net).labels
     upright = predict_labels(image, net).labels
-    agreement = count_matches(np.ascontiguousarray(np.rot90(turned, -turns)), upright)
-    assert agreement.average_precision(0.75) > 0.9
-    assert count_matches(turned, np.ascontiguousarray(np.rot90(truth, turns))).average_precision(0.5) > 0.9
+    agreement = nuclei_scores(np.ascontiguousarray(np.rot90(turned, -turns)), upright)
+    assert agreement.ap(0.75) > 0.9
+    assert nuclei_scores(turned, np.ascontiguousarray(np.rot90(truth, turns))).ap(0.5) > 0.9
 
 
 @pytest.mark.parametrize("zoom", [0.6, 1.6])
 def test_nuclei_off_the_native_scale_are_found(net: NucleusNet, zoom: float) -> None:
     image, truth = scene((300, 300), seed=7)
     found = predict_labels(resample(image, zoom), net).labels
-    assert count_matches(resize_labels(found, truth.shape), truth).average_precision(0.5) > 0.85
+    assert nuclei_scores(resize_labels(found, truth.shape), truth).ap(0.5) > 0.85
 
 
 @pytest.mark.parametrize("bits", [8, 12])
@@ -124,7 +124,7 @@ def test_few_grey_levels_and_clipping_do_little(net: NucleusNet, bits: int) -> N
     image, truth = scene((260, 260), seed=8)
     levels = 2**bits - 1
     coarse = np.clip(image.astype(float) / np.percentile(image, 90) * levels, 0, levels).astype(np.uint16)
-    assert count_matches(predict_labels(coarse, net).labels, truth).average_precision(0.5) > 0.85
+    assert nuclei_scores(predict_labels(coarse, net).labels, truth).ap(0.5) > 0.85
 
 
 def test_numbers_of_a_large_sheet_stay_consecutive(net: NucleusNet) -> None:
@@ -138,6 +138,6 @@ def test_numbers_of_a_large_sheet_stay_consecutive(net: NucleusNet) -> None:
 def test_on_the_device_under_test(device: str) -> None:
     image, truth = scene((200, 200), seed=10)
     found = predict_labels(image, load_network(device=device), device)
-    assert count_matches(found.labels, truth).average_precision(0.5) > 0.9
+    assert nuclei_scores(found.labels, truth).ap(0.5) > 0.9
     expected = predict_labels(image, load_network())
-    assert count_matches(found.labels, expected.labels).average_precision(0.9) > 0.95
+    assert nuclei_scores(found.labels, expected.labels).ap(0.9) > 0.95
