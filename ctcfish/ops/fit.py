@@ -96,7 +96,7 @@ def fit_spots(
     data, start = _checked(crops, start_px, known, weight)
     layout = Layout.of((data.shape[1], data.shape[2], data.shape[3]), model)
     size = max(32, _CHUNK_VALUES // ((layout.size + 1) * data[0].numel())) if len(data) else 1
-    extra = [None if t is None else t.reshape(len(data), -1) for t in (known, weight)]
+    extra = [None if t is None else t.flatten(1) for t in (known, weight)]
     problem = Problem(data.flatten(1) + read_variance, extra[0], extra[1], read_variance)
     theta = _start(problem, start, model, layout)
     search = _Search.begin(theta, *_bounds(theta, model, layout))

@@ -200,7 +200,8 @@ def test_rows_do_not_depend_on_their_company():
 
 
 def test_nothing_in_nothing_out():
-    fits = fit_spots(torch.zeros(0, 11, 11), torch.zeros(0, 2), READ_VARIANCE, MODEL)
+    none = torch.zeros(0, 11, 11)
+    fits = fit_spots(none, torch.zeros(0, 2), READ_VARIANCE, MODEL, known=none, weight=none)
     assert isinstance(fits, SpotFits)
     assert {len(column) for column in vars(fits).values()} == {0}
     assert fits.position_px.shape == (0, 3)
