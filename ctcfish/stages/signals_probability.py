@@ -12,6 +12,7 @@ from ctcfish.types import ProbeModel
 _LEAST_SPREAD = 0.3  # of log brightness; isolated signals are chosen bright, and look more alike than they are
 _LEAST_SIGNALS = 0.5  # per nucleus
 _WIDTH_SPREAD = 0.15  # loci differ in size
+_BROAD_OBJECTS = 0.02  # per nucleus, that no other test has rejected
 _WIDTH_ERROR = 1.2  # relative error of a width measured by two templates, times the SNR
 
 
@@ -37,6 +38,7 @@ def probability(
         false_maxima=slide.false_per_nucleus,
         threshold_snr=slide.threshold_snr,
         noise_scale=slide.background_scale,
+        broad_objects=_BROAD_OBJECTS,
         sigma_px=slide.sigma_xy_um,
         sigma_spread=_WIDTH_SPREAD,
     )
