@@ -224,6 +224,19 @@ def slide(
     typer.echo(str(written))
 
 
+@simulate_app.command()
+def cohort(
+    spec: Annotated[Path, typer.Argument(help="TOML that describes the cohort.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write the study into.")],
+) -> None:
+    """Simulate a study of several patients with known truth."""
+    from ctcfish.synth import read_cohort, simulate_cohort
+
+    with _progress(None) as progress:
+        written = simulate_cohort(read_cohort(spec), out, lambda scene, _done, _total: progress(scene))
+    typer.echo(str(written))
+
+
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or of one slide in it.")],

@@ -24,9 +24,9 @@ from ctcfish.stages.chosen import mark_chosen
 from ctcfish.stages.count import FWHM_PER_SIGMA, count, no_cells
 from ctcfish.stages.detect import detect
 from ctcfish.stages.identify import identify
-from ctcfish.stages.leukocytes import leukocyte_model
-from ctcfish.stages.markers import Projection, measure
-from ctcfish.stages.phenotype import classify
+from ctcfish.stages.leukocytes import LeukocyteModel
+from ctcfish.stages.markers import Projection
+from ctcfish.stages.phenotype import phenotype
 from ctcfish.stages.relocate import relocate
 from ctcfish.stages.segment import segment
 from ctcfish.stages.summarise import summarise
@@ -88,7 +88,8 @@ def score(slide: Slide, config: Config, device: str = "cpu", progress: Progress 
         spots=spots,
         if_cells=if_scan.cells,
         nuclei=nuclei,
-        summary=_summary(slide, row, model, rates, relocation, config),
+        summary=_summary(slide, row, model, rates, relocation, config)
+        | {"leukocytes": if_scan.leukocytes and if_scan.leukocytes.summary()},
         failure="RELOCATION" if relocation and not relocation.trusted else "",
     )
 
@@ -97,6 +98,7 @@ def score(slide: Slide, config: Config, device: str = "cpu", progress: Progress 
 class _IfScan:
     cells: pd.DataFrame
     nuclei: dict[str, Nuclei]
+    leukocytes: LeukocyteModel | None
 
 
 @dataclass(frozen=True)
@@ -107,23 +109,20 @@ class _Field:
 
 
 def _score_if(slide: Slide, config: Config, device: str, progress: Progress) -> _IfScan:
-    """Nuclei of the IF scan and what each is: measured field by field, classified by the slide's own leukocytes."""
-    nuclei: dict[str, Nuclei] = {}
-    measured = []
+    """Nuclei of the IF scan and what each is, judged by the slide's own leukocytes."""
+    fields: dict[str, tuple[dict[str, Projection], Nuclei]] = {}
     for scene in slide.if_scenes:
         progress(f"IF {scene.name}")
-        nuclei[scene.name] = segment(scene.read("nucleus"), scene.voxel_um, config.segment, device)
-        planes = {role: Projection(scene, role) for role in scene.roles}
-        own = measure(planes, nuclei[scene.name], config.phenotype)
-        measured.append(own.assign(slide_id=slide.slide_id, if_scene=scene.name))
-    if not measured:
-        return _IfScan(tables.IF_CELLS.empty(), nuclei)
-    leukocytes = leukocyte_model(measured, config.phenotype.min_leukocytes)
-    gates = load_gates(config.phenotype.gates)
-    cells = classify(pd.concat(measured, ignore_index=True), leukocytes, gates, config.phenotype)
+        nuclei = segment(scene.read("nucleus"), scene.voxel_um, config.segment, device)
+        fields[scene.name] = ({role: Projection(scene, role) for role in scene.roles}, nuclei)
+    outlines = {name: nuclei for name, (_, nuclei) in fields.items()}
+    if not fields:
+        return _IfScan(tables.IF_CELLS.empty(), outlines, None)
+    seen = phenotype(fields, config.phenotype, load_gates(config.phenotype.gates))
+    cells = seen.cells.assign(slide_id=slide.slide_id)
     if slide.chosen_ctc is not None:
         cells = mark_chosen(cells, slide.chosen_ctc)
-    return _IfScan(tables.IF_CELLS.check(cells), nuclei)
+    return _IfScan(tables.IF_CELLS.check(cells), outlines, seen.model)
 
 
 def _survey_scene(scene: Scene, config: Config, device: str, progress: Progress) -> _Field:

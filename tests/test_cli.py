@@ -81,6 +81,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
         (("batch", "nothing", "--out", "o"), 3, "no such folder"),
         (("config", "check", "nothing.toml"), 2, "cannot be read"),
         (("simulate", "slide", "nothing.toml", "--out", "o"), 2, "nothing.toml"),
+        (("simulate", "cohort", "nothing.toml", "--out", "o"), 2, "nothing.toml"),
         (("report", "nothing"), 2, "no slide.json"),
     ],
 )
