@@ -36,7 +36,7 @@ def gaussian_taps(sigma_px: float, reach: float = _REACH) -> tuple[float, ...]:
     Examples
     --------
     >>> [round(t, 3) for t in gaussian_taps(0.5, 2)]
-    [0.157, 0.686, 0.157]
+    [0.158, 0.685, 0.158]
     """
     half = max(1, math.ceil(reach * sigma_px))
     edges = [math.erf((i - 0.5) / (sigma_px * math.sqrt(2))) for i in range(-half, half + 2)]
