@@ -23,7 +23,7 @@ from ctcfish.types import Nuclei
 
 FLOOR_SNR = 3.0
 """Weaker maxima are not counted as background."""
-_BRIGHT_SNR = 6.5
+_BRIGHT_SNR = 7.0
 _APART_SIGMA = 6.0
 _NOTICED_SNR = 4.0
 _FAINT = 0.3

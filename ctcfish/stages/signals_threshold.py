@@ -15,7 +15,8 @@ _CENTRE = (EDGES[:-1] + EDGES[1:]) / 2
 _FIT_BELOW = 4.4
 _SCALES = np.arange(0.8, 1.6001, 0.01)  # beyond, the model is not monotone over the bins
 _LEAST, _MOST = 3.5, 9.0
-_FEW_MAXIMA = 30
+_FEW_MAXIMA = 10
+_PRIOR_SPREAD = 0.08  # of log scale about photon noise: a small field alone does not tell it
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _exceedance(level: NDArray[np.float64], axes: int) -> NDArray[np.float64]:
 
 
 def fit_background(counts: NDArray[np.float64], n_nuclei: float, axes: int) -> Background:
-    """Fit the model by maximum likelihood to the bins in which background rules.
+    """Fit the model by maximum posterior to the bins in which background rules.
 
     Parameters
     ----------
@@ -79,12 +80,13 @@ def fit_background(counts: NDArray[np.float64], n_nuclei: float, axes: int) -> B
     use = _CENTRE < _FIT_BELOW
     seen = counts[use]
     if seen.sum() < _FEW_MAXIMA or n_nuclei <= 0:
-        return Background({2: 15.0, 3: 40.0}[axes], 1.0, axes)
+        return Background({2: 40.0, 3: 300.0}[axes], 1.0, axes)
     edges = EDGES[: int(use.sum()) + 1]
     level = _exceedance(edges[None] / _SCALES[:, None], axes)
     share = -np.diff(level, axis=1)
     likelihood = (seen * np.log(share / share.sum(1, keepdims=True))).sum(1)
-    best = int(likelihood.argmax())
+    expected = -0.5 * (np.log(_SCALES) / _PRIOR_SPREAD) ** 2
+    best = int((likelihood + expected).argmax())
     return Background(float(seen.sum() / share[best].sum() / n_nuclei), float(_SCALES[best]), axes)
 
 

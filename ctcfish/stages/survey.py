@@ -23,8 +23,8 @@ from ctcfish.stages.signals_threshold import EDGES, Background, fit_background, 
 from ctcfish.types import PROBES, Nuclei, Optics, Probe, ProbeModel, SlideModel
 
 _WORTHWHILE = 0.955  # the patch must find signals fainter by this factor to be preferred
-_TAIL, _LEAST_SPREAD = 1.8, 0.25  # signals this far below the median must still pass: 96 % of a log-normal
-_HARDLY, _MOST_MARGINAL = 1.3, 0.3  # accepted maxima below 1.3 thresholds, and their largest share
+_TAIL, _LEAST_SPREAD = 2.0, 0.25  # signals this far below the median must still pass: 98 % of a log-normal
+_HARDLY, _MOST_MARGINAL = 1.3, 0.25  # accepted maxima below 1.3 thresholds, and their largest share
 _WIDEST_RANGE = 2.5  # SNR between the thresholds of fields taken alone
 _UNKNOWN_PHOTONS = 1000.0  # of a signal, where a slide shows none
 
