@@ -18,6 +18,7 @@ from ctcfish.ops.fit_model import FitModel
 from ctcfish.ops.resolve import Growth, Zones, grow, settle
 from ctcfish.ops.windows import cut_windows
 
+_SIMILAR = (1, 4, 9)  # batches hold regions of up to so many candidates
 _BROAD = 2.5  # start width of a broad object, in widths of a signal
 _LEAST_BROAD = 3  # emitters from which a region may be one broad object instead
 _BROAD_GAIN, _BROAD_WIDTH = -40.0, 2.4
@@ -181,10 +182,12 @@ def resolve_crowds(
     reach, growth, rule = reach or Reach(), growth or Growth(), rule or CountRule()
     table, half, centre = _layout(image, starts, model, reach)
     parts: list[_Part] = []
-    keys = half[:, 0] * 100_000 + half[:, 1]
-    for key in torch.unique(keys).tolist():
-        rows = (keys == key).nonzero()[:, 0]
-        window = (int(key) // 100_000, int(key) % 100_000, int(key) % 100_000)
+    # one shape a batch, and about one number of candidates, so that small regions do not carry empty slots
+    number = torch.bucketize((table >= 0).sum(1), torch.tensor(_SIMILAR, device=table.device))
+    keys = torch.stack((half[:, 0], half[:, 1], number), 1)
+    for key in torch.unique(keys, dim=0):
+        rows = (keys == key).all(1).nonzero()[:, 0]
+        window = (int(key[0]), int(key[1]), int(key[1]))
         frame = Frame.of((2 * window[0] + 1, 2 * window[1] + 1, 2 * window[2] + 1), model, starts.photons)
         size = max(1, _BATCH_VALUES // frame.basis.shape[1])
         for chunk in rows.split(size):

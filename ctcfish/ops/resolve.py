@@ -26,6 +26,8 @@ from ctcfish.ops.emitters import (
     refine,
 )
 
+_SIMILAR = (2, 5, 9, 14)  # regions of up to so many emitters are refined together
+
 
 @dataclass(frozen=True)
 class Growth:
@@ -263,7 +265,15 @@ def settle(frame: Frame, crops: Crops, path: Path, number: Tensor, growth: Growt
     every = torch.arange(tried.shape[1], device=number.device)
     distance = torch.where(tried, (every - number[:, None]).abs(), tried.shape[1] * 2)
     chosen = distance.argmin(1)
-    state = _at(path, torch.arange(len(chosen), device=chosen.device), chosen, int(chosen.max()))
-    for _ in range(growth.last_steps):
-        state, _ = refine(frame, crops, state)
-    return state
+    most = int(chosen.max())
+    out = _at(path, torch.arange(len(chosen), device=chosen.device), chosen, most)
+    for low, high in zip((0, *_SIMILAR), (*_SIMILAR, most), strict=True):
+        rows = ((chosen > low) & (chosen <= high)).nonzero()[:, 0]
+        if len(rows):
+            slots = int(chosen[rows].max())
+            state = _at(path, rows, chosen[rows], slots)
+            for _ in range(growth.last_steps):
+                state, _ = refine(frame, crops.rows(rows), state)
+            out.places[rows, :slots], out.log_photons[rows, :slots] = state.places, state.log_photons
+            out.background[rows] = state.background
+    return out
