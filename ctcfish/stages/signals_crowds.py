@@ -72,7 +72,8 @@ def resolve(stack: NDArray[np.generic], fitted: Fitted, split: Partition, camera
     photons = fitted.fits.photons
     place = fitted.position_px.to(photons.dtype)
     starts = Starts(place[crowded], photons[crowded], split.region[crowded], place[split.alone])
-    pixels = torch.from_numpy(np.ascontiguousarray(stack)).to(photons.device)
+    native = np.require(stack, stack.dtype.newbyteorder("="), ["C", "W"])  # torch refuses any other array
+    pixels = torch.from_numpy(native).to(photons.device)
     return resolve_crowds(CrowdImage(pixels, camera.offset_adu, camera.gain_adu_per_photon), starts, model)
 
 

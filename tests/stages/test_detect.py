@@ -240,6 +240,28 @@ def test_detect_spots_alone_on_an_array(planes: int, dtype: str) -> None:
     assert "probe" not in spots.columns
 
 
+@pytest.mark.parametrize("dtype", ["uint8", ">u2", "uint32"])
+def test_any_memory_a_file_may_give(dtype: str) -> None:
+    volume = two_and_two(9)[0].photograph()["her2"]
+    numbers = np.minimum(volume // (4 if dtype == "uint8" else 1), 255 if dtype == "uint8" else 65535)
+    given = numbers.astype(dtype)
+    given.setflags(write=False)
+    size = (STEP_UM, PIXEL_UM, PIXEL_UM)
+    found, plain = detect_spots(given, size), detect_spots(numbers.astype(np.int64), size)
+    pd.testing.assert_frame_equal(found, plain)
+    assert (found["status"] == "counted").sum() == pytest.approx(40, abs=2)
+
+
+def test_a_read_only_view_with_gaps_is_fine() -> None:
+    volume = two_and_two(1)[0].photograph()["her2"][0]
+    padded = np.zeros((SIZE[0], SIZE[1] * 2), np.uint16)
+    padded[:, ::2] = volume
+    view = padded[:, ::2]
+    view.setflags(write=False)
+    size = (STEP_UM, PIXEL_UM, PIXEL_UM)
+    pd.testing.assert_frame_equal(detect_spots(view, size), detect_spots(volume, size))
+
+
 def test_one_plane_is_a_stack_of_one() -> None:
     volume = two_and_two(1)[0].photograph()["her2"]
     size = (STEP_UM, PIXEL_UM, PIXEL_UM)
