@@ -89,7 +89,9 @@ def count_posterior(path: Path, model: CrowdModel, rule: CountRule) -> CountPost
     light = path.total_photons[row, resolved]
     most = 2 + path.log_evidence.shape[1]
     if len(light):
-        most = max(most, int(torch.ceil(2.0 * light.max() / model.mean_photons)) + 8)
+        copies = (light / model.mean_photons).clamp(min=1.0)
+        far = torch.exp(3.0 * torch.log1p(_relative_variance(copies, model, rule)).sqrt())
+        most = max(most, int(torch.ceil((copies * far).max())) + 4)
     number = torch.arange(most, device=light.device, dtype=light.dtype)
     trust = rule.structure / (1.0 + (path.crowding[row, resolved] / rule.crowding) ** rule.steepness)
     by_structure = torch.softmax(rule.temper * _extended(path.log_evidence, most, rule), 1)
@@ -126,10 +128,14 @@ def _extended(log_evidence: Tensor, most: int, rule: CountRule) -> Tensor:
 def _light_log_likelihood(light: Tensor, number: Tensor, model: CrowdModel, rule: CountRule) -> Tensor:
     """Log-density of the light for each number, (G, K)."""
     count = number.clamp(min=1.0)
-    relative = (math.expm1(model.log_sigma**2) + rule.light_error**2) / count
-    variance = torch.log1p(relative)
+    variance = torch.log1p(_relative_variance(count, model, rule))
     mean = torch.log(count * model.mean_photons) - variance / 2
     spread = torch.log(light.clamp(min=1.0))[:, None] - mean
     out = -0.5 * spread.square() / variance - 0.5 * variance.log()
     out[:, 0] = -1e9
     return out
+
+
+def _relative_variance(number: Tensor, model: CrowdModel, rule: CountRule) -> Tensor:
+    """Variance of the measured light of so many emitters, over the square of its mean."""
+    return (math.expm1(model.log_sigma**2) + rule.light_error**2) / number
