@@ -75,7 +75,7 @@ def _cluster_frame(probe: Probe, own: Regions) -> pd.DataFrame:
             "label": own.label,
             "copies": own.copies,
             "copies_low": own.low,
-            "copies_high": own.high,
+            "copies_high": pd.Series(own.high, dtype="Int64").where(pd.Series(own.countable, dtype=bool)),
             "photons": own.photons,
             "compact": own.compact,
         }

@@ -43,6 +43,8 @@ class Regions:
     label : ndarray of int64, (G,)
         Nucleus of its centre of light.
     compact : ndarray of bool, (G,)
+    countable : ndarray of bool, (G,)
+        False where only the lower end of the interval says something.
     """
 
     copies: NDArray[np.int64]
@@ -51,6 +53,7 @@ class Regions:
     photons: NDArray[np.float64]
     label: NDArray[np.int64]
     compact: NDArray[np.bool_]
+    countable: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,8 @@ def _crowded(crowds: Crowds, optics: tuple[float, float, float], scale: _Scale) 
     rows = replace(signals, cluster=number[region], flags=bits)
     light = crowds.total_photons.cpu().numpy().astype(np.float64)
     compact = spread < _COMPACT * scale.slide.sigma_xy_um
-    return rows, Regions(*(a[unsure] for a in (copies, low, high, light, label, compact)))
+    countable = crowds.count.countable.cpu().numpy()
+    return rows, Regions(*(a[unsure] for a in (copies, low, high, light, label, compact, countable)))
 
 
 def _extent(

@@ -14,8 +14,9 @@ from ctcfish import tables
 from ctcfish.errors import InputError
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Detect, Survey
-from ctcfish.stages.detect import detect, detect_spots
+from ctcfish.stages.detect import _cluster_frame, detect, detect_spots
 from ctcfish.stages.outlines import from_labels
+from ctcfish.stages.signals_probe import Regions
 from ctcfish.stages.survey import SceneInfo, merge, survey
 from ctcfish.types import Detections, Nuclei, SlideModel
 
@@ -298,3 +299,14 @@ def test_a_slide_with_too_few_signals_says_so() -> None:
     model = model_of(drawing, drawing.photograph())
     assert SlideFlag.FEW_SIGNALS in model.flags
     assert model.probes["HER2"].n_isolated < Survey().min_isolated
+
+
+def test_a_cluster_that_cannot_be_counted_has_no_upper_end() -> None:
+    one, yes = np.array([7]), np.array([True, False])
+    twice = np.repeat(one, 2)
+    regions = Regions(twice, twice - 2, twice + 9, twice * 1.0, twice, yes, yes)
+    frame = _cluster_frame("HER2", regions)
+    assert frame["copies_low"].tolist() == [5, 5]
+    assert frame["copies_high"].iloc[0] == 16
+    assert frame["copies_high"].isna().tolist() == [False, True]
+    tables.CLUSTERS.check(frame.assign(slide_id="s", scene="f"))
