@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -103,11 +104,12 @@ def svg_tile(image: NDArray[np.uint8], title: str, inner: str, pixel_um: float, 
         f'<text x="{1.5 * stroke:.1f}" y="{y - stroke:.1f}" font-size="{5.5 * stroke:.1f}" class="bar">'
         f"{bar_um:g} µm</text>"
     )
-    frame = f'viewBox="-0.5 -0.5 {width} {height}" width="{side}" role="img" aria-label="{title}"'
+    said = html.escape(title)
+    frame = f'viewBox="-0.5 -0.5 {width} {height}" width="{side}" role="img" aria-label="{said}"'
     return (
         f'<figure class="tile"><svg {frame}>'
         f'<image href="{data_uri(image)}" x="-0.5" y="-0.5" width="{width}" height="{height}"/>{inner}{text}</svg>'
-        f"<figcaption>{title}</figcaption></figure>"
+        f"<figcaption>{said}</figcaption></figure>"
     )
 
 

@@ -25,7 +25,7 @@ def render_study(out: Path) -> str:
     out : Path
         Folder of a run.
     """
-    read = {name: pd.read_csv(out / f"{name}.csv") for name in ("slides", "patients", "sensitivity", "failures")}
+    read = {name: _table(out / f"{name}.csv") for name in ("slides", "patients", "sensitivity", "failures")}
     folders = [out / str(slide) for slide in read["slides"]["slide_id"]]
     owner = dict(zip(read["slides"]["slide_id"].astype(str), read["slides"]["patient_id"].astype(str), strict=True))
     frames = [read_ctc(folder) for folder in folders]
@@ -41,6 +41,12 @@ def render_study(out: Path) -> str:
         strip=ratio_strip(ctc.assign(patient_id=ctc["slide_id"].map(owner))),
         matrix=sensitivity_matrix(read["sensitivity"]),
     )
+
+
+def _table(file: Path) -> pd.DataFrame:
+    """A table whose names stay text: ``007`` is no 7, and a patient may be called ``NA``."""
+    names = {"slide_id": str, "patient_id": str}
+    return pd.read_csv(file, dtype=names, keep_default_na=False, na_values=[""])
 
 
 def ratio_strip(ctc: pd.DataFrame) -> str:

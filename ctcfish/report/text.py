@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -80,7 +81,8 @@ def _toml_value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
-    return repr(value) if isinstance(value, int | float) else '"' + str(value).replace('"', '\\"') + '"'
+    # A JSON string is a TOML string.
+    return repr(value) if isinstance(value, int | float) else json.dumps(str(value), ensure_ascii=False)
 
 
 def _lengths(value: Any) -> str:

@@ -87,4 +87,6 @@ def _reduced(scene: Scene, rows: slice, factor: int) -> NDArray[Any]:
     """Nucleus channel of some rows, projected and averaged over blocks."""
     plane = scene.read("nucleus", rows).max(axis=0)
     height, width = (max(1, n // factor) for n in plane.shape)
-    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA))
+    # Whole numbers of 32 bits are none of the types that can be averaged.
+    given = plane.astype(np.float64) if plane.dtype.kind in "iu" and plane.dtype.itemsize > 2 else plane
+    return np.asarray(cv2.resize(given, (width, height), interpolation=cv2.INTER_AREA)).astype(plane.dtype)
