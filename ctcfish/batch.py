@@ -93,9 +93,10 @@ def run_batch(refs: Sequence[SlideRef], job: Job, on_error: OnError, progress: p
     pandas.DataFrame
         :data:`ctcfish.tables.FAILURES`.
     """
-    failures = []
+    failures: list[dict[str, str]] = []
     for ref in refs:
         if (job.out / ref.slide_id / "slide.json").is_file():
+            failures += _told(job.out / ref.slide_id)
             continue
         failure = _attempt(ref, job, progress)
         if failure is not None:
@@ -112,7 +113,7 @@ def _attempt(ref: SlideRef, job: Job, progress: pipeline.Progress) -> dict[str, 
     log.info("slide %s", ref.slide_id)
     progress(ref.slide_id)
     try:
-        result = score_slide(open_ref(ref, job.config.panel, Overrides()), job, pipeline.quiet)
+        score_slide(open_ref(ref, job.config.panel, Overrides()), job, pipeline.quiet)
     except CtcfishError as error:
         log.error("slide %s: %s", ref.slide_id, error)
         return {"slide_id": ref.slide_id, "cause": type(error).__name__, "message": str(error)}
@@ -120,10 +121,14 @@ def _attempt(ref: SlideRef, job: Job, progress: pipeline.Progress) -> dict[str, 
         log.error("slide %s: %s", ref.slide_id, traceback.format_exc())
         message = f"unexpected: {error}; run.log holds the details, please report them."
         return {"slide_id": ref.slide_id, "cause": type(error).__name__, "message": message}
-    if result.failure:
-        evidence = str(result.summary["relocation"]["evidence"])
-        return {"slide_id": ref.slide_id, "cause": result.failure, "message": evidence}
-    return None
+    return next(iter(_told(job.out / ref.slide_id)), None)
+
+
+def _told(folder: Path) -> list[dict[str, str]]:
+    """The failure that a finished slide's folder tells of, if any: the same row now and when the batch is resumed."""
+    said = read_slide_json(folder)
+    evidence = str((said["relocation"] or {}).get("evidence", ""))
+    return [{"slide_id": folder.name, "cause": said["failure"], "message": evidence}] if said["failure"] else []
 
 
 def finish(job: Job, slide_ids: Sequence[str], failures: pd.DataFrame) -> None:
