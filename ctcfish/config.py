@@ -177,7 +177,9 @@ def known_keys() -> list[str]:
     """Every dotted key of the resolved default configuration and of the unions' other cases."""
     keys: set[str] = set()
     trees = [Config().resolved(), build({"call": {"rule": {"kind": "fish", "guard": {}}}}).resolved()]
-    trees.append(build({"call": {"rule": {"kind": "protein"}}}).resolved())
+    trees.append(
+        build({"call": {"rule": {"kind": "protein"}}, "segment": {"nuclei": {"method": "classical"}}}).resolved()
+    )
     for tree in trees:
         keys.update(_dotted(tree, ""))
     return sorted(keys)

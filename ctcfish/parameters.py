@@ -122,7 +122,6 @@ class Detect(Parameters):
     read_noise_photons: float = Field(default=2.0, ge=0, description="assumed where the metadata name none")
     surround: float = Field(default=1.7, gt=1, description="width of the surround over that of the signal")
     margin_um: float = Field(default=1.5, ge=0, description="how far outside a nucleus signals are looked for")
-    edge_um: float = Field(default=0.3, ge=0, description="a signal this close to a nucleus is still inside it")
     broad_ratio: float = Field(
         default=1.3, gt=1, description="response 1.8 times as wide over the signal's: above, a smooth object is BROAD"
     )

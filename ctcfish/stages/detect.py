@@ -59,7 +59,7 @@ def detect(
     frames = [_frame(probe, signals, signals.flags | doubts[probe], model) for probe, signals in found.items()]
     spots = pd.concat(frames, ignore_index=True) if frames else tables.SPOTS.empty()
     spots["spot_id"] = np.arange(1, len(spots) + 1)
-    areas = [_cluster_frame(probe, own) for probe, (_, own) in both.items()]
+    areas = [_cluster_frame(probe, own, _with_granule(spots, probe)) for probe, (_, own) in both.items()]
     clusters = pd.concat(areas, ignore_index=True) if areas else tables.CLUSTERS.empty()
     return Detections(
         spots[[n for n in tables.SPOTS.names if n not in _ADDED_LATER]],
@@ -67,15 +67,26 @@ def detect(
     )
 
 
-def _cluster_frame(probe: Probe, own: Regions) -> pd.DataFrame:
+def _with_granule(spots: pd.DataFrame, probe: Probe) -> NDArray[np.int64]:
+    """Clusters of which a member shines alike in both colours."""
+    members = spots[(spots["probe"] == probe) & (spots["cluster"] > 0)]
+    bits = flags.from_text(members["flags"].to_numpy(), SpotFlag) & int(SpotFlag.BOTH_COLOURS)
+    return np.unique(members["cluster"].to_numpy(np.int64)[bits != 0])
+
+
+def _cluster_frame(probe: Probe, own: Regions, with_granule: NDArray[np.int64]) -> pd.DataFrame:
+    """Estimates of the clusters; a granule among the members leaves no more than that something is there."""
+    number = np.arange(1, len(own.copies) + 1)
+    granule = np.isin(number, with_granule)
+    countable = pd.Series(own.countable & ~granule, dtype=bool)
     return pd.DataFrame(
         {
             "probe": probe,
-            "cluster": np.arange(1, len(own.copies) + 1),
+            "cluster": number,
             "label": own.label,
             "copies": own.copies,
-            "copies_low": own.low,
-            "copies_high": pd.Series(own.high, dtype="Int64").where(pd.Series(own.countable, dtype=bool)),
+            "copies_low": np.where(granule, np.minimum(own.low, 1), own.low),
+            "copies_high": pd.Series(own.high, dtype="Int64").where(countable),
             "photons": own.photons,
             "compact": own.compact,
         }

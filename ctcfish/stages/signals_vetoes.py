@@ -18,6 +18,7 @@ REJECTING = SpotFlag.CROSSTALK | SpotFlag.BROAD | SpotFlag.HOT_PIXEL | SpotFlag.
 _TOGETHER_UM = 0.35
 _SMOOTH_UM = 0.15  # a broad object is located less well
 _LEAK_MARGIN = 2.0
+_HALF = 0.5
 
 
 def colour_flags(found: Mapping[Probe, Signals], model: SlideModel, params: Detect) -> dict[Probe, NDArray[np.int64]]:
@@ -50,23 +51,11 @@ def colour_flags(found: Mapping[Probe, Signals], model: SlideModel, params: Dete
         bits[probe][close & explained] |= int(SpotFlag.CROSSTALK)
         alike = np.abs(np.log(own.photons / theirs.photons[partner])) < np.log(params.granule_ratio)
         broader = _widths(own, model.probes[probe]) * _widths(theirs, model.probes[other])[partner]
-        smooth = ((own.flags | theirs.flags[partner]) & int(SpotFlag.BROAD)) != 0
+        ordinary = theirs.photons[partner] > _HALF * model.probes[other].photons_median
+        smooth = (((own.flags | theirs.flags[partner]) & int(SpotFlag.BROAD)) != 0) & ordinary
         reach = params.granule_um + np.where(smooth, _SMOOTH_UM, 0.0)
         same = (distance < reach) & alike & (broader > params.granule_width**2)
         bits[probe][same] |= int(SpotFlag.BOTH_COLOURS)
-    return bits
-    shift = np.array(model.chromatic_shift_um)
-    place = {p: s.position_um[:, 1:] + (shift[1:] if p == "CEP17" else 0.0) for p, s in found.items()}
-    for probe, other in DIRECTIONS:
-        own, theirs = found[probe], found[other]
-        distance, partner = cKDTree(place[other]).query(place[probe])
-        close = distance < _TOGETHER_UM
-        leak = model.crosstalk.get(f"{other}>{probe}", 0.0)
-        explained = own.photons < _LEAK_MARGIN * leak * theirs.photons[partner]
-        bits[probe][close & explained] |= int(SpotFlag.CROSSTALK)
-        alike = np.abs(np.log(own.photons / theirs.photons[partner])) < np.log(params.granule_ratio)
-        broad = ((own.flags & int(SpotFlag.BROAD)) != 0) & ((theirs.flags[partner] & int(SpotFlag.BROAD)) != 0)
-        bits[probe][close & alike & broad] |= int(SpotFlag.BOTH_COLOURS)
     return bits
 
 

@@ -20,6 +20,10 @@ SAMPLE_STATUS = {"no_tube": "S0", "late_tube": "S0", "enumeration_failed": "S1",
 """Values of the sheet's ``sample_status`` that are technical failures before scoring."""
 
 
+MANY_SIGNALS = 15
+"""Median signals of one colour per nucleus above which an image is hardly one of FISH signals."""
+
+
 def summarise(
     slide: Slide,
     cells: pd.DataFrame,
@@ -82,6 +86,9 @@ def _ctc_numbers(ctc: pd.DataFrame, evaluable: pd.DataFrame, params: Summarise) 
 
 
 def _slide_bits(bits: SlideFlag, cells: pd.DataFrame, relocated: bool | None) -> SlideFlag:
+    medians = cells.loc[cells["label"].notna(), ["her2_count", "cep17_count"]].astype("Float64").median()
+    if (medians > MANY_SIGNALS).any():
+        bits |= SlideFlag.OUT_OF_RANGE
     if not cells["label"].notna().any():
         bits |= SlideFlag.NO_NUCLEI
     if relocated is False:

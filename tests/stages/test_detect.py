@@ -14,7 +14,7 @@ from ctcfish import tables
 from ctcfish.errors import InputError
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Detect, Survey
-from ctcfish.stages.detect import _cluster_frame, detect, detect_spots
+from ctcfish.stages.detect import _cluster_frame, _with_granule, detect, detect_spots
 from ctcfish.stages.outlines import from_labels
 from ctcfish.stages.signals_probe import Regions
 from ctcfish.stages.survey import SceneInfo, merge, survey
@@ -305,8 +305,28 @@ def test_a_cluster_that_cannot_be_counted_has_no_upper_end() -> None:
     one, yes = np.array([7]), np.array([True, False])
     twice = np.repeat(one, 2)
     regions = Regions(twice, twice - 2, twice + 9, twice * 1.0, twice, yes, yes)
-    frame = _cluster_frame("HER2", regions)
+    frame = _cluster_frame("HER2", regions, np.zeros(0, np.int64))
     assert frame["copies_low"].tolist() == [5, 5]
     assert frame["copies_high"].iloc[0] == 16
     assert frame["copies_high"].isna().tolist() == [False, True]
     tables.CLUSTERS.check(frame.assign(slide_id="s", scene="f"))
+
+
+def test_a_granule_in_a_cluster_leaves_no_estimate() -> None:
+    twice, yes = np.array([7, 7]), np.array([True, True])
+    regions = Regions(twice, twice - 2, twice + 9, twice * 1.0, twice, yes, yes)
+    frame = _cluster_frame("HER2", regions, np.array([2]))
+    assert frame["copies_low"].tolist() == [5, 1]
+    assert frame["copies_high"].isna().tolist() == [False, True]
+
+
+def test_members_that_shine_in_both_colours_name_their_cluster() -> None:
+    spots = pd.DataFrame(
+        {
+            "probe": ["HER2", "HER2", "HER2", "CEP17"],
+            "cluster": [1, 2, 0, 3],
+            "flags": ["IN_CLUSTER", "BOTH_COLOURS|IN_CLUSTER", "BOTH_COLOURS", "BOTH_COLOURS"],
+        }
+    )
+    assert _with_granule(spots, "HER2").tolist() == [2]
+    assert _with_granule(spots.iloc[:1], "CEP17").tolist() == []

@@ -75,6 +75,11 @@ def test_the_first_step_that_failed_is_the_code(
     assert row_of(cells, relocated, **sheet)["technical_code"] == code
 
 
+@pytest.mark.parametrize(("her2", "flagged"), [(15, False), (16, True)])
+def test_an_image_full_of_signals_is_out_of_range(her2: int, flagged: bool) -> None:
+    assert ("OUT_OF_RANGE" in row_of(called(*[(her2, 2)] * 5))["flags"]) == flagged
+
+
 def test_a_slide_without_fish_was_not_attempted() -> None:
     relocation = Relocation(called(), (), True, "")
     row = summarise(make.slide(fish_scenes=()), called(), make.model(), RATES, relocation, Summarise())
