@@ -20,12 +20,12 @@ from ctcfish.flags import SlideFlag, to_text
 from ctcfish.gates import load_gates
 from ctcfish.stages.calibrate import calibrate
 from ctcfish.stages.call import call, false_amplified
-from ctcfish.stages.chosen import mark_chosen
 from ctcfish.stages.count import FWHM_PER_SIGMA, count, no_cells
 from ctcfish.stages.detect import detect
 from ctcfish.stages.identify import identify
-from ctcfish.stages.leukocytes import LeukocyteModel
-from ctcfish.stages.markers import Projection
+from ctcfish.stages.immuno.chosen import mark_chosen
+from ctcfish.stages.immuno.leukocytes import LeukocyteModel
+from ctcfish.stages.immuno.markers import Projection
 from ctcfish.stages.phenotype import phenotype
 from ctcfish.stages.relocate import relocate
 from ctcfish.stages.segment import segment

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from ctcfish.flags import CellFlag, to_text
 from ctcfish.metrics import NucleiScores, nuclei_scores, pool_nuclei
 from ctcfish.parameters import ClassicalNuclei, NetworkNuclei, Segment
-from ctcfish.stages.focus import view
+from ctcfish.stages.nuclei.focus import view
 from ctcfish.stages.segment import segment, segment_nuclei
 from ctcfish.synth import SlideSpec, field
 from ctcfish.synth.spec import FishScan, Nuisance, Population

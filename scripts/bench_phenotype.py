@@ -13,9 +13,9 @@ import pandas as pd
 
 from ctcfish.gates import load_gates
 from ctcfish.parameters import Phenotype
-from ctcfish.stages.kinds import densities
-from ctcfish.stages.leukocytes import leukocyte_model
-from ctcfish.stages.markers import measure
+from ctcfish.stages.immuno.kinds import densities
+from ctcfish.stages.immuno.leukocytes import leukocyte_model
+from ctcfish.stages.immuno.markers import measure
 from ctcfish.stages.phenotype import classify
 from ctcfish.synth.stained import Staining, stain
 from ctcfish.types import Nuclei

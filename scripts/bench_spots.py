@@ -24,12 +24,12 @@ from scipy.stats import norm
 from ctcfish.ops.bands import Bands
 from ctcfish.parameters import Detect, Survey
 from ctcfish.stages.detect import detect
-from ctcfish.stages.outlines import from_labels
-from ctcfish.stages.signals_camera import Camera
-from ctcfish.stages.signals_candidates import Search, find
-from ctcfish.stages.signals_measure import measure
-from ctcfish.stages.signals_optics import patch_half
-from ctcfish.stages.signals_regions import regions, tiles
+from ctcfish.stages.nuclei.outlines import from_labels
+from ctcfish.stages.signals.camera import Camera
+from ctcfish.stages.signals.candidates import Search, find
+from ctcfish.stages.signals.measure import measure
+from ctcfish.stages.signals.optics import patch_half
+from ctcfish.stages.signals.regions import regions, tiles
 from ctcfish.stages.survey import SceneInfo, merge, survey
 from ctcfish.types import Detections, Nuclei, SlideModel
 

@@ -13,7 +13,7 @@ from ctcfish import tables
 from ctcfish.cli import main
 from ctcfish.parameters import Calibrate
 from ctcfish.stages.calibrate import calibrate
-from ctcfish.stages.outlines import from_labels
+from ctcfish.stages.nuclei.outlines import from_labels
 from ctcfish.types import Detections, ErrorRates, Nuclei, ProbeModel, Scene, Slide, SlideModel
 
 FWHM_UM = 0.25

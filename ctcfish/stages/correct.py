@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.parameters import Correct
-from ctcfish.stages.surface import CELL_PX, background_surface, enlarge_surface, reduce, shading_surface
+from ctcfish.stages.nuclei.surface import CELL_PX, background_surface, enlarge_surface, reduce, shading_surface
 
 
 def correct(pixels: NDArray[Any], pixel_um: float, params: Correct) -> NDArray[np.float32]:

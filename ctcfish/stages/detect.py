@@ -12,9 +12,9 @@ from ctcfish import flags, tables
 from ctcfish.errors import InputError
 from ctcfish.flags import SpotFlag
 from ctcfish.parameters import Detect, Survey
-from ctcfish.stages.signals_probe import Regions, Signals, detect_probe
-from ctcfish.stages.signals_regions import tiles
-from ctcfish.stages.signals_vetoes import REJECTING, colour_flags
+from ctcfish.stages.signals.probe import Regions, Signals, detect_probe
+from ctcfish.stages.signals.regions import tiles
+from ctcfish.stages.signals.vetoes import REJECTING, colour_flags
 from ctcfish.stages.survey import SceneInfo, merge, survey
 from ctcfish.types import PROBES, Detections, Nuclei, Optics, Probe, SlideModel
 

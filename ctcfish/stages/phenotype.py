@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ctcfish.flags import CellFlag, from_text, to_text
 from ctcfish.parameters import Gate, GateSet, Phenotype
-from ctcfish.stages.kinds import densities
-from ctcfish.stages.leukocytes import LeukocyteModel, leukocyte_model
-from ctcfish.stages.markers import Plane, measure
+from ctcfish.stages.immuno.kinds import densities
+from ctcfish.stages.immuno.leukocytes import LeukocyteModel, leukocyte_model
+from ctcfish.stages.immuno.markers import Plane, measure
 from ctcfish.tables import IF_CELLS
 from ctcfish.types import Nuclei
 
@@ -48,7 +48,7 @@ def phenotype(
     Parameters
     ----------
     fields : mapping of IF scene to (pixels by role, nuclei)
-        Pixels as :func:`ctcfish.stages.markers.measure` takes them.
+        Pixels as :func:`ctcfish.stages.immuno.markers.measure` takes them.
     params : Phenotype
     gates : GateSet
     """

@@ -12,9 +12,9 @@ import pandas as pd
 
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Relocate
-from ctcfish.stages.alignment import Alignment, Cloud
-from ctcfish.stages.fields import Scans, align
-from ctcfish.stages.pairing import Cells, pair
+from ctcfish.stages.relocation.alignment import Alignment, Cloud
+from ctcfish.stages.relocation.fields import Scans, align
+from ctcfish.stages.relocation.pairing import Cells, pair
 from ctcfish.types import Relocation
 
 _COLUMNS = ["if_scene", "if_label", "scene", "label", "residual_um", "probability"]

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from ctcfish.errors import ConfigError, InputError
 from ctcfish.parameters import ClassicalNuclei, Custom, NetworkNuclei, Segment
-from ctcfish.stages.classical import WORKING_UM, classical_labels
-from ctcfish.stages.doubts import doubts
-from ctcfish.stages.focus import view
-from ctcfish.stages.fragments import gather
-from ctcfish.stages.measure import IN_FOCUS, Traits, join, measure
-from ctcfish.stages.outlines import assemble, enlarge, from_labels, outline_table, shifted
-from ctcfish.stages.regions import Labels, Proposal, keep
-from ctcfish.stages.scale import estimate_pixel_um
-from ctcfish.stages.surface import Floats
-from ctcfish.stages.tiles import Tile, tiles
+from ctcfish.stages.nuclei.classical import WORKING_UM, classical_labels
+from ctcfish.stages.nuclei.doubts import doubts
+from ctcfish.stages.nuclei.focus import view
+from ctcfish.stages.nuclei.fragments import gather
+from ctcfish.stages.nuclei.measure import IN_FOCUS, Traits, join, measure
+from ctcfish.stages.nuclei.outlines import assemble, enlarge, from_labels, outline_table, shifted
+from ctcfish.stages.nuclei.regions import Labels, Proposal, keep
+from ctcfish.stages.nuclei.scale import estimate_pixel_um
+from ctcfish.stages.nuclei.surface import Floats
+from ctcfish.stages.nuclei.tiles import Tile, tiles
 from ctcfish.types import Nuclei
 
 Method = Callable[[Floats, float], Proposal]
@@ -112,7 +112,7 @@ def _method(params: Segment, device: str) -> Method:
             return lambda image, pixel_um: _sure(classical_labels(image, pixel_um, classical))
         case NetworkNuclei(model=model):
             from ctcfish.nets.weights import load_network
-            from ctcfish.stages.network import network_labels
+            from ctcfish.stages.nuclei.network import network_labels
 
             net = load_network(model, device)
             return lambda image, pixel_um: network_labels(image, pixel_um, net, device)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Detect, Survey
-from ctcfish.stages import signals_camera as cameras
-from ctcfish.stages import signals_colours as colours
-from ctcfish.stages.signals_field import ProbeSurvey, sampled_noise, survey_probe
-from ctcfish.stages.signals_optics import start_sigma_um
-from ctcfish.stages.signals_regions import sample
-from ctcfish.stages.signals_threshold import EDGES, Background, fit_background, threshold_range
+from ctcfish.stages.signals import camera as cameras
+from ctcfish.stages.signals import colours
+from ctcfish.stages.signals.field import ProbeSurvey, sampled_noise, survey_probe
+from ctcfish.stages.signals.optics import start_sigma_um
+from ctcfish.stages.signals.regions import sample
+from ctcfish.stages.signals.threshold import EDGES, Background, fit_background, threshold_range
 from ctcfish.types import PROBES, Nuclei, Optics, Probe, ProbeModel, SlideModel
 
 _WORTHWHILE = 0.955  # the patch must find signals fainter by this factor to be preferred

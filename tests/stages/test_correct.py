@@ -7,7 +7,7 @@ import pytest
 
 from ctcfish.parameters import Correct
 from ctcfish.stages.correct import correct
-from ctcfish.stages.surface import (
+from ctcfish.stages.nuclei.surface import (
     above_background,
     background_surface,
     enlarge_surface,

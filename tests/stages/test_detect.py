@@ -15,8 +15,8 @@ from ctcfish.errors import InputError
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Detect, Survey
 from ctcfish.stages.detect import _cluster_frame, _with_granule, detect, detect_spots
-from ctcfish.stages.outlines import from_labels
-from ctcfish.stages.signals_probe import Regions
+from ctcfish.stages.nuclei.outlines import from_labels
+from ctcfish.stages.signals.probe import Regions
 from ctcfish.stages.survey import SceneInfo, merge, survey
 from ctcfish.types import Detections, Nuclei, SlideModel
 

@@ -8,15 +8,15 @@ import torch
 
 from ctcfish.ops.bands import Bands
 from ctcfish.parameters import Detect
-from ctcfish.stages.signals_camera import Camera
-from ctcfish.stages.signals_candidates import Candidates, Search, find
-from ctcfish.stages.signals_crowds import partition
-from ctcfish.stages.signals_fits import Fitted, explained, fit_at, window_half
-from ctcfish.stages.signals_hot import without_hot_pixels
-from ctcfish.stages.signals_measure import measure
-from ctcfish.stages.signals_probability import probability
-from ctcfish.stages.signals_regions import Region
-from ctcfish.stages.signals_rescue import second_look, without_neighbours
+from ctcfish.stages.signals.camera import Camera
+from ctcfish.stages.signals.candidates import Candidates, Search, find
+from ctcfish.stages.signals.crowds import partition
+from ctcfish.stages.signals.fits import Fitted, explained, fit_at, window_half
+from ctcfish.stages.signals.hot import without_hot_pixels
+from ctcfish.stages.signals.measure import measure
+from ctcfish.stages.signals.probability import probability
+from ctcfish.stages.signals.regions import Region
+from ctcfish.stages.signals.rescue import second_look, without_neighbours
 from ctcfish.types import ProbeModel
 
 CAMERA = Camera(2.0, 100.0, 2.0, "metadata")

@@ -10,8 +10,8 @@ import pytest
 
 from ctcfish.gates import load_gates
 from ctcfish.parameters import Phenotype
-from ctcfish.stages.leukocytes import leukocyte_model
-from ctcfish.stages.markers import measure
+from ctcfish.stages.immuno.leukocytes import leukocyte_model
+from ctcfish.stages.immuno.markers import measure
 from ctcfish.stages.phenotype import Phenotyped, classify, phenotype
 from ctcfish.synth.stained import StainedScan, Staining, stain
 from ctcfish.tables import IF_CELLS

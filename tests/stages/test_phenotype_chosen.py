@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ctcfish.errors import InputError
-from ctcfish.stages.chosen import mark_chosen
+from ctcfish.stages.immuno.chosen import mark_chosen
 
 CELLS = pd.DataFrame(
     {

@@ -11,9 +11,9 @@ import pytest
 from ctcfish.flags import CellFlag
 from ctcfish.gates import load_gates
 from ctcfish.parameters import Gate, Phenotype
-from ctcfish.stages.kinds import Marker
-from ctcfish.stages.leukocytes import Area, LeukocyteModel, leukocyte_model
-from ctcfish.stages.markers import (
+from ctcfish.stages.immuno.kinds import Marker
+from ctcfish.stages.immuno.leukocytes import Area, LeukocyteModel, leukocyte_model
+from ctcfish.stages.immuno.markers import (
     _background,
     _bands,
     _cells,

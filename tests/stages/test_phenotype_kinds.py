@@ -14,8 +14,8 @@ from ctcfish import gates as gate_files
 from ctcfish.errors import ConfigError
 from ctcfish.gates import gate_names, load_gates
 from ctcfish.parameters import Gate, GateSet, Phenotype
-from ctcfish.stages.kinds import Marker, _student, densities, shares
-from ctcfish.stages.leukocytes import leukocyte_model
+from ctcfish.stages.immuno.kinds import Marker, _student, densities, shares
+from ctcfish.stages.immuno.leukocytes import leukocyte_model
 from ctcfish.stages.phenotype import classify
 
 PARAMS = Phenotype()

@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 
 from ctcfish.parameters import Phenotype
-from ctcfish.stages.markers import Projection, measure
+from ctcfish.stages.immuno.markers import Projection, measure
 from ctcfish.synth.stained import StainedScan, Staining, stain
 from ctcfish.types import Nuclei, Scene
 

@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from ctcfish.stages.constellation import Noise, Prior, Search, index, locate, neighbours_for, triangles
-from ctcfish.stages.warp import Similarity
+from ctcfish.stages.relocation.constellation import Noise, Prior, Search, index, locate, neighbours_for, triangles
+from ctcfish.stages.relocation.warp import Similarity
 
 NOISE = Noise()
 

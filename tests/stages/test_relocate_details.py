@@ -10,10 +10,11 @@ import pytest
 
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Relocate
-from ctcfish.stages.alignment import Alignment, Cloud, Effort, _decoy_share, _needed, _patches, _rounds, lay
-from ctcfish.stages.constellation import Prior
-from ctcfish.stages.fields import Scans, _alike, _consistent, _largest, _origin, align
-from ctcfish.stages.pairing import (
+from ctcfish.stages.relocate import relocate
+from ctcfish.stages.relocation.alignment import Alignment, Cloud, Effort, _decoy_share, _needed, _patches, _rounds, lay
+from ctcfish.stages.relocation.constellation import Prior
+from ctcfish.stages.relocation.fields import Scans, _alike, _consistent, _largest, _origin, align
+from ctcfish.stages.relocation.pairing import (
     Cells,
     _density,
     _edges,
@@ -22,8 +23,7 @@ from ctcfish.stages.pairing import (
     _share_around,
     _student,
 )
-from ctcfish.stages.relocate import relocate
-from ctcfish.stages.warp import Similarity, fit_warp
+from ctcfish.stages.relocation.warp import Similarity, fit_warp
 from ctcfish.synth.constellations import Remounting, remount
 
 PARAMS = Relocate()

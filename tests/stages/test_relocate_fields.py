@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from ctcfish.parameters import Relocate
-from ctcfish.stages.alignment import Cloud, covered, lay, log10_chance
-from ctcfish.stages.constellation import Search, index, locate, neighbours_for
 from ctcfish.stages.relocate import relocate
+from ctcfish.stages.relocation.alignment import Cloud, covered, lay, log10_chance
+from ctcfish.stages.relocation.constellation import Search, index, locate, neighbours_for
 from ctcfish.synth.constellations import Pair, Remounting, into_fields, remount
 from ctcfish.types import Relocation
 

@@ -7,7 +7,7 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 
-from ctcfish.stages.pairing import Cells, _Edges, _marginals, pair
+from ctcfish.stages.relocation.pairing import Cells, _Edges, _marginals, pair
 
 
 def _exact(odds: np.ndarray) -> np.ndarray:

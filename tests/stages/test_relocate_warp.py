@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial import cKDTree
 from skimage.transform import SimilarityTransform
 
-from ctcfish.stages.warp import Similarity, fit_similarity, fit_similarity_trimmed, fit_warp, mutual_pairs
+from ctcfish.stages.relocation.warp import Similarity, fit_similarity, fit_similarity_trimmed, fit_warp, mutual_pairs
 
 
 def _complex(points: np.ndarray) -> np.ndarray:

@@ -12,12 +12,12 @@ from ctcfish.errors import ConfigError, InputError
 from ctcfish.flags import CellFlag
 from ctcfish.parameters import ClassicalNuclei, Custom, Segment
 from ctcfish.stages import segment as stage
-from ctcfish.stages.classical import classical_labels
-from ctcfish.stages.measure import Traits
-from ctcfish.stages.outlines import from_labels, shifted
-from ctcfish.stages.scale import NUCLEUS_UM, estimate_pixel_um
+from ctcfish.stages.nuclei.classical import classical_labels
+from ctcfish.stages.nuclei.measure import Traits
+from ctcfish.stages.nuclei.outlines import from_labels, shifted
+from ctcfish.stages.nuclei.scale import NUCLEUS_UM, estimate_pixel_um
+from ctcfish.stages.nuclei.tiles import Tile, tiles
 from ctcfish.stages.segment import segment, segment_nuclei
-from ctcfish.stages.tiles import Tile, tiles
 
 CLASSICAL = Segment(nuclei=ClassicalNuclei())
 

@@ -9,9 +9,9 @@ import pytest
 
 from ctcfish.flags import CellFlag
 from ctcfish.parameters import Segment
-from ctcfish.stages.doubts import doubts
-from ctcfish.stages.measure import IN_FOCUS, Traits
-from ctcfish.stages.outlines import from_labels
+from ctcfish.stages.nuclei.doubts import doubts
+from ctcfish.stages.nuclei.measure import IN_FOCUS, Traits
+from ctcfish.stages.nuclei.outlines import from_labels
 
 N = 12
 PARAMS = Segment()

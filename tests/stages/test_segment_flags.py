@@ -8,11 +8,11 @@ from scipy.ndimage import gaussian_filter
 
 from ctcfish.flags import CellFlag, to_text
 from ctcfish.parameters import ClassicalNuclei, Segment
-from ctcfish.stages.contact import contacts, highest, lobe_light
-from ctcfish.stages.focus import project, sharpest_plane, sharpness, smoothing_um, view
-from ctcfish.stages.fragments import gather
-from ctcfish.stages.measure import IN_FOCUS, join, measure
-from ctcfish.stages.regions import surroundings
+from ctcfish.stages.nuclei.contact import contacts, highest, lobe_light
+from ctcfish.stages.nuclei.focus import project, sharpest_plane, sharpness, smoothing_um, view
+from ctcfish.stages.nuclei.fragments import gather
+from ctcfish.stages.nuclei.measure import IN_FOCUS, join, measure
+from ctcfish.stages.nuclei.regions import surroundings
 from ctcfish.stages.segment import segment
 from ctcfish.synth import SlideSpec, field
 from ctcfish.synth.spec import FishScan, Nuisance, Population

@@ -12,7 +12,7 @@ from ctcfish.errors import DeviceError, WeightsError
 from ctcfish.metrics import nuclei_scores, pool_nuclei
 from ctcfish.nets.weights import load_network
 from ctcfish.parameters import NetworkNuclei, Segment
-from ctcfish.stages.network import NUCLEUS_UM, network_labels
+from ctcfish.stages.nuclei.network import NUCLEUS_UM, network_labels
 from ctcfish.stages.segment import segment, segment_nuclei
 
 PARAMS = Segment(nuclei=NetworkNuclei())

@@ -9,9 +9,9 @@ from skimage.measure import regionprops
 from skimage.morphology import h_maxima
 from skimage.segmentation import expand_labels, watershed
 
-from ctcfish.stages.outlines import assemble, enlarge, from_labels, outline_table, shifted
-from ctcfish.stages.regions import keep, quantiles, surroundings
-from ctcfish.stages.watersheds import split
+from ctcfish.stages.nuclei.outlines import assemble, enlarge, from_labels, outline_table, shifted
+from ctcfish.stages.nuclei.regions import keep, quantiles, surroundings
+from ctcfish.stages.nuclei.watersheds import split
 
 
 def _random_labels(seed=0, shape=(90, 120), count=25):

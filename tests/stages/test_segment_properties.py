@@ -14,11 +14,11 @@ from scipy import ndimage
 from ctcfish.flags import CellFlag
 from ctcfish.parameters import ClassicalNuclei, Segment
 from ctcfish.stages import segment as stage
-from ctcfish.stages.outlines import enlarge, from_labels
-from ctcfish.stages.regions import keep, quantiles, surroundings
+from ctcfish.stages.nuclei.outlines import enlarge, from_labels
+from ctcfish.stages.nuclei.regions import keep, quantiles, surroundings
+from ctcfish.stages.nuclei.tiles import tiles
+from ctcfish.stages.nuclei.watersheds import split
 from ctcfish.stages.segment import segment
-from ctcfish.stages.tiles import tiles
-from ctcfish.stages.watersheds import split
 from ctcfish.synth.immuno import if_field
 from ctcfish.synth.spec import Population, SlideSpec
 

@@ -11,14 +11,14 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 
 from ctcfish.flags import SlideFlag, SpotFlag
 from ctcfish.parameters import Detect, Survey
-from ctcfish.stages import signals_camera as cameras
-from ctcfish.stages import signals_threshold as thresholds
-from ctcfish.stages.outlines import from_labels
-from ctcfish.stages.signals_colours import Pairs, merge_pairs
-from ctcfish.stages.signals_optics import patch_half, sigma_px, start_sigma_um
-from ctcfish.stages.signals_probe import Signals
-from ctcfish.stages.signals_regions import regions, sample, tiles
-from ctcfish.stages.signals_vetoes import colour_flags
+from ctcfish.stages.nuclei.outlines import from_labels
+from ctcfish.stages.signals import camera as cameras
+from ctcfish.stages.signals import threshold as thresholds
+from ctcfish.stages.signals.colours import Pairs, merge_pairs
+from ctcfish.stages.signals.optics import patch_half, sigma_px, start_sigma_um
+from ctcfish.stages.signals.probe import Signals
+from ctcfish.stages.signals.regions import regions, sample, tiles
+from ctcfish.stages.signals.vetoes import colour_flags
 from ctcfish.stages.survey import FieldSurvey, SceneInfo, merge, survey
 from ctcfish.types import Nuclei, Optics, ProbeModel, SlideModel
 

@@ -14,8 +14,8 @@ from ctcfish.ops.bands import Bands
 from ctcfish.ops.buffers import Buffers
 from ctcfish.ops.crops import patches
 from ctcfish.ops.peaks import peaks
-from ctcfish.stages.signals_camera import Camera
-from ctcfish.stages.signals_regions import Region
+from ctcfish.stages.signals.camera import Camera
+from ctcfish.stages.signals.regions import Region
 
 _LEAST_PHOTONS = 0.05  # local background is never taken for darker, so that noise stays above zero
 

@@ -13,16 +13,16 @@ from ctcfish.flags import SlideFlag, SpotFlag
 from ctcfish.ops.bands import Bands
 from ctcfish.ops.crowds import Crowds
 from ctcfish.parameters import Detect
-from ctcfish.stages.signals_camera import Camera
-from ctcfish.stages.signals_candidates import Candidates, Search, find
-from ctcfish.stages.signals_crowds import crowd_model, partition, resolve
-from ctcfish.stages.signals_fits import Fitted, explained, fit_at
-from ctcfish.stages.signals_hot import without_hot_pixels
-from ctcfish.stages.signals_measure import Measures, measure
-from ctcfish.stages.signals_optics import patch_half, sigma_px
-from ctcfish.stages.signals_probability import probability
-from ctcfish.stages.signals_regions import regions
-from ctcfish.stages.signals_rescue import second_look
+from ctcfish.stages.signals.camera import Camera
+from ctcfish.stages.signals.candidates import Candidates, Search, find
+from ctcfish.stages.signals.crowds import crowd_model, partition, resolve
+from ctcfish.stages.signals.fits import Fitted, explained, fit_at
+from ctcfish.stages.signals.hot import without_hot_pixels
+from ctcfish.stages.signals.measure import Measures, measure
+from ctcfish.stages.signals.optics import patch_half, sigma_px
+from ctcfish.stages.signals.probability import probability
+from ctcfish.stages.signals.regions import regions
+from ctcfish.stages.signals.rescue import second_look
 from ctcfish.types import Nuclei, Probe, ProbeModel, SlideModel
 
 _FLOOR = 0.8

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcfish.stages.alignment import Alignment, Cloud, Effort, lay
-from ctcfish.stages.constellation import Prior
-from ctcfish.stages.warp import Similarity, fit_similarity
+from ctcfish.stages.relocation.alignment import Alignment, Cloud, Effort, lay
+from ctcfish.stages.relocation.constellation import Prior
+from ctcfish.stages.relocation.warp import Similarity, fit_similarity
 
 Points = NDArray[np.float64]
 Place = tuple[float, float]

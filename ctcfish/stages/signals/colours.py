@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ctcfish.stages.signals_camera import Camera
-from ctcfish.stages.signals_field import Isolated
+from ctcfish.stages.signals.camera import Camera
+from ctcfish.stages.signals.field import Isolated
 from ctcfish.types import Probe
 
 _TOGETHER_UM = 0.5

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ctcfish.stages.warp import Similarity, fit_similarity, fit_similarity_trimmed, mutual_pairs
+from ctcfish.stages.relocation.warp import Similarity, fit_similarity, fit_similarity_trimmed, mutual_pairs
 
 Points = NDArray[np.float64]
 Integers = NDArray[np.int64]

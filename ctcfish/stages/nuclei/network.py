@@ -11,9 +11,9 @@ from ctcfish.nets.architecture import NATIVE_DIAMETER_PX, NucleusNet
 from ctcfish.nets.decode import DecodeParams
 from ctcfish.nets.predict import predict_labels
 from ctcfish.nets.scale import resample
-from ctcfish.stages.outlines import enlarge
-from ctcfish.stages.regions import Proposal
-from ctcfish.stages.surface import Floats
+from ctcfish.stages.nuclei.outlines import enlarge
+from ctcfish.stages.nuclei.regions import Proposal
+from ctcfish.stages.nuclei.surface import Floats
 
 NUCLEUS_UM = 9.0
 """Width of nuclei that the network's native diameter stands for."""

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcfish.stages.regions import Labels, Surroundings, Values, quantiles
-from ctcfish.stages.surface import Floats, as_floats, gaussian
-from ctcfish.stages.watersheds import split
+from ctcfish.stages.nuclei.regions import Labels, Surroundings, Values, quantiles
+from ctcfish.stages.nuclei.surface import Floats, as_floats, gaussian
+from ctcfish.stages.nuclei.watersheds import split
 
 _BRIDGE_UM = 0.6
 _SMOOTH_UM = 0.4

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcfish.stages.surface import Floats, as_floats, gaussian, reduce
+from ctcfish.stages.nuclei.surface import Floats, as_floats, gaussian, reduce
 
 _PLACE_UM = 2.0
 _DEPTH_UM = 1.2

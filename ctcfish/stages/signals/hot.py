@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctcfish.stages.signals_camera import Camera
+from ctcfish.stages.signals.camera import Camera
 
 _STANDS_OUT = 4.0
 

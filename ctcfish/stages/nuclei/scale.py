@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
 from ctcfish.parameters import ClassicalNuclei
-from ctcfish.stages.classical import WORKING_UM, classical_labels
-from ctcfish.stages.surface import Floats, gaussian, reduce
+from ctcfish.stages.nuclei.classical import WORKING_UM, classical_labels
+from ctcfish.stages.nuclei.surface import Floats, gaussian, reduce
 
 NUCLEUS_UM = 9.0
 """Width that the median nucleus is taken to have where no pixel size is given."""

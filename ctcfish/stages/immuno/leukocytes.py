@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ctcfish.stages.kinds import Marker, densities, shares
+from ctcfish.stages.immuno.kinds import Marker, densities, shares
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def leukocyte_model(frames: Sequence[pd.DataFrame], min_leukocytes: int = 20) ->
     Parameters
     ----------
     frames : sequence of pandas.DataFrame
-        From :func:`ctcfish.stages.markers.measure`, in a fixed order.
+        From :func:`ctcfish.stages.immuno.markers.measure`, in a fixed order.
     min_leukocytes : int
         Fewer: the model is the default one.
     """

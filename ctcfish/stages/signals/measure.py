@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ctcfish.ops import templates as t
-from ctcfish.stages.signals_candidates import Candidates
-from ctcfish.stages.signals_optics import patch_half
+from ctcfish.stages.signals.candidates import Candidates
+from ctcfish.stages.signals.optics import patch_half
 
 _SLOPE_SNR = 4.0
 _WIDE_RATIO = 1.3

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from ctcfish.stages.regions import Labels
-from ctcfish.stages.surface import Floats
+from ctcfish.stages.nuclei.regions import Labels
+from ctcfish.stages.nuclei.surface import Floats
 
 
 def split(distance: Floats, foreground: NDArray[np.bool_], depth: float) -> Labels:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ctcfish.ops.crowds import CrowdImage, Crowds, Reach, Starts, group_points, resolve_crowds
 from ctcfish.ops.emitters import CrowdModel
-from ctcfish.stages.signals_camera import Camera
-from ctcfish.stages.signals_fits import Fitted
+from ctcfish.stages.signals.camera import Camera
+from ctcfish.stages.signals.fits import Fitted
 from ctcfish.types import ProbeModel
 
 _FEW = 2  # so many explained signals side by side need no joint fit

@@ -9,9 +9,9 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from ctcfish.parameters import ClassicalNuclei
-from ctcfish.stages.regions import Labels, quantiles
-from ctcfish.stages.surface import Floats, above_background, as_floats, gaussian, noise_sd
-from ctcfish.stages.watersheds import split
+from ctcfish.stages.nuclei.regions import Labels, quantiles
+from ctcfish.stages.nuclei.surface import Floats, above_background, as_floats, gaussian, noise_sd
+from ctcfish.stages.nuclei.watersheds import split
 
 WORKING_UM = 0.4
 """Pixel to which finer images are reduced: a nucleus is then 15 to 25 pixels across."""

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import bdtrc
 
-from ctcfish.stages.constellation import Candidate, Index, Prior, Search, index, locate, neighbours_for
-from ctcfish.stages.warp import Similarity, Warp, fit_warp, mutual_pairs
+from ctcfish.stages.relocation.constellation import Candidate, Index, Prior, Search, index, locate, neighbours_for
+from ctcfish.stages.relocation.warp import Similarity, Warp, fit_warp, mutual_pairs
 
 Points = NDArray[np.float64]
 Integers = NDArray[np.int64]

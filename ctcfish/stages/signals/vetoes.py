@@ -10,8 +10,8 @@ from scipy.spatial import cKDTree
 
 from ctcfish.flags import SpotFlag
 from ctcfish.parameters import Detect
-from ctcfish.stages.signals_colours import DIRECTIONS
-from ctcfish.stages.signals_probe import Signals
+from ctcfish.stages.signals.colours import DIRECTIONS
+from ctcfish.stages.signals.probe import Signals
 from ctcfish.types import Probe, ProbeModel, SlideModel
 
 REJECTING = SpotFlag.CROSSTALK | SpotFlag.BROAD | SpotFlag.HOT_PIXEL | SpotFlag.BOTH_COLOURS

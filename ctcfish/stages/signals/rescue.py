@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ctcfish.ops.bands import gaussian_taps
 from ctcfish.ops.psf import pixel_profile
-from ctcfish.stages.signals_candidates import Candidates
-from ctcfish.stages.signals_fits import Fitted
-from ctcfish.stages.signals_measure import Measures, measure
+from ctcfish.stages.signals.candidates import Candidates
+from ctcfish.stages.signals.fits import Fitted
+from ctcfish.stages.signals.measure import Measures, measure
 
 _REACH_SIGMA = 8.0
 

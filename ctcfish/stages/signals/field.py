@@ -12,13 +12,13 @@ from scipy.spatial import cKDTree
 from ctcfish.ops.bands import Bands
 from ctcfish.ops.camera import transfer_points
 from ctcfish.parameters import Detect
-from ctcfish.stages.signals_camera import Camera
-from ctcfish.stages.signals_candidates import Candidates, Search, find
-from ctcfish.stages.signals_fits import fit_at
-from ctcfish.stages.signals_measure import Measures, measure, patch_gain
-from ctcfish.stages.signals_optics import patch_half, sigma_px
-from ctcfish.stages.signals_regions import regions, sample
-from ctcfish.stages.signals_threshold import histogram
+from ctcfish.stages.signals.camera import Camera
+from ctcfish.stages.signals.candidates import Candidates, Search, find
+from ctcfish.stages.signals.fits import fit_at
+from ctcfish.stages.signals.measure import Measures, measure, patch_gain
+from ctcfish.stages.signals.optics import patch_half, sigma_px
+from ctcfish.stages.signals.regions import regions, sample
+from ctcfish.stages.signals.threshold import histogram
 from ctcfish.types import Nuclei
 
 FLOOR_SNR = 3.0

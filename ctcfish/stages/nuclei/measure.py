@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ctcfish.stages.contact import contacts, highest, lobe_light
-from ctcfish.stages.focus import View, smoothing_um
-from ctcfish.stages.regions import Labels, Values, quantiles, surroundings
-from ctcfish.stages.surface import Floats, above_background, as_floats, gaussian
+from ctcfish.stages.nuclei.contact import contacts, highest, lobe_light
+from ctcfish.stages.nuclei.focus import View, smoothing_um
+from ctcfish.stages.nuclei.regions import Labels, Values, quantiles, surroundings
+from ctcfish.stages.nuclei.surface import Floats, above_background, as_floats, gaussian
 
 _RIM_UM = 1.0
 _CHROMATIN_UM = 1.2

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from ctcfish.stages.regions import Labels, keep, quantiles, surroundings
-from ctcfish.stages.surface import Floats, above_background
+from ctcfish.stages.nuclei.regions import Labels, keep, quantiles, surroundings
+from ctcfish.stages.nuclei.surface import Floats, above_background
 
 _CLEAR_UM = 0.6
 _BRIDGE_UM = 0.9

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from ctcfish.flags import CellFlag
 from ctcfish.parameters import Segment
-from ctcfish.stages.measure import IN_FOCUS, Traits
-from ctcfish.stages.regions import Values
+from ctcfish.stages.nuclei.measure import IN_FOCUS, Traits
+from ctcfish.stages.nuclei.regions import Values
 from ctcfish.types import Nuclei
 
 _BORDER_UM = 0.25

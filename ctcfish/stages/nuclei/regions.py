@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcfish.stages.surface import Floats, as_floats
+from ctcfish.stages.nuclei.surface import Floats, as_floats
 
 Labels = NDArray[np.int32]
 Values = NDArray[np.float64]

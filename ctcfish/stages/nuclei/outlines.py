@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ctcfish.stages.regions import Labels
+from ctcfish.stages.nuclei.regions import Labels
 from ctcfish.types import Nuclei
 
 _SMOOTH_PX = 0.8

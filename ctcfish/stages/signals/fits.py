@@ -13,7 +13,7 @@ from torch import Tensor
 from ctcfish.ops.fit import SpotFits, fit_spots
 from ctcfish.ops.fit_model import FitModel
 from ctcfish.parameters import Detect
-from ctcfish.stages.signals_camera import Camera
+from ctcfish.stages.signals.camera import Camera
 from ctcfish.types import ProbeModel
 
 _REACH = (1.4, 3.0)  # half window along z and in the plane, in widths

@@ -1,0 +1,1 @@
+"""Steps of phenotype: markers, leukocytes, kinds, chosen cells."""

@@ -1,0 +1,1 @@
+"""Steps of segmentation: methods, tiles, outlines, planes, flags."""

@@ -1,0 +1,1 @@
+"""Steps of relocation: triangles, transforms, fields, pairs."""

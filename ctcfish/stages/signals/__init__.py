@@ -1,0 +1,1 @@
+"""Steps of survey and detection: candidates, noise, threshold, fits, crowds, vetoes."""
