@@ -146,6 +146,7 @@ SLIDES = Table(
         Column("preset", "text", "Rule by which cells were called.", required=True),
         Column("n_nuclei", "integer", "Nuclei found in the FISH scan.", required=True),
         Column("n_ctc", "integer", "CTC, lost ones included; missing without a trusted IF scan."),
+        Column("ctc_per_7_5_ml", "real", "CTC per 7.5 mL of blood; missing where the sheet gives no blood volume."),
         Column("n_lost", "integer", "CTC seen in IF and not found again in FISH."),
         Column("n_evaluable", "integer", "CTC called amplified or not amplified."),
         Column("n_amplified", "integer", "Amplified CTC."),

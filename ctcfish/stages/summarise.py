@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ctcfish import flags
+from ctcfish.errors import InputError
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Summarise
 from ctcfish.stages.specimen import specimen_class
@@ -19,6 +20,8 @@ from ctcfish.types import ErrorRates, Relocation, Slide, SlideModel
 SAMPLE_STATUS = {"no_tube": "S0", "late_tube": "S0", "enumeration_failed": "S1", "not_attempted": "S3"}
 """Values of the sheet's ``sample_status`` that are technical failures before scoring."""
 
+
+TUBE_ML = 7.5
 
 MANY_SIGNALS = 15
 """Median signals of one colour per nucleus above which an image is hardly one of FISH signals."""
@@ -64,7 +67,7 @@ def summarise(
         "technical_code": _technical_code(slide, ctc, evaluable, rates, relocated),
     }
     if relocated:
-        row |= _ctc_numbers(ctc, evaluable, params)
+        row |= _ctc_numbers(ctc, evaluable, params) | {"ctc_per_7_5_ml": _per_tube(len(ctc), slide)}
     return row
 
 
@@ -83,6 +86,24 @@ def _ctc_numbers(ctc: pd.DataFrame, evaluable: pd.DataFrame, params: Summarise) 
         "mean_of_ratios": float(evaluable["ratio"].mean()) if len(evaluable) else None,
         "specimen_class": specimen_class(params.specimen, evaluable),
     }
+
+
+def _per_tube(n_ctc: int, slide: Slide) -> float | None:
+    """CTC per 7.5 mL, the volume of a CellSearch tube.
+
+    Raises
+    ------
+    InputError
+        The sheet's blood volume is no positive number.
+    """
+    given = slide.sheet.get("blood_ml", "").strip()
+    if not given:
+        return None
+    volume_ml = float(given) if given.replace(".", "", 1).isdigit() else 0.0
+    if volume_ml <= 0:
+        remedy = "Correct the sheet, or leave it empty."
+        raise InputError(f"slide {slide.slide_id}", f"blood_ml {given!r}", "a volume in mL, above 0", remedy)
+    return n_ctc * TUBE_ML / volume_ml
 
 
 def _slide_bits(bits: SlideFlag, cells: pd.DataFrame, relocated: bool | None) -> SlideFlag:

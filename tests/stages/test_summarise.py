@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from ctcfish import tables
+from ctcfish.errors import InputError
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Call, Summarise
 from ctcfish.stages.call import call
@@ -78,6 +79,17 @@ def test_the_first_step_that_failed_is_the_code(
 @pytest.mark.parametrize(("her2", "flagged"), [(15, False), (16, True)])
 def test_an_image_full_of_signals_is_out_of_range(her2: int, flagged: bool) -> None:
     assert ("OUT_OF_RANGE" in row_of(called(*[(her2, 2)] * 5))["flags"]) == flagged
+
+
+@pytest.mark.parametrize(("blood_ml", "expected"), [("7.5", 2.0), ("15", 1.0), ("3.75", 4.0), ("", None)])
+def test_ctc_are_given_per_tube_of_blood(blood_ml: str, expected: float | None) -> None:
+    assert row_of(called((2, 2), (2, 2)), blood_ml=blood_ml)["ctc_per_7_5_ml"] == expected
+
+
+@pytest.mark.parametrize("blood_ml", ["0", "-1", "much", "7,5"])
+def test_a_volume_that_is_none_is_refused(blood_ml: str) -> None:
+    with pytest.raises(InputError, match="needed a volume in mL, above 0"):
+        row_of(called((2, 2)), blood_ml=blood_ml)
 
 
 def test_a_slide_without_fish_was_not_attempted() -> None:
