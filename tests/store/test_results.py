@@ -84,7 +84,7 @@ def test_a_slides_folder_holds_everything_twice_readable(tmp_path: Path) -> None
     }
     for table, frame in ((tables.CELLS, given.cells), (tables.SPOTS, given.spots), (tables.IF_CELLS, given.if_cells)):
         pd.testing.assert_frame_equal(read_parquet(tmp_path / f"{table.name}.parquet", table), frame)
-        from_csv = pd.read_csv(tmp_path / f"{table.name}.csv")
+        from_csv = pd.read_csv(tmp_path / f"{table.name}.csv", float_precision="round_trip")
         assert from_csv.columns.tolist() == frame.columns.tolist()
         for column in (c.name for c in table.columns if c.kind in ("integer", "real")):
             np.testing.assert_array_equal(
