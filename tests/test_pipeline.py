@@ -196,7 +196,6 @@ def test_the_same_slide_gives_the_same_bytes(fish: Slide, fish_result: SlideResu
     assert digest(pipeline.score(fish, Config())) == digest(fish_result)
 
 
-@pytest.mark.filterwarnings("ignore:Mean of empty slice")
 def test_without_cep17_every_cell_is_a_row_without_ratio(whole: Slide) -> None:
     field = whole.fish_scenes[0]
     roles = {role: k for role, k in field.roles.items() if role != "cep17"}

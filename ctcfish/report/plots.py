@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import matplotlib as mpl
-
-mpl.use("svg")
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+mpl.rcParams["text.parse_math"] = False  # a patient called $a$ is no formula
 
 MARKERS = {"ctc": ("o", "#D55E00"), "wbc": ("s", "#999999"), "unknown": ("D", "#0072B2"), "other": ("x", "#CC79A7")}
 """Shape and colour of each kind of cell (Okabe and Ito's palette)."""

@@ -107,7 +107,7 @@ def _per_tube(n_ctc: int, slide: Slide) -> float | None:
 
 
 def _slide_bits(bits: SlideFlag, cells: pd.DataFrame, relocated: bool | None) -> SlideFlag:
-    medians = cells.loc[cells["label"].notna(), ["her2_count", "cep17_count"]].astype("Float64").median()
+    medians = cells.loc[cells["label"].notna(), ["her2_count", "cep17_count"]].astype("float64").median()
     if (medians > MANY_SIGNALS).any():
         bits |= SlideFlag.OUT_OF_RANGE
     if not cells["label"].notna().any():
