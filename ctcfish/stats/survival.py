@@ -186,7 +186,9 @@ def _innermost(start: FloatArray, stop: FloatArray) -> tuple[FloatArray, FloatAr
     order = np.lexsort((keys, values))
     rank = np.empty(order.size, dtype=np.int64)
     # equal ends share a rank
-    fresh = np.append(True, (np.diff(values[order]) != 0) | (np.diff(keys[order]) != 0)) if order.size else order > 0
+    value, key = values[order], keys[order]
+    changed = (value[1:] != value[:-1]) | (key[1:] != key[:-1])  # no difference: two open ends are equal
+    fresh = np.append(True, changed) if order.size else order > 0
     rank[order] = np.cumsum(fresh)
     follows = is_left[order][:-1] & ~is_left[order][1:]
     left_at, right_at = order[:-1][follows], order[1:][follows]
