@@ -86,11 +86,12 @@ def main(argv: list[str] | None = None) -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slides", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--photons", type=float, default=900.0)
     options = parser.parse_args(argv)
     fix_threads()
     frames, found, seconds = zip(
-        *(measure(FIRST_SEED + k, options.photons) for k in range(options.slides)), strict=True
+        *(measure(options.first_seed + k, options.photons) for k in range(options.slides)), strict=True
     )
     for name, value in report(pd.concat(frames, ignore_index=True), sum(found)).items():
         print(f"{name:45s} {value:.4f}" if isinstance(value, float) else f"{name:45s} {value}")

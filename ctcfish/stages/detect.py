@@ -19,6 +19,7 @@ from ctcfish.stages.survey import SceneInfo, merge, survey
 from ctcfish.types import PROBES, Detections, Nuclei, Optics, Probe, SlideModel
 
 _UNSURE = int(SpotFlag.TWO_NUCLEI | SpotFlag.DIM)
+_FAINT_LOG_SDS = 2.0
 _ADDED_LATER = ("slide_id", "scene", "cell_id")
 
 
@@ -59,7 +60,10 @@ def detect(
     frames = [_frame(probe, signals, signals.flags | doubts[probe], model) for probe, signals in found.items()]
     spots = pd.concat(frames, ignore_index=True) if frames else tables.SPOTS.empty()
     spots["spot_id"] = np.arange(1, len(spots) + 1)
-    areas = [_cluster_frame(probe, own, _with_granule(spots, probe)) for probe, (_, own) in both.items()]
+    areas = [
+        _cluster_frame(probe, own, _with_granule(spots, probe), _bright_members(spots, probe, model, len(own.copies)))
+        for probe, (_, own) in both.items()
+    ]
     clusters = pd.concat(areas, ignore_index=True) if areas else tables.CLUSTERS.empty()
     return Detections(
         spots[[n for n in tables.SPOTS.names if n not in _ADDED_LATER]],
@@ -74,8 +78,22 @@ def _with_granule(spots: pd.DataFrame, probe: Probe) -> NDArray[np.int64]:
     return np.unique(members["cluster"].to_numpy(np.int64)[bits != 0])
 
 
-def _cluster_frame(probe: Probe, own: Regions, with_granule: NDArray[np.int64]) -> pd.DataFrame:
-    """Estimates of the clusters; a granule among the members leaves no more than that something is there."""
+def _bright_members(spots: pd.DataFrame, probe: Probe, model: SlideModel, n_clusters: int) -> NDArray[np.int64]:
+    """Members of each cluster that are as bright as signals of this slide are; faint ones may be fitted haze."""
+    slide = model.probes[probe]
+    least = slide.photons_median * np.exp(-_FAINT_LOG_SDS * slide.photons_log_sd)
+    own = spots[(spots["probe"] == probe) & (spots["cluster"] > 0) & (spots["photons"] >= least)]
+    return np.bincount(own["cluster"].to_numpy(np.int64), minlength=n_clusters + 1)[1 : n_clusters + 1]
+
+
+def _cluster_frame(
+    probe: Probe, own: Regions, with_granule: NDArray[np.int64], bright: NDArray[np.int64]
+) -> pd.DataFrame:
+    """Estimates of the clusters.
+
+    The lower end is never above the number of members as bright as signals: light alone may be haze. A granule among
+    the members leaves no more than that something is there.
+    """
     number = np.arange(1, len(own.copies) + 1)
     granule = np.isin(number, with_granule)
     countable = pd.Series(own.countable & ~granule, dtype=bool)
@@ -85,7 +103,7 @@ def _cluster_frame(probe: Probe, own: Regions, with_granule: NDArray[np.int64]) 
             "cluster": number,
             "label": own.label,
             "copies": own.copies,
-            "copies_low": np.where(granule, np.minimum(own.low, 1), own.low),
+            "copies_low": np.where(granule, np.minimum(own.low, 1), np.minimum(own.low, np.maximum(bright, 1))),
             "copies_high": pd.Series(own.high, dtype="Int64").where(countable),
             "photons": own.photons,
             "compact": own.compact,

@@ -14,11 +14,12 @@ from ctcfish import tables
 from ctcfish.errors import InputError
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Detect, Survey
-from ctcfish.stages.detect import _cluster_frame, _with_granule, detect, detect_spots
+from ctcfish.stages.detect import _bright_members, _cluster_frame, _with_granule, detect, detect_spots
 from ctcfish.stages.nuclei.outlines import from_labels
 from ctcfish.stages.signals.probe import Regions
 from ctcfish.stages.survey import SceneInfo, merge, survey
 from ctcfish.types import Detections, Nuclei, SlideModel
+from tests import make
 
 PIXEL_UM, STEP_UM = 0.1, 0.3
 DEFAULTS = Detect()
@@ -305,7 +306,7 @@ def test_a_cluster_that_cannot_be_counted_has_no_upper_end() -> None:
     one, yes = np.array([7]), np.array([True, False])
     twice = np.repeat(one, 2)
     regions = Regions(twice, twice - 2, twice + 9, twice * 1.0, twice, yes, yes)
-    frame = _cluster_frame("HER2", regions, np.zeros(0, np.int64))
+    frame = _cluster_frame("HER2", regions, np.zeros(0, np.int64), np.array([9, 9]))
     assert frame["copies_low"].tolist() == [5, 5]
     assert frame["copies_high"].iloc[0] == 16
     assert frame["copies_high"].isna().tolist() == [False, True]
@@ -315,9 +316,21 @@ def test_a_cluster_that_cannot_be_counted_has_no_upper_end() -> None:
 def test_a_granule_in_a_cluster_leaves_no_estimate() -> None:
     twice, yes = np.array([7, 7]), np.array([True, True])
     regions = Regions(twice, twice - 2, twice + 9, twice * 1.0, twice, yes, yes)
-    frame = _cluster_frame("HER2", regions, np.array([2]))
+    frame = _cluster_frame("HER2", regions, np.array([2]), np.array([9, 9]))
     assert frame["copies_low"].tolist() == [5, 1]
     assert frame["copies_high"].isna().tolist() == [False, True]
+
+
+def test_faint_members_do_not_raise_the_lower_end() -> None:
+    spots = pd.DataFrame({"probe": "HER2", "cluster": [1, 1, 1, 2], "photons": [1000.0, 560.0, 540.0, 1000.0]})
+    model = make.model()  # 1000 photons, log-normal sigma 0.3: two sigma below lies at 549
+    assert _bright_members(spots, "HER2", model, 3).tolist() == [2, 1, 0]
+    assert _bright_members(spots, "CEP17", model, 2).tolist() == [0, 0]
+    one, yes = np.array([12]), np.array([True])
+    frame = _cluster_frame(
+        "HER2", Regions(one, one - 4, one, one * 1.0, one, yes, yes), np.zeros(0, int), np.array([5])
+    )
+    assert (frame["copies_low"][0], frame["copies"][0], frame["copies_high"][0]) == (5, 12, 12)
 
 
 def test_members_that_shine_in_both_colours_name_their_cluster() -> None:
