@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -27,7 +29,10 @@ from ctcfish.types import Nuclei
 Method = Callable[[Floats, float], Proposal]
 """From an image (Y, X) and its pixel in um to labels (Y, X) and how sure they are."""
 
+Seen = tuple[Labels, Traits]
+
 _CORE_PX = 1024
+_AHEAD = 2
 _MARGIN_PX = 64
 _TOLERANCE_PX = 3.0
 
@@ -84,12 +89,27 @@ def segment(stack: NDArray[Any], voxel_um: tuple[float, float, float], params: S
     scene = _Scene(shape, voxel_um, min(max(1, round(WORKING_UM / voxel_um[1])), *shape))
     method = _method(params, device)
     found: list[_Found] = []
-    for tile in tiles(shape, _CORE_PX * scene.factor, _MARGIN_PX * scene.factor):
-        labels, traits = _in_window(stack[:, *tile.slices], scene, method, params.min_area_um2)
+    cut = list(tiles(shape, _CORE_PX * scene.factor, _MARGIN_PX * scene.factor))
+
+    def look(tile: Tile) -> Seen:
+        return _in_window(stack[:, *tile.slices], scene, method, params.min_area_um2)
+
+    for tile, (labels, traits) in zip(cut, _in_turn(look, cut), strict=True):
         found.append(_owned(labels, traits, scene, tile, found))
     nuclei, traits = assemble([part.nuclei for part in found]), join([part.traits for part in found])
     nuclei = replace(nuclei, z_um=traits.z_um, thickness_um=traits.thickness_um, focus=traits.focus)
     return replace(nuclei, flags=doubts(nuclei, traits, params))
+
+
+def _in_turn(look: Callable[[Tile], Seen], cut: list[Tile]) -> Iterator[Seen]:
+    """What is seen in each tile, in the tiles' order; ``_AHEAD`` tiles are looked at together, and no more are held."""
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        waiting = deque(pool.submit(look, tile) for tile in cut[:_AHEAD])
+        for following in cut[_AHEAD:]:
+            yield waiting.popleft().result()
+            waiting.append(pool.submit(look, following))
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _check(stack: NDArray[Any]) -> None:
@@ -149,7 +169,7 @@ def _custom(function: str) -> Method:
     return checked
 
 
-def _in_window(stack: NDArray[Any], scene: _Scene, method: Method, min_area_um2: float) -> tuple[Labels, Traits]:
+def _in_window(stack: NDArray[Any], scene: _Scene, method: Method, min_area_um2: float) -> Seen:
     """Labels at full resolution and traits of all nuclei in a window."""
     seen = view(stack, scene.factor, scene.voxel_um[1], scene.voxel_um[0])
     proposed = method(seen.image, seen.pixel_um)
