@@ -6,7 +6,7 @@ Every step is a pure function of :mod:`ctcfish.stages`; this module only calls t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,7 @@ def score(slide: Slide, config: Config, device: str = "cpu", progress: Progress 
     cells = identify(cells, if_scan.cells, relocation)
     progress("call")
     rates = calibrate(cells, config.calibrate)
+    rates = replace(rates, flags=rates.flags | (model.flags & SlideFlag.OUT_OF_RANGE))
     cells = tables.CELLS.check(call(cells, rates, config.call))
     row = summarise(slide, cells, model, rates, relocation, config.summarise)
     row |= {"preset": config.preset.name, "false_amplified_per_cell": false_amplified(rates, config.call)}

@@ -330,7 +330,7 @@ class ErrorRates:
     origin : {"slide", "default"}
         ``slide``: measured on its leukocytes, pooled towards the configured rates; ``default``: the configured rates.
     flags : SlideFlag
-        ``UNCONTROLLED``, ``HYBRIDISATION_FAILED``.
+        ``UNCONTROLLED``, ``HYBRIDISATION_FAILED``, and ``OUT_OF_RANGE`` where the counts behind the rates are doubtful.
     """
 
     errors: CountErrors

@@ -2,7 +2,8 @@
 
 ``call`` is pure in its inputs: a correction of a count or another rule calls again at once. The posterior is
 ``P(countable HER2 / countable CEP17 >= cut | counts with their intervals, error rates, prior over true states)``
-(:mod:`ctcfish.stats.count_posterior`); the hard rule never looks at it.
+(:mod:`ctcfish.stats.count_posterior`); the hard rule never looks at it. The guard does, and on a slide outside the
+range the detection was calibrated for it trusts no posterior: what passes the hard rule there is ``UNCERTAIN``.
 """
 
 from __future__ import annotations
@@ -66,11 +67,12 @@ def call(cells: pd.DataFrame, rates: ErrorRates, params: Call) -> pd.DataFrame:
     called["ratio"] = np.divide(her2, cep17, out=np.full(len(cells), np.nan), where=(cep17 > 0) & np.isfinite(her2))
     why_not = _why_not_evaluable(cells, rates)
     evidence = _evidence(cells, rates, params.prior, GUARDED)
-    called["call_guarded"], called["reason_guarded"] = _fish_call(cells, GUARDED, evidence.posterior, why_not)
+    trusted = SlideFlag.OUT_OF_RANGE not in rates.flags
+    called["call_guarded"], called["reason_guarded"] = _fish_call(cells, GUARDED, evidence.posterior * trusted, why_not)
     match params.rule:
         case FishRule() as rule:
             evidence = _evidence(cells, rates, params.prior, rule)
-            called["call"], called["reason"] = _fish_call(cells, rule, evidence.posterior, why_not)
+            called["call"], called["reason"] = _fish_call(cells, rule, evidence.posterior * trusted, why_not)
         case ProteinRule() as rule:
             called["call"], called["reason"] = _protein_call(cells, rule)
         case _ as unreachable:

@@ -153,6 +153,17 @@ def test_a_failed_hybridisation_makes_no_calls() -> None:
     assert (called["call"][0], called["reason"][0]) == ("not_evaluable", "HYBRIDISATION")
 
 
+def test_outside_the_calibrated_range_the_guard_trusts_no_posterior() -> None:
+    from dataclasses import replace
+
+    strange = replace(make.rates(), flags=SlideFlag.OUT_OF_RANGE)
+    called = call(make.cells((20, 2), (2, 2)), strange, Call())
+    assert called["call"].tolist() == ["amplified", "not_amplified"]
+    assert called["call_guarded"].tolist() == ["not_evaluable", "not_amplified"]
+    assert called["reason_guarded"].tolist() == ["UNCERTAIN", None]
+    assert called["p_amplified"][0] > 0.95
+
+
 def test_no_cells_is_a_table_of_no_rows() -> None:
     called = call(make.cells(), make.rates(), Call())
     assert len(called) == 0
