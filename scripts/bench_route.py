@@ -1,6 +1,8 @@
 """The whole route on simulated slides: nuclei found, counts exact, calls right, each against the truth.
 
-Seeds start at 9000 and serve no other purpose; no parameter was chosen on them.
+Seeds start at 9100: no parameter was chosen on them. The errors of seeds 9000 to 9009 were looked into, and rules of
+detection were written from them (dim partners of granules, granules in clusters, the lower end of a cluster), so
+figures on those flatter.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from ctcfish.device import fix_threads
 from ctcfish.synth.memory import slide_in_memory
 from ctcfish.synth.spec import SlideSpec
 
-FIRST_SEED = 9000
+FIRST_SEED = 9100
 REACH_UM = 3.0
 
 
