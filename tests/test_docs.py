@@ -47,5 +47,5 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def test_research_use_only_is_said() -> None:
-    for page in ("README.md", "ctcfish/report/templates/slide.html.j2", "ctcfish/cli.py"):
+    for page in ("README.md", "ctcfish/report/templates/slide.html.j2", "ctcfish/cli/__init__.py"):
         assert "Research use only" in text(page)
