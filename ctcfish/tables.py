@@ -71,8 +71,22 @@ CELLS = Table(
         Column("reason", "text", "Why the cell is not evaluable; empty otherwise."),
         Column("reason_guarded", "text", "Why the guarded call is not evaluable; empty otherwise."),
         Column("flags", "text", "Doubts about the cell, joined by |.", required=True),
+        Column(
+            "patterns",
+            "text",
+            "Patterns of its copies, joined by |, empty for none. polysomy: 3 or more CEP17 signals, no "
+            "co-amplification (G2 too). monosomy: one CEP17 signal. co_amplification: 6 or more HER2 signals with 6 or "
+            "more CEP17 signals or CEP17 in a cluster. compact_ or dispersed_amplification: ratio 2.2 or more with 4 or "
+            "more HER2 signals, half or more of them in clusters of which the largest is compact (HSR-like), or not.",
+        ),
         Column("her2_points", "integer", "HER2 signals resolved one by one, before cluster estimates."),
         Column("her2_in_clusters", "integer", "HER2 copies estimated in unresolved clusters."),
+        Column(
+            "her2_compact",
+            "boolean",
+            "Whether its largest HER2 cluster is compact: root mean square radius under three Gaussian widths of a "
+            "signal; missing without a cluster.",
+        ),
         Column("cep17_points", "integer", "CEP17 signals resolved one by one."),
         Column("cep17_in_clusters", "integer", "CEP17 copies estimated in unresolved clusters."),
         Column("thickness_um", "real", "Axial extent of the nucleus; missing for a single plane.", "um"),
@@ -152,6 +166,11 @@ SLIDES = Table(
         Column("n_amplified", "integer", "Amplified CTC."),
         Column("n_amplified_guarded", "integer", "CTC amplified by the guarded rule."),
         Column("n_uncertain", "integer", "CTC that pass the hard rule and fail the guard."),
+        Column("n_polysomy", "integer", "Evaluable CTC with polysomy, as `patterns` of cells defines it."),
+        Column("n_monosomy", "integer", "Evaluable CTC with monosomy."),
+        Column("n_co_amplification", "integer", "Evaluable CTC with co-amplification of HER2 and CEP17."),
+        Column("n_compact_amplification", "integer", "Evaluable CTC with compact amplification."),
+        Column("n_dispersed_amplification", "integer", "Evaluable CTC with dispersed amplification."),
         Column("n_leukocytes", "integer", "Leukocytes found again in FISH."),
         Column(
             "n_unknown_amplified", "integer", "Nuclei of unknown kind called amplified; they make no patient eligible."
@@ -173,6 +192,14 @@ SLIDES = Table(
             "S5 no evaluable CTC, RELOCATION; S2, no CTC, is a valid result.",
             choices=("S0", "S1", "S2", "S3", "S4", "S5", "RELOCATION"),
         ),
+        Column("replicate_of", "text", "Slide that this one repeats; it adds nothing to its patient."),
+        Column("control", "text", "Control material on the slide; it is no patient's."),
+        Column("operator", "text", "Who did it, as the sheet names it."),
+        Column("scanner", "text", "Microscope, as the sheet names it."),
+        Column("probe_lot", "text", "Lot of the probes, as the sheet names it."),
+        Column("site", "text", "Laboratory, as the sheet names it."),
+        Column("day", "text", "Day of the run, as the sheet names it."),
+        Column("run", "text", "Run within the day, as the sheet names it."),
         Column("flags", "text", "Doubts about the slide, joined by |.", required=True),
     ),
 )

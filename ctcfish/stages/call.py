@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ctcfish import flags
 from ctcfish.flags import CellFlag, Reason, SlideFlag
 from ctcfish.parameters import GUARDED, Call, FishRule, Prior, ProteinRule
+from ctcfish.stages.patterns import patterns
 from ctcfish.stats.count_posterior import (
     MAX_CEP17_COUNT,
     MAX_HER2_COUNT,
@@ -60,7 +61,8 @@ def call(cells: pd.DataFrame, rates: ErrorRates, params: Call) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The same rows with ``ratio, call, reason, call_guarded, reason_guarded, p_amplified, log10_bayes_factor`` set.
+        The same rows with ``ratio, call, reason, call_guarded, reason_guarded, p_amplified, log10_bayes_factor,
+        patterns`` set.
     """
     called = cells.copy()
     her2, cep17 = _counts(cells, "her2_count"), _counts(cells, "cep17_count")
@@ -78,6 +80,7 @@ def call(cells: pd.DataFrame, rates: ErrorRates, params: Call) -> pd.DataFrame:
         case _ as unreachable:
             assert_never(unreachable)
     called["p_amplified"], called["log10_bayes_factor"] = evidence.posterior, evidence.log10_bayes_factor
+    called["patterns"] = patterns(cells, why_not == "")
     return called
 
 

@@ -69,6 +69,7 @@ def count(
         columns, doubts = _probe_columns(nuclei.label, spots, detections.clusters, probe)
         cells = cells.assign(**columns)
         bits |= doubts
+    cells["her2_compact"] = _largest_compact(nuclei.label, detections.clusters)
     cells["flags"] = flags.to_text(bits, CellFlag) if len(cells) else []
     return cells, tables.SPOTS.check(spots)
 
@@ -77,7 +78,7 @@ def no_cells() -> pd.DataFrame:
     """What :func:`count` gives for no scene at all: its columns and no rows."""
     identity = ["cell_id", "slide_id", "scene", "label", "z_um", "y_um", "x_um", "area_um2", "thickness_um", "focus"]
     counts = [f"{probe.lower()}_{column}" for probe in PROBES for column in COLUMNS]
-    return tables.CELLS.empty()[[*identity, *counts, "flags"]]
+    return tables.CELLS.empty()[[*identity, *counts, "her2_compact", "flags"]]
 
 
 def doublets(
@@ -156,6 +157,13 @@ def _probe_columns(
     rows = [_one_nucleus(points.get(label, np.zeros(0)), groups.get(label)) for label in labels.tolist()]
     table = np.array(rows, dtype=np.int64).reshape(-1, 6)
     return {f"{name}_{column}": table[:, i] for i, column in enumerate(COLUMNS)}, table[:, 5]
+
+
+def _largest_compact(labels: NDArray[np.int32], clusters: pd.DataFrame) -> pd.Series:
+    """Whether the largest HER2 cluster of each nucleus is compact; missing without one."""
+    own = clusters[clusters["probe"] == "HER2"].sort_values(["copies", "cluster"])
+    largest = {int(label): bool(compact) for label, compact in zip(own["label"], own["compact"], strict=True)}
+    return pd.Series([largest.get(label) for label in labels.tolist()], dtype="boolean")
 
 
 def _one_nucleus(probabilities: NDArray[np.float64], clusters: pd.DataFrame | None) -> tuple[int, ...]:

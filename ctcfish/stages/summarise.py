@@ -14,12 +14,15 @@ from ctcfish import flags
 from ctcfish.errors import InputError
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Summarise
+from ctcfish.stages.patterns import count_patterns
 from ctcfish.stages.specimen import specimen_class
 from ctcfish.types import ErrorRates, Relocation, Slide, SlideModel
 
 SAMPLE_STATUS = {"no_tube": "S0", "late_tube": "S0", "enumeration_failed": "S1", "not_attempted": "S3"}
 """Values of the sheet's ``sample_status`` that are technical failures before scoring."""
 
+LABORATORY = ("replicate_of", "control", "operator", "scanner", "probe_lot", "site", "day", "run")
+"""Columns of the sheet that the laboratory's own questions are asked by."""
 
 TUBE_ML = 7.5
 
@@ -66,6 +69,7 @@ def summarise(
         "flags": flags.to_text([int(_slide_bits(bits, cells, relocated) if slide.fish_scenes else bits)], SlideFlag)[0],
         "technical_code": _technical_code(slide, ctc, evaluable, rates, relocated),
     }
+    row |= {name: slide.sheet.get(name) or None for name in LABORATORY}
     if relocated:
         row |= _ctc_numbers(ctc, evaluable, params) | {"ctc_per_7_5_ml": _per_tube(len(ctc), slide)}
     return row
@@ -85,7 +89,7 @@ def _ctc_numbers(ctc: pd.DataFrame, evaluable: pd.DataFrame, params: Summarise) 
         "ratio_of_totals": her2 / cep17 if cep17 else None,
         "mean_of_ratios": float(evaluable["ratio"].mean()) if len(evaluable) else None,
         "specimen_class": specimen_class(params.specimen, evaluable),
-    }
+    } | count_patterns(evaluable)
 
 
 def _per_tube(n_ctc: int, slide: Slide) -> float | None:
