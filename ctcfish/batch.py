@@ -149,11 +149,12 @@ def _over_slides(job: Job, summaries: Mapping[str, dict[str, Any]]) -> dict[str,
     ctc = tables.concatenate([read_ctc(job.out / slide_id) for slide_id in summaries], tables.CELLS)
     rates = {slide_id: rates_of(summary) for slide_id, summary in summaries.items()}
     params = job.config.summarise
+    own = slides[slides["replicate_of"].isna() & slides["control"].isna()]
     return {
         "slides": slides,
-        "patients": patients(slides, ctc, rates, job.config.call, params),
-        "heterogeneity": heterogeneity_table(slides, ctc, params),
-        "sensitivity": sensitivity(slides, ctc, rates, rules()),
+        "patients": patients(own, ctc, rates, job.config.call, params),
+        "heterogeneity": heterogeneity_table(own, ctc, params),
+        "sensitivity": sensitivity(own, ctc, rates, rules()),
     }
 
 

@@ -18,6 +18,7 @@ from ctcfish.batch import Job, raise_failures, refuse_existing, run_batch, score
 from ctcfish.config import Config
 from ctcfish.errors import BatchIncompleteError, InputError, UsageError
 from ctcfish.io import SlideRef
+from ctcfish.stages import summarise
 from ctcfish.types import Scene, Slide, SlideResult
 from tests import make
 
@@ -221,3 +222,25 @@ def test_lost_slides_end_the_batch_by_name() -> None:
     failed = pd.DataFrame({"slide_id": ["x", "y"], "cause": "InputError", "message": "m"})
     with pytest.raises(BatchIncompleteError, match=r"2 slide\(s\) failed: x, y; failures\.csv says why"):
         raise_failures(tables.FAILURES.check(failed))
+
+
+def test_replicates_and_controls_stand_among_the_slides_and_add_to_no_patient(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {
+        "again": {"replicate_of": "a", "day": "2", "operator": "ABC", "probe_lot": "L7"},
+        "line": {"control": "negative line", "scanner": "M1", "site": "north", "run": "1"},
+    }
+
+    def open_ref(ref: SlideRef, *_: object) -> Slide:
+        patient = {"patient_id": "P"} if ref.slide_id != "line" else {}
+        return dataclasses.replace(dark(ref.slide_id, sheet=said.get(ref.slide_id, {})), **patient)
+
+    monkeypatch.setattr(batch, "open_ref", open_ref)
+    run_batch(refs("a", "again", "line"), job, "continue", pipeline.quiet)
+    slides = pd.read_csv(job.out / "slides.csv", dtype=str).set_index("slide_id")
+    assert slides.loc["again", ["replicate_of", "day", "operator", "probe_lot"]].tolist() == ["a", "2", "ABC", "L7"]
+    assert slides.loc["line", ["control", "scanner", "site", "run"]].tolist() == ["negative line", "M1", "north", "1"]
+    assert slides.loc["a", list(summarise.LABORATORY)].isna().all()
+    patients = pd.read_csv(job.out / "patients.csv")
+    assert patients[["patient_id", "n_slides"]].to_numpy().tolist() == [["P", 1]]

@@ -147,7 +147,7 @@ def _examine_folder(ref: SlideRef, overrides: Overrides, panel: Panel) -> Opened
     values = slide_values(ref)
     files = {modality: scan_files(ref, modality, values) for modality in SCANS}
     present = {modality for modality in SCANS if files[modality]}
-    if not present:
+    if not present and not values.get("sample_status"):
         raise InputError(
             f"slide {ref.slide_id}",
             "no image",
