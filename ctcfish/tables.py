@@ -76,8 +76,8 @@ CELLS = Table(
             "text",
             "Patterns of its copies, joined by |, empty for none. polysomy: 3 or more CEP17 signals, no "
             "co-amplification (G2 too). monosomy: one CEP17 signal. co_amplification: 6 or more HER2 signals with 6 or "
-            "more CEP17 signals or CEP17 in a cluster. compact_ or dispersed_amplification: ratio 2.2 or more with 4 or "
-            "more HER2 signals, half or more of them in clusters of which the largest is compact (HSR-like), or not.",
+            "more CEP17 signals or CEP17 in a cluster. compact_ or dispersed_amplification: ratio 2.2 or more with 4 "
+            "or more HER2 signals, half of them in clusters of which the largest is compact (HSR-like), or not.",
         ),
         Column("her2_points", "integer", "HER2 signals resolved one by one, before cluster estimates."),
         Column("her2_in_clusters", "integer", "HER2 copies estimated in unresolved clusters."),
