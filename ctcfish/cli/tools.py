@@ -101,3 +101,16 @@ def doctor() -> None:
     from ctcfish.doctor import health
 
     typer.echo(health())
+
+
+@simulate_app.command()
+def replicates(
+    spec: Annotated[Path, typer.Argument(help="TOML that describes a slide and how often it is scanned.")],
+    out: Annotated[Path, typer.Option("--out", help="Study folder to write.")],
+) -> None:
+    """Simulate a slide that is scanned again and again, as a study of precision."""
+    from ctcfish.synth import read_replicates, simulate_replicates
+
+    with progress_bar(None) as progress:
+        written = simulate_replicates(read_replicates(spec), out, lambda name, _done, _total: progress(name))
+    typer.echo(str(written))

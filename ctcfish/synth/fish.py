@@ -15,7 +15,7 @@ from ctcfish.synth.body import paint, photograph_nuclei, reaches
 from ctcfish.synth.camera import add_hot_pixels, expose, shading
 from ctcfish.synth.loci import CEP17, HER2
 from ctcfish.synth.points import photograph_points
-from ctcfish.synth.population import Cell, Scrap, field_origins_um, generator, populate, scraps_of
+from ctcfish.synth.population import Cell, Scrap, field_origins_um, generator, populate, scan_noise, scraps_of
 from ctcfish.synth.residue import photograph_residue
 from ctcfish.synth.spec import SlideSpec
 from ctcfish.synth.truth import cell_rows, spot_rows
@@ -84,7 +84,7 @@ def field(spec: SlideSpec, index: int = 0) -> Field:
 
 def render_field(spec: SlideSpec, cells: Sequence[Cell], index: int) -> Field:
     """Photograph one field of a slide whose cells are known."""
-    scan, rng = spec.fish, generator(spec, "field", index)
+    scan, rng = spec.fish, scan_noise(spec, index)
     origin = field_origins_um(scan)[index]
     scene = f"field{index + 1:03d}"
     seen = [c for c in cells if c.in_fish and reaches(c.zyx_um[1:], c.shape.reach_um, origin, scan)]

@@ -106,6 +106,12 @@ def generator(spec: SlideSpec, stream: str, index: int = 0) -> np.random.Generat
     return np.random.default_rng([spec.seed, _STREAM[stream], index])
 
 
+def scan_noise(spec: SlideSpec, index: int) -> np.random.Generator:
+    """Chance of one field's photons: its own in every re-scan of the slide."""
+    again = [spec.fish.scan] if spec.fish.scan else []
+    return np.random.default_rng([spec.seed, _STREAM["field"], index, *again])
+
+
 def world_um(fish: FishScan) -> tuple[float, float]:
     """Height and width of all fields together."""
     height, width = (
@@ -117,7 +123,9 @@ def world_um(fish: FishScan) -> tuple[float, float]:
 def field_origins_um(fish: FishScan) -> list[tuple[float, float]]:
     """First pixel centre of every field, row by row."""
     step = [side * fish.pixel_um + fish.spacing_um for side in fish.shape_px]
-    return [(row * step[0], column * step[1]) for row in range(fish.fields[0]) for column in range(fish.fields[1])]
+    top, left = fish.shift_um
+    rows, columns = fish.fields
+    return [(top + row * step[0], left + column * step[1]) for row in range(rows) for column in range(columns)]
 
 
 def populate(spec: SlideSpec) -> tuple[Cell, ...]:
@@ -215,7 +223,7 @@ def _lift(cell: Cell, place: NDArray[np.float64], spec: SlideSpec) -> tuple[floa
     """Centre of the cell with its height in the stack; all rest on the glass, give or take."""
     rng = generator(spec, "height", cell.number)
     middle = (spec.fish.planes - 1) * spec.fish.z_step_um / 2
-    z = middle + place[0] + spec.population.z_sd_um * rng.standard_normal()
+    z = middle + spec.fish.defocus_um + place[0] + spec.population.z_sd_um * rng.standard_normal()
     if cell.blurred:
         z += float(rng.choice([-1.0, 1.0])) * (middle + rng.uniform(4.0, 6.0))
     return float(z), float(place[1]), float(place[2])
