@@ -36,8 +36,10 @@ ALLOWED: dict[str, set[str]] = {
     "io": VALUES,
     "synth": VALUES | {"config", "stages", "ops"},
     "store": VALUES | {"config", "resources", "stats"},
+    "trial": BASE | {"tables", "schema", "parameters", "config", "resources", "stats"},
     "report": VALUES | {"store"},
-    "pipeline": VALUES | {"config", "gates", "stages", ""},
+    "conclude": VALUES | {"config", "stages", ""},
+    "pipeline": VALUES | {"conclude", "config", "gates", "stages", ""},
     "batch": VALUES | {"config", "io", "pipeline", "report", "stages", "store"},
     "doctor": {"config", "nets", ""},
 }

@@ -1,0 +1,41 @@
+"""Commands of the trial: clinical tables to fill in, their check, and every endpoint of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctcfish.errors import UsageError
+
+app = typer.Typer()
+trial_app = typer.Typer(no_args_is_help=True, help="Endpoints of the trial from tables. Research use only.")
+app.add_typer(trial_app, name="trial")
+
+ClinicalFile = Annotated[
+    Path, typer.Option("--clinical", help="Folder of clinical CSV files, or one CSV file with a column 'table'.")
+]
+
+
+@trial_app.command()
+def template(out: Annotated[Path, typer.Option("--out", help="Folder to write into.")]) -> None:
+    """Write empty clinical tables, their data dictionary and a protocol to start from."""
+    from ctcfish.store.atomic import atomic_folder
+    from ctcfish.trial.template import template as texts
+
+    if out.exists():
+        raise UsageError(f"{out.name}: exists already; choose another output folder.")
+    with atomic_folder(out) as folder:
+        for name, text in texts().items():
+            (folder / name).write_text(text, encoding="utf-8")
+    typer.echo(str(out))
+
+
+@trial_app.command()
+def check(clinical: ClinicalFile) -> None:
+    """Check clinical tables: every problem with its row and column at once."""
+    from ctcfish.trial.read import read_clinical
+
+    tables = read_clinical(clinical)
+    typer.echo(f"{clinical.name}: no problem in {', '.join(tables.given)} ({len(tables.patients)} patients)")

@@ -1,0 +1,1 @@
+"""The trial: every endpoint from the tables of a run and from clinical tables; never an image."""
