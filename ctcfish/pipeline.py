@@ -6,20 +6,18 @@ Every step is a pure function of :mod:`ctcfish.stages`; this module only calls t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-import ctcfish
 from ctcfish import tables
+from ctcfish.conclude import conclude
 from ctcfish.config import Config
 from ctcfish.flags import SlideFlag, to_text
 from ctcfish.gates import load_gates
-from ctcfish.stages.calibrate import calibrate
-from ctcfish.stages.call import call, false_amplified
 from ctcfish.stages.count import FWHM_PER_SIGMA, count, no_cells
 from ctcfish.stages.detect import detect
 from ctcfish.stages.identify import identify
@@ -29,9 +27,9 @@ from ctcfish.stages.immuno.markers import Projection
 from ctcfish.stages.phenotype import phenotype
 from ctcfish.stages.relocate import relocate
 from ctcfish.stages.segment import segment
-from ctcfish.stages.summarise import summarise
+from ctcfish.stages.summarise import Subject
 from ctcfish.stages.survey import SceneInfo, merge, survey
-from ctcfish.types import ErrorRates, Nuclei, Relocation, Scene, Slide, SlideModel, SlideResult
+from ctcfish.types import Nuclei, Relocation, Scene, Slide, SlideModel, SlideResult
 
 Progress = Callable[[str], None]
 """Told the name of each step as it begins."""
@@ -74,23 +72,24 @@ def score(slide: Slide, config: Config, device: str = "cpu", progress: Progress 
     relocation = _relocate(slide, if_scan.cells, cells, config) if slide.if_scenes else None
     cells = identify(cells, if_scan.cells, relocation)
     progress("call")
-    rates = calibrate(cells, config.calibrate)
-    rates = replace(rates, flags=rates.flags | (model.flags & SlideFlag.OUT_OF_RANGE))
-    cells = tables.CELLS.check(call(cells, rates, config.call))
-    row = summarise(slide, cells, model, rates, relocation, config.summarise)
-    row |= {"preset": config.preset.name, "false_amplified_per_cell": false_amplified(rates, config.call)}
+    subject = _subject(slide, model, relocation)
+    concluded = conclude(subject, cells, config)
     nuclei = {f"if/{name}": own for name, own in if_scan.nuclei.items()}
     nuclei |= {f"fish/{field.scene.name}": field.nuclei for field in fields}
     return SlideResult(
         slide_id=slide.slide_id,
         patient_id=slide.patient_id,
         visit=slide.visit,
-        cells=cells,
+        cells=concluded.cells,
         spots=spots,
         if_cells=if_scan.cells,
         nuclei=nuclei,
-        summary=_summary(slide, row, model, rates, relocation, config)
-        | {"leukocytes": if_scan.leukocytes and if_scan.leukocytes.summary()},
+        summary=concluded.told
+        | _seen(slide, model, relocation)
+        | {
+            "doubts": to_text([int(subject.flags)], SlideFlag)[0],
+            "leukocytes": if_scan.leukocytes and if_scan.leukocytes.summary(),
+        },
         failure="RELOCATION" if relocation and not relocation.trusted else "",
     )
 
@@ -159,37 +158,24 @@ def _relocate(slide: Slide, if_cells: pd.DataFrame, cells: pd.DataFrame, config:
     return relocate(points, cells, config.relocate, stage_um)
 
 
-def _summary(
-    slide: Slide,
-    row: dict[str, Any],
-    model: SlideModel,
-    rates: ErrorRates,
-    relocation: Relocation | None,
-    config: Config,
-) -> dict[str, Any]:
-    """What ``slide.json`` carries."""
+def _subject(slide: Slide, model: SlideModel, relocation: Relocation | None) -> Subject:
+    bits = slide.flags | model.flags | (relocation.flags if relocation is not None else SlideFlag(0))
+    relocated = relocation.trusted if relocation is not None else None
+    named = (slide.slide_id, slide.patient_id, slide.visit)
+    return Subject(*named, bits, bool(slide.fish_scenes), relocated, slide.sheet)
+
+
+def _seen(slide: Slide, model: SlideModel, relocation: Relocation | None) -> dict[str, Any]:
+    """What ``slide.json`` carries of the pixels; no rule changes it."""
     probes = {
         name: asdict(probe) | {"fwhm_um": FWHM_PER_SIGMA * probe.sigma_xy_um} for name, probe in model.probes.items()
     }
     return {
-        "program": "ctcfish",
-        "version": ctcfish.__version__,
-        "notice": "Research use only.",
-        "configuration_sha256": config.sha256(),
-        "rule": config.call.rule.model_dump(mode="json"),
-        "slide": {name: row.get(name) for name in tables.SLIDES.names},
         "note": ""
         if slide.if_scenes
         else "No IF scan: every nucleus is of unknown kind and makes no patient eligible.",
         "scenes": [_scene_summary(scene) for scene in slide.if_scenes + slide.fish_scenes],
         "model": asdict(model) | {"probes": probes, "flags": to_text([int(model.flags)], SlideFlag)[0]},
-        "error_rates": {
-            "rates": {name: asdict(estimate) for name, estimate in rates.intervals.items()},
-            "n_leukocytes": rates.n_leukocytes,
-            "hybridisation_efficiency": rates.hybridisation_efficiency,
-            "origin": rates.origin,
-            "flags": to_text([int(rates.flags)], SlideFlag)[0],
-        },
         "relocation": relocation
         and {"trusted": relocation.trusted, "evidence": relocation.evidence, "transforms": list(relocation.transforms)},
     }

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from ctcfish import tables
 from ctcfish.cli import main
+from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Calibrate
 from ctcfish.stages.calibrate import calibrate
 from ctcfish.stages.nuclei.outlines import from_labels
+from ctcfish.stages.summarise import Subject
 from ctcfish.types import Detections, ErrorRates, Nuclei, ProbeModel, Scene, Slide, SlideModel
 
 FWHM_UM = 0.25
@@ -103,6 +105,12 @@ def rates(**parameters: Any) -> ErrorRates:
 def slide(**values: Any) -> Slide:
     fields: dict[str, Any] = {"slide_id": "s", "patient_id": "p", "visit": "", "if_scenes": (), "fish_scenes": (SCENE,)}
     return Slide(**(fields | values))
+
+
+def subject(**values: Any) -> Subject:
+    """A slide of both scans without an IF scan's flags, as far as its row needs it."""
+    fields: dict[str, Any] = {"slide_id": "s", "patient_id": "p", "visit": "", "scanned": True, "relocated": True}
+    return Subject(**({"flags": SlideFlag.NO_IF} | fields | values))
 
 
 @dataclass(frozen=True)

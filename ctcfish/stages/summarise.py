@@ -6,6 +6,8 @@ amplified or not amplified.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -16,7 +18,7 @@ from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Summarise
 from ctcfish.stages.patterns import count_patterns
 from ctcfish.stages.specimen import specimen_class
-from ctcfish.types import ErrorRates, Relocation, Slide, SlideModel
+from ctcfish.types import ErrorRates
 
 SAMPLE_STATUS = {"no_tube": "S0", "late_tube": "S0", "enumeration_failed": "S1", "not_attempted": "S3"}
 """Values of the sheet's ``sample_status`` that are technical failures before scoring."""
@@ -30,48 +32,63 @@ MANY_SIGNALS = 15
 """Median signals of one colour per nucleus above which an image is hardly one of FISH signals."""
 
 
-def summarise(
-    slide: Slide,
-    cells: pd.DataFrame,
-    model: SlideModel,
-    rates: ErrorRates,
-    relocation: Relocation | None,
-    params: Summarise,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Subject:
+    """What is known of a slide besides its cells; no pixel is needed to know it again.
+
+    Attributes
+    ----------
+    slide_id, patient_id, visit : str
+    flags : SlideFlag
+        Doubts of the scans, of the survey and of the relocation together.
+    scanned : bool
+        Whether there is a FISH scan.
+    relocated : bool or None
+        Whether the transform from IF to FISH is trusted; None without an IF scan.
+    sheet : mapping of str to str
+        The other columns of the study sheet.
+    """
+
+    slide_id: str
+    patient_id: str
+    visit: str
+    flags: SlideFlag
+    scanned: bool
+    relocated: bool | None
+    sheet: Mapping[str, str] = field(default_factory=dict)
+
+
+def summarise(subject: Subject, cells: pd.DataFrame, rates: ErrorRates, params: Summarise) -> dict[str, Any]:
     """One row of :data:`ctcfish.tables.SLIDES`, less the rule's name and its false-call rate.
 
     Parameters
     ----------
-    slide : Slide
+    subject : Subject
     cells : pandas.DataFrame
         Called cells of the slide.
-    model : SlideModel
     rates : ErrorRates
-    relocation : Relocation or None
-        None without an IF scan.
     params : Summarise
 
     Returns
     -------
     dict
     """
-    relocated = relocation.trusted if relocation is not None else None
-    bits = slide.flags | model.flags | rates.flags | (relocation.flags if relocation is not None else SlideFlag(0))
+    relocated, bits = subject.relocated, subject.flags | rates.flags
     ctc = cells[cells["kind"] == "ctc"]
     evaluable = ctc[ctc["call"] != "not_evaluable"]
     row: dict[str, Any] = {
-        "slide_id": slide.slide_id,
-        "patient_id": slide.patient_id,
-        "visit": slide.visit,
+        "slide_id": subject.slide_id,
+        "patient_id": subject.patient_id,
+        "visit": subject.visit,
         "n_nuclei": int(cells["label"].notna().sum()),
         "n_leukocytes": int(((cells["kind"] == "wbc") & cells["label"].notna()).sum()),
         "n_unknown_amplified": int(((cells["kind"] == "unknown") & (cells["call"] == "amplified")).sum()),
-        "flags": flags.to_text([int(_slide_bits(bits, cells, relocated) if slide.fish_scenes else bits)], SlideFlag)[0],
-        "technical_code": _technical_code(slide, ctc, evaluable, rates, relocated),
+        "flags": flags.to_text([int(_slide_bits(bits, cells, relocated) if subject.scanned else bits)], SlideFlag)[0],
+        "technical_code": _technical_code(subject, ctc, evaluable, rates, relocated),
     }
-    row |= {name: slide.sheet.get(name) or None for name in LABORATORY}
+    row |= {name: subject.sheet.get(name) or None for name in LABORATORY}
     if relocated:
-        row |= _ctc_numbers(ctc, evaluable, params) | {"ctc_per_7_5_ml": _per_tube(len(ctc), slide)}
+        row |= _ctc_numbers(ctc, evaluable, params) | {"ctc_per_7_5_ml": _per_tube(len(ctc), subject)}
     return row
 
 
@@ -92,7 +109,7 @@ def _ctc_numbers(ctc: pd.DataFrame, evaluable: pd.DataFrame, params: Summarise) 
     } | count_patterns(evaluable)
 
 
-def _per_tube(n_ctc: int, slide: Slide) -> float | None:
+def _per_tube(n_ctc: int, subject: Subject) -> float | None:
     """CTC per 7.5 mL, the volume of a CellSearch tube.
 
     Raises
@@ -100,13 +117,13 @@ def _per_tube(n_ctc: int, slide: Slide) -> float | None:
     InputError
         The sheet's blood volume is no positive number.
     """
-    given = slide.sheet.get("blood_ml", "").strip()
+    given = subject.sheet.get("blood_ml", "").strip()
     if not given:
         return None
     volume_ml = float(given) if given.replace(".", "", 1).isdigit() else 0.0
     if volume_ml <= 0:
         remedy = "Correct the sheet, or leave it empty."
-        raise InputError(f"slide {slide.slide_id}", f"blood_ml {given!r}", "a volume in mL, above 0", remedy)
+        raise InputError(f"slide {subject.slide_id}", f"blood_ml {given!r}", "a volume in mL, above 0", remedy)
     return n_ctc * TUBE_ML / volume_ml
 
 
@@ -124,13 +141,13 @@ def _slide_bits(bits: SlideFlag, cells: pd.DataFrame, relocated: bool | None) ->
 
 
 def _technical_code(
-    slide: Slide, ctc: pd.DataFrame, evaluable: pd.DataFrame, rates: ErrorRates, relocated: bool | None
+    subject: Subject, ctc: pd.DataFrame, evaluable: pd.DataFrame, rates: ErrorRates, relocated: bool | None
 ) -> str | None:
     """First step that failed; a failure upstream is never counted downstream."""
-    upstream = SAMPLE_STATUS.get(slide.sheet.get("sample_status", ""))
+    upstream = SAMPLE_STATUS.get(subject.sheet.get("sample_status", ""))
     if upstream:
         return upstream
-    if not slide.fish_scenes:
+    if not subject.scanned:
         return "S3"
     if relocated is False:
         return "RELOCATION"

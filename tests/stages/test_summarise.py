@@ -13,7 +13,7 @@ from ctcfish.parameters import Call, Summarise
 from ctcfish.stages.call import call
 from ctcfish.stages.specimen import specimen_class
 from ctcfish.stages.summarise import summarise
-from ctcfish.types import ErrorRates, Relocation
+from ctcfish.types import ErrorRates
 from tests import make
 
 RATES = make.rates()
@@ -26,14 +26,12 @@ def called(*counts: tuple[int | None, int | None], **columns: Any) -> pd.DataFra
 def row_of(
     cells: pd.DataFrame, relocated: bool | None = True, rates: ErrorRates = RATES, **sheet: str
 ) -> dict[str, Any]:
-    relocation = None if relocated is None else Relocation(cells, (), relocated, "")
-    return summarise(make.slide(sheet=sheet), cells, make.model(), rates, relocation, Summarise())
+    return summarise(make.subject(relocated=relocated, sheet=sheet), cells, rates, Summarise())
 
 
 def test_what_the_survey_doubts_stands_in_the_row() -> None:
-    model = replace(make.model(), flags=SlideFlag.FEW_SIGNALS)
-    relocation = Relocation(called(), (), True, "", SlideFlag.SCALE_MISMATCH)
-    row = summarise(make.slide(), called((2, 2)), model, RATES, relocation, Summarise())
+    seen = make.subject(flags=SlideFlag.FEW_SIGNALS | SlideFlag.SCALE_MISMATCH)
+    row = summarise(seen, called((2, 2)), RATES, Summarise())
     assert {"FEW_SIGNALS", "SCALE_MISMATCH"} <= set(row["flags"].split("|"))
 
 
@@ -93,8 +91,7 @@ def test_a_volume_that_is_none_is_refused(blood_ml: str) -> None:
 
 
 def test_a_slide_without_fish_was_not_attempted() -> None:
-    relocation = Relocation(called(), (), True, "")
-    row = summarise(make.slide(fish_scenes=()), called(), make.model(), RATES, relocation, Summarise())
+    row = summarise(make.subject(scanned=False), called(), RATES, Summarise())
     assert row["technical_code"] == "S3"
     assert "NO_NUCLEI" not in row["flags"]
 
