@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "synth": VALUES | {"config", "stages", "ops"},
     "store": VALUES | {"config", "resources", "stats"},
     "trial": BASE | {"tables", "schema", "parameters", "config", "resources", "stats"},
-    "report": VALUES | {"store"},
+    "report": VALUES | {"store", "stats"},
     "conclude": VALUES | {"config", "stages", ""},
     "pipeline": VALUES | {"conclude", "config", "gates", "stages", ""},
     "batch": VALUES | {"config", "io", "pipeline", "report", "stages", "store"},
