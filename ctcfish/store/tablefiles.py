@@ -53,5 +53,25 @@ def read_parquet(source: Path, table: Table) -> pd.DataFrame:
     return table.check(frame)
 
 
+def read_csv(source: Path, table: Table) -> pd.DataFrame:
+    """Read a table's CSV back in its types: ``007`` stays a text, and a patient may be called ``NA``.
+
+    Raises
+    ------
+    InputError
+        No such file, no CSV, or another table's columns.
+    """
+    texts = {column.name: str for column in table.columns if column.kind == "text"}
+    try:
+        frame = pd.read_csv(source, dtype=texts, keep_default_na=False, na_values=[""], float_precision="round_trip")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            source.name, str(error).splitlines()[0], f"the CSV file of table {table.name}", "Finish the run again."
+        ) from None
+    # A required text (flags, for one) may be empty, and in CSV empty looks like missing.
+    empty = {name: "" for name in (c.name for c in table.columns if c.required and c.kind == "text") if name in frame}
+    return table.check(frame.fillna(empty))
+
+
 def _quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
