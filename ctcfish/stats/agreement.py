@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.bootstrap import FISHER, BootstrapPlan, bootstrap_interval, cluster_interval
+from ctcfish.stats.bootstrap import BootstrapPlan, bootstrap_interval, cluster_interval, near_one
 from ctcfish.stats.checks import FloatArray, IntArray, as_counts, check_confidence
 from ctcfish.stats.estimate import Estimate, undefined
 from ctcfish.stats.proportions import Proportion, proportion
@@ -272,7 +272,7 @@ def clustered(
         np.add.at(times, (np.arange(len(index))[:, None], index), 1)
         return statistic((times @ flat).reshape(-1, *tables.shape[1:]))
 
-    return bootstrap_interval(of_patients, len(tables), FISHER, plan)
+    return bootstrap_interval(of_patients, len(tables), near_one(int(flat.sum())), plan)
 
 
 def clustered_ratings(
@@ -301,7 +301,7 @@ def clustered_ratings(
     table, labels = as_counts(counts, "rating counts"), np.asarray(patients)
     if table.ndim != 2 or labels.shape != table.shape[:1]:
         raise StatisticsError(f"{table.shape[0]} items and {labels.size} patients: give the patient of each item")
-    return cluster_interval(lambda rows: float(statistic(table[rows])), labels, FISHER, plan)
+    return cluster_interval(lambda rows: float(statistic(table[rows])), labels, near_one(len(table)), plan)
 
 
 def _specific(category: int) -> Callable[[IntArray], FloatArray]:

@@ -7,7 +7,17 @@ import pytest
 from scipy import stats
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.bootstrap import FISHER, IDENTITY, LOG, BootstrapPlan, Scale, bootstrap_interval, cluster_interval
+from ctcfish.stats import agreement
+from ctcfish.stats.bootstrap import (
+    FISHER,
+    IDENTITY,
+    LOG,
+    BootstrapPlan,
+    Scale,
+    bootstrap_interval,
+    cluster_interval,
+    near_one,
+)
 
 QUICK = BootstrapPlan(resamples=400)
 
@@ -105,3 +115,32 @@ def test_refusals() -> None:
         BootstrapPlan(resamples=10)
     with pytest.raises(StatisticsError, match="between 0 and 1"):
         BootstrapPlan(confidence=95)
+
+
+def test_agreement_near_one_has_an_interval_that_says_something() -> None:
+    tables = np.zeros((60, 2, 2), np.int64)
+    tables[:45, 0, 0], tables[45:59, 1, 1], tables[59, 0, 1] = 1, 1, 1
+    found = agreement.clustered(tables, agreement.percent_agreement, BootstrapPlan(resamples=400))
+    assert found.value == pytest.approx(59 / 60)
+    assert 0.8 < found.low < 0.97
+    assert 0.99 < found.high <= 1.0
+    scale = near_one(60)
+    values = np.array([-0.5, 0.0, 0.9, 1.0])
+    np.testing.assert_allclose(scale.inverse(scale.forward(values)), values, atol=1e-12)
+    assert np.isfinite(scale.forward(np.array([1.0, -1.0]))).all()
+
+
+@pytest.mark.parametrize(("units", "cells", "error"), [(60, 1, 0.05), (40, 5, 0.02)])
+def test_agreement_of_simulated_readers_is_covered(units: int, cells: int, error: float) -> None:
+    rng, covered, told, n = np.random.default_rng(units), 0, 0, 200
+    truth = (1 - error) ** 2 + error**2
+    for _ in range(n):
+        amplified = rng.random((units, cells)) < 0.2
+        first, second = (amplified ^ (rng.random(amplified.shape) < error) for _ in range(2))
+        tables = np.zeros((units, 2, 2), np.int64)
+        np.add.at(tables, (np.arange(units)[:, None], first.astype(int), second.astype(int)), 1)
+        found = agreement.clustered(tables, agreement.percent_agreement, BootstrapPlan(resamples=200))
+        told += np.isfinite(found.low)
+        covered += found.low <= truth <= found.high
+    assert told >= 0.97 * n
+    assert 0.90 <= covered / told <= 0.985
