@@ -6,6 +6,15 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from ctcfish import tables
+from ctcfish.trial.protocol import Protocol, parse_protocol
+from ctcfish.trial.read import read_clinical
+from ctcfish.trial.run import CELL_COLUMNS, Run
+from ctcfish.trial.subjects import Study, join
+from ctcfish.trial.tables import REPRODUCIBILITY
+
 Rows = dict[str, list[dict[str, Any]]]
 
 COLUMNS = {
@@ -71,3 +80,63 @@ def write_one(path: Path, rows: Rows) -> Path:
         writer.writeheader()
         writer.writerows({"table": table} | line for table, own in rows.items() for line in own)
     return path
+
+
+PROTOCOL: dict[str, Any] = {
+    "name": "test",
+    "version": "1",
+    "source": "a test",
+    "baseline_visit": "screening",
+    "response": {"assessment_weeks": 6, "confirm": True, "min_stable_days": 35, "disease_control_days": 84},
+    "ctc_response": {
+        "baseline_visit": "screening",
+        "on_treatment_visit": "cycle_3",
+        "fall_percent": 50.0,
+        "favourable_below": 5,
+    },
+    "cohorts": [{"name": "LOW", "least": 1, "most": 2}, {"name": "HIGH", "least": 3}],
+}
+
+
+def protocol(**changes: Any) -> Protocol:
+    return parse_protocol(PROTOCOL | changes, "test.toml")
+
+
+def slide(patient: str, ctc: int | None, evaluable: int = 0, amplified: int = 0, **other: Any) -> dict[str, Any]:
+    """A row of slides.csv."""
+    numbers = {"n_ctc": ctc, "n_evaluable": evaluable, "n_amplified": amplified, "n_amplified_guarded": amplified}
+    told = {"slide_id": f"{patient}-S1", "patient_id": patient, "visit": "screening", "preset": "circe_tdm1"}
+    return told | {"n_nuclei": 9, "flags": ""} | (numbers if ctc is not None else {}) | other
+
+
+def ctc(slide_id: str, *counts: tuple[int, int], protein: str = "negative") -> list[dict[str, Any]]:
+    """Evaluable CTC of a slide by their ``(HER2, CEP17)``."""
+    rows = []
+    for i, (her2, cep17) in enumerate(counts):
+        call = "amplified" if 5 * her2 >= 11 * cep17 else "not_amplified"
+        told = {"cell_id": f"{slide_id}/f/{i}", "slide_id": slide_id, "her2_count": her2, "cep17_count": cep17}
+        rows.append(
+            told
+            | {"ratio": her2 / cep17, "call": call, "call_guarded": call, "reason": None, "flags": ""}
+            | {"her2_protein_class": protein}
+        )
+    return rows
+
+
+def run_of(slides: list[dict[str, Any]], cells: list[dict[str, Any]] | None = None) -> Run:
+    """A run of these slides and CTC."""
+    patients = [
+        {"patient_id": p, "n_slides": 1, "eligible": "no", "eligible_guarded": "no"}
+        for p in sorted({s["patient_id"] for s in slides})
+    ]
+    return Run(
+        tables.SLIDES.check(pd.DataFrame(slides)) if slides else tables.SLIDES.empty(),
+        tables.PATIENTS.check(pd.DataFrame(patients)) if patients else tables.PATIENTS.empty(),
+        tables.SENSITIVITY.empty(),
+        pd.DataFrame(cells or [], columns=[c for c in CELL_COLUMNS if c != "kind"]),
+        REPRODUCIBILITY.empty(),
+    )
+
+
+def study(tmp_path: Path, rows: Rows, run: Run, **changes: Any) -> Study:
+    return join(run, read_clinical(write(tmp_path / "clinical", rows)), protocol(**changes))

@@ -34,13 +34,14 @@ ALLOWED: dict[str, set[str]] = {
     "nets": {"errors", "resources", "ops", "synth"},
     "stages": VALUES | {"ops", "nets", "stats"},
     "io": VALUES,
-    "synth": VALUES | {"config", "stages", "ops"},
+    "synth": VALUES | {"config", "stages", "ops", "stats"},
     "store": VALUES | {"config", "resources", "stats"},
     "trial": BASE | {"tables", "schema", "parameters", "config", "resources", "stats"},
     "report": VALUES | {"store", "stats"},
     "conclude": VALUES | {"config", "stages", ""},
     "pipeline": VALUES | {"conclude", "config", "gates", "stages", ""},
     "batch": VALUES | {"config", "io", "pipeline", "report", "stages", "store"},
+    "qc": VALUES | {"config", "io", "report", "stages", "stats", "store"},
     "doctor": {"config", "nets", ""},
 }
 """Room -> the rooms it may import; itself always. ``cli`` may import all, and nothing imports ``cli``."""

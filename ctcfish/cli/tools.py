@@ -87,11 +87,16 @@ def cohort(
     spec: Annotated[Path, typer.Argument(help="TOML that describes the cohort.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to write the study into.")],
 ) -> None:
-    """Simulate a study of several patients with known truth."""
-    from ctcfish.synth import read_cohort, simulate_cohort
+    """Simulate a study of several patients with known truth; of tables alone where it says level = "tables"."""
+    from ctcfish.synth import CohortSpec, simulate_cohort
+    from ctcfish.synth.trial_cohort import read_any_cohort, simulate_tables
 
+    given = read_any_cohort(spec)
     with progress_bar(None) as progress:
-        written = simulate_cohort(read_cohort(spec), out, lambda scene, _done, _total: progress(scene))
+        if isinstance(given, CohortSpec):
+            written = simulate_cohort(given, out, lambda scene, _done, _total: progress(scene))
+        else:
+            written = simulate_tables(given, out)
     typer.echo(str(written))
 
 

@@ -36,7 +36,8 @@ class Proportion:
     Raises
     ------
     StatisticsError
-        The population has no name, the numerator exceeds the denominator, or the limits do not hold the value.
+        The population or the method has no name, the numerator exceeds the denominator, or the limits do not hold the
+        value.
     """
 
     numerator: int
@@ -53,6 +54,8 @@ class Proportion:
             raise StatisticsError(
                 f"proportion {self.numerator}/{self.denominator} has no population: name whom the denominator counts"
             )
+        if not self.method.strip():
+            raise StatisticsError(f"proportion of {self.population} has no method: name how its interval was made")
         if not 0 <= self.numerator <= self.denominator:
             raise StatisticsError(
                 f"{self.numerator} of {self.denominator} {self.population}: the numerator must lie in 0 to denominator"

@@ -18,8 +18,9 @@ class Claim(Parameters):
 
     text: str = Field(min_length=1)
     numerator: int = Field(ge=0)
-    percent: float = Field(ge=0, le=100)
-    population: str = Field(min_length=1, description="population the publication names, as a step of the flow")
+    percent: str = Field(pattern=r"^\d{1,3}(\.\d+)?$", description="as printed: 9.0 is not 9")
+    counted: str = Field(min_length=1, description="step of the flow that the numerator counts")
+    population: str = Field(min_length=1, description="step of the flow that the publication names as denominator")
 
 
 class Response(Parameters):
