@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "store": VALUES | {"config", "resources", "stats"},
     "trial": BASE | {"tables", "schema", "parameters", "config", "resources", "stats"},
     "report": VALUES | {"store", "stats"},
+    "export": VALUES | {"config", "io", "store"},
     "conclude": VALUES | {"config", "stages", ""},
     "pipeline": VALUES | {"conclude", "config", "gates", "stages", ""},
     "batch": VALUES | {"config", "io", "pipeline", "report", "stages", "store"},

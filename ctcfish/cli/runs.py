@@ -71,3 +71,24 @@ def compare(
             differing.append(other.name)
     if differing:
         raise MismatchError(f"{', '.join(differing)}: differs from {runs[0].name} in its {fail_on.value}.")
+
+
+class Format(StrEnum):
+    """Formats of an export."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    GEOJSON = "geojson"
+
+
+@app.command()
+def export(
+    run: Run,
+    to: Annotated[Format, typer.Option("--to", help="Format to write.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write into; an existing one is left alone.")],
+) -> None:
+    """Write a run's tables, outlines, signals and labels in other programs' formats."""
+    from ctcfish.export.run import export_run
+
+    export_run(run, to.value, out)
+    typer.echo(str(out))

@@ -20,9 +20,7 @@ def write_csv(frame: pd.DataFrame, table: Table, target: Path) -> None:
 def write_parquet(frame: pd.DataFrame, table: Table, target: Path) -> None:
     """Write Parquet; unit and meaning of every column stand in the file's key-value metadata under its name."""
     checked = table.check(frame)
-    notes = {c.name: json.dumps({"unit": c.unit, "meaning": c.meaning}, sort_keys=True) for c in table.columns}
-    metadata = ", ".join(f"{_quote(name)}: {_quote(note)}" for name, note in notes.items())
-    extra = [name for name in checked.columns if name not in notes]
+    extra = [name for name in checked.columns if name not in table.names]
     with duckdb.connect() as connection:
         connection.execute("SET threads = 1")
         connection.execute(table.sql())
@@ -31,8 +29,14 @@ def write_parquet(frame: pd.DataFrame, table: Table, target: Path) -> None:
         connection.register("given", checked.astype(object).where(checked.notna(), None) if checked.empty else checked)
         columns = ", ".join(f'"{name}"' for name in checked.columns)
         connection.execute(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM given")
-        options = f"FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{metadata}}}"
-        connection.execute(f"COPY (SELECT {columns} FROM {table.name}) TO {_quote(str(target))} ({options})")
+        options = f"FORMAT parquet, COMPRESSION zstd, {key_values(table)}"
+        connection.execute(f"COPY (SELECT {columns} FROM {table.name}) TO {quote(str(target))} ({options})")
+
+
+def key_values(table: Table) -> str:
+    """Option of ``COPY`` that writes unit and meaning of every column into a Parquet file."""
+    notes = {c.name: json.dumps({"unit": c.unit, "meaning": c.meaning}, sort_keys=True) for c in table.columns}
+    return f"KV_METADATA {{{', '.join(f'{quote(name)}: {quote(note)}' for name, note in notes.items())}}}"
 
 
 def read_parquet(source: Path, table: Table) -> pd.DataFrame:
@@ -45,7 +49,7 @@ def read_parquet(source: Path, table: Table) -> pd.DataFrame:
     """
     try:
         with duckdb.connect() as connection:
-            frame = connection.execute(f"SELECT * FROM read_parquet({_quote(str(source))})").df()
+            frame = connection.execute(f"SELECT * FROM read_parquet({quote(str(source))})").df()
     except duckdb.Error as error:
         raise InputError(
             source.name, str(error).splitlines()[0], f"the Parquet file of table {table.name}", "Score the slide again."
@@ -73,5 +77,6 @@ def read_csv(source: Path, table: Table) -> pd.DataFrame:
     return table.check(frame.fillna(empty))
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """Text as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"

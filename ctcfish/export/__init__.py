@@ -1,0 +1,1 @@
+"""A run's tables and labels in other people's formats."""
