@@ -64,10 +64,13 @@ class Panel(Parameters):
 
 
 class Correct(Parameters):
-    """Background and flat field."""
+    """Uneven illumination of the IF scan."""
 
-    background_um: float = Field(
-        default=40.0, gt=0, description="scale above which intensity changes are background or shading"
+    min_leukocytes: int = Field(
+        default=100, ge=20, description="fewer in all fields of one size: their illumination is taken for even"
+    )
+    even_within: float = Field(
+        default=0.1, gt=0, lt=1, description="share within which illumination is believed even before the slide is seen"
     )
 
 

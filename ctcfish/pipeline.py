@@ -18,12 +18,13 @@ from ctcfish.conclude import conclude
 from ctcfish.config import Config
 from ctcfish.flags import SlideFlag, to_text
 from ctcfish.gates import load_gates
+from ctcfish.stages.correct import Shading, correct
 from ctcfish.stages.count import FWHM_PER_SIGMA, count, no_cells
 from ctcfish.stages.detect import detect
 from ctcfish.stages.identify import identify
 from ctcfish.stages.immuno.chosen import mark_chosen
 from ctcfish.stages.immuno.leukocytes import LeukocyteModel
-from ctcfish.stages.immuno.markers import Projection
+from ctcfish.stages.immuno.markers import Projection, measure
 from ctcfish.stages.phenotype import phenotype
 from ctcfish.stages.relocate import relocate
 from ctcfish.stages.segment import segment
@@ -89,6 +90,7 @@ def score(slide: Slide, config: Config, device: str = "cpu", progress: Progress 
         | {
             "doubts": to_text([int(subject.flags)], SlideFlag)[0],
             "leukocytes": if_scan.leukocytes and if_scan.leukocytes.summary(),
+            "shading": [own.summary() for own in if_scan.shading],
         },
         failure="RELOCATION" if relocation and not relocation.trusted else "",
     )
@@ -99,6 +101,7 @@ class _IfScan:
     cells: pd.DataFrame
     nuclei: dict[str, Nuclei]
     leukocytes: LeukocyteModel | None
+    shading: tuple[Shading, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,19 +113,21 @@ class _Field:
 
 def _score_if(slide: Slide, config: Config, device: str, progress: Progress) -> _IfScan:
     """Nuclei of the IF scan and what each is, judged by the slide's own leukocytes."""
-    fields: dict[str, tuple[dict[str, Projection], Nuclei]] = {}
+    outlines: dict[str, Nuclei] = {}
+    measured: dict[str, pd.DataFrame] = {}
     for scene in slide.if_scenes:
         progress(f"IF {scene.name}")
-        nuclei = segment(scene.read("nucleus"), scene.voxel_um, config.segment, device)
-        fields[scene.name] = ({role: Projection(scene, role) for role in scene.roles}, nuclei)
-    outlines = {name: nuclei for name, (_, nuclei) in fields.items()}
-    if not fields:
+        outlines[scene.name] = nuclei = segment(scene.read("nucleus"), scene.voxel_um, config.segment, device)
+        pixels = {role: Projection(scene, role) for role in scene.roles}
+        measured[scene.name] = measure(pixels, nuclei, config.phenotype)
+    if not measured:
         return _IfScan(tables.IF_CELLS.empty(), outlines, None)
-    seen = phenotype(fields, config.phenotype, load_gates(config.phenotype.gates))
+    flat = correct(measured, {scene.name: scene.frame_um for scene in slide.if_scenes}, config.correct)
+    seen = phenotype(flat.cells, config.phenotype, load_gates(config.phenotype.gates))
     cells = seen.cells.assign(slide_id=slide.slide_id)
     if slide.chosen_ctc is not None:
         cells = mark_chosen(cells, slide.chosen_ctc)
-    return _IfScan(tables.IF_CELLS.check(cells), outlines, seen.model)
+    return _IfScan(tables.IF_CELLS.check(cells), outlines, seen.model, flat.shading)
 
 
 def _survey_scene(scene: Scene, config: Config, device: str, progress: Progress) -> _Field:

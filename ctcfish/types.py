@@ -86,6 +86,8 @@ class Scene:
     flags : SlideFlag
     stage_um : tuple of float or None
         Position ``(y, x)`` of the first pixel on the microscope's stage.
+    frame_px : tuple of int or None
+        Size ``(Y, X)`` of the microscope's fields that a mosaic is made of, where it is known.
     """
 
     name: str
@@ -98,6 +100,13 @@ class Scene:
     origin: Mapping[str, str] = field(default_factory=dict)
     flags: SlideFlag = SlideFlag(0)
     stage_um: tuple[float, float] | None = None
+    frame_px: tuple[int, int] | None = None
+
+    @property
+    def frame_um(self) -> tuple[float, float]:
+        """Size ``(y, x)`` of the microscope's field: that of the mosaic's fields where it is known, or the scene's."""
+        rows, columns = self.frame_px or self.pixels.shape[2:]
+        return rows * self.voxel_um[1], columns * self.voxel_um[2]
 
     def read(self, role: str, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[Any]:
         """Pixels ``(Z, Y, X)`` of a role, in the file's own type."""

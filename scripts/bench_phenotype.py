@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from ctcfish.gates import load_gates
-from ctcfish.parameters import Phenotype
+from ctcfish.parameters import Correct, Phenotype
+from ctcfish.stages.correct import correct
 from ctcfish.stages.immuno.kinds import densities
 from ctcfish.stages.immuno.leukocytes import leukocyte_model
 from ctcfish.stages.immuno.markers import measure
 from ctcfish.stages.phenotype import classify
-from ctcfish.synth.stained import Staining, stain
+from ctcfish.synth.stained import StainedScan, Staining, stain
 from ctcfish.types import Nuclei
 
 PARAMS, GATES = Phenotype(), load_gates("gates_cellsearch")
@@ -27,6 +28,8 @@ CASES = {
     "wide spread (log sd 0.5), faint stains (half)": replace(ORDINARY, log_sd=0.5, ck=350, cd45=175, her2=60),
     "unspecific stain doubled, spread 0.8": replace(ORDINARY, unspecific=24, unspecific_log_sd=0.8),
     "10 % of leukocytes with a fifth of the CD45": replace(ORDINARY, faint_cd45=0.1),
+    "shading 20 %": replace(ORDINARY, shading=0.2),
+    "shading 20 %, wide spread, faint stains": replace(ORDINARY, shading=0.2, log_sd=0.5, ck=350, cd45=175, her2=60),
     "three times as dense, doublets, debris": replace(ORDINARY, density_per_mm2=2000, doublets=30, debris=600),
     "100 leukocytes, 8 CTC": replace(ORDINARY, leukocytes=100, ctc=8, debris=6, doublets=1, bare=1),
     "40 leukocytes, 60 CTC": replace(ORDINARY, leukocytes=40, ctc=60, debris=10, doublets=3, bare=1),
@@ -44,12 +47,45 @@ class Judged:
     protein: np.ndarray
 
 
+def flat(scan: StainedScan) -> pd.DataFrame:
+    """Markers with the scan's shading taken out; one field of the microscope."""
+    height, width = (float(n * um) for n, um in zip(scan.nuclei.shape_px, scan.nuclei.pixel_um, strict=True))
+    measured = measure(scan.pixels, scan.nuclei, PARAMS)
+    return correct({"a": measured}, {"a": (height, width)}, Correct()).cells["a"]
+
+
+def shading(few: bool) -> Iterator[str]:
+    """What shading of 20 % does to a marker, and what is left of it: the same cells under even light are the truth."""
+    yield "| leukocytes | stain, of | off by, as measured % | off by, corrected % |"
+    yield "|---|---|--:|--:|"
+    for n, seeds in ((100, 8), (300, 6), (1000, 3), (5000, 2)):
+        spec = replace(ORDINARY, leukocytes=n, ctc=max(n // 50, 8), debris=n // 20, doublets=1, bare=2)
+        errors: dict[str, list[tuple[float, float]]] = {}
+        for seed in range(1 if few else seeds):
+            shaded, even = (stain(replace(spec, shading=s), seed) for s in (0.2, 0.0))
+            true = measure(even.pixels, even.nuclei, PARAMS)
+            tables = measure(shaded.pixels, shaded.nuclei, PARAMS), flat(shaded)
+            for kind, role in (("wbc", "exclusion"), ("ctc", "inclusion"), ("ctc", "her2_protein")):
+                own, column = (shaded.truth["kind"] == kind).to_numpy(), f"if_{role}_cell"
+                off = (spread(t.loc[own, column] / true.loc[own, column]) for t in tables)
+                errors.setdefault(f"{role}, {kind}", []).append((next(off), next(off)))
+        for what, pairs in errors.items():
+            before, after = 100 * np.mean(pairs, axis=0)
+            yield f"| {n} | {what} | {before:.1f} | {after:.1f} |"
+
+
+def spread(ratio: pd.Series) -> float:
+    """Robust standard deviation of a logarithm."""
+    logs = np.log(ratio.clip(lower=1e-3))
+    return float(1.4826 * (logs - logs.median()).abs().median())
+
+
 def judge(spec: Staining, seeds: range) -> Judged:
     """Simulate, measure and classify."""
     parts = []
     for seed in seeds:
         scan = stain(spec, seed)
-        measured = measure(scan.pixels, scan.nuclei, PARAMS)
+        measured = flat(scan)
         model = leukocyte_model([measured], PARAMS.min_leukocytes)
         cells = classify(measured, model, GATES, PARAMS)
         chances = densities(measured, model.markers) * np.asarray(model.shares)
@@ -131,7 +167,8 @@ def cartridge(times: int) -> Iterator[str]:
     pixels = {role: Repeated(image, times) for role, image in scan.pixels.items()}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     wall, cpu = time.perf_counter(), time.process_time()
-    measured = measure(pixels, nuclei, PARAMS)
+    frame = (nuclei.shape_px[0] / times * nuclei.pixel_um[0], nuclei.shape_px[1] / times * nuclei.pixel_um[1])
+    measured = correct({"a": measure(pixels, nuclei, PARAMS)}, {"a": frame}, Correct()).cells["a"]
     cells = classify(measured, leukocyte_model([measured], PARAMS.min_leukocytes), GATES, PARAMS)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -153,6 +190,7 @@ def main(argv: list[str] | None = None) -> int:
     for name, spec in CASES.items():
         slides = 1 if few else (3 if spec.leukocytes > 1000 else 10)
         print(row(name, judge(spec, range(slides))), flush=True)
+    print(*shading(few), sep="\n", flush=True)
     print(*cartridge(3 if few else 8), sep="\n", flush=True)
     return 0
 

@@ -180,6 +180,7 @@ def open_celltracks(folder: Path) -> tuple[FileImage, ...]:
             notes=(f"{len(export.events)} events, {len(chosen)} chosen by the operator",),
             files=(*order, xml),
             chosen_px=chosen,
+            frame_px=shape,
             device=True,
         ),
     )

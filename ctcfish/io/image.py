@@ -57,6 +57,8 @@ class FileImage:
     na, gain_adu_per_photon, offset_adu : float or None
     stage_um : tuple of float or None
         ``(y, x)`` of the first pixel on the stage.
+    frame_px : tuple of int or None
+        Size ``(Y, X)`` of the microscope's fields that a mosaic is made of.
     flags : SlideFlag
     notes : tuple of str
         What was found and not used, in words that can stand in a message.
@@ -80,6 +82,7 @@ class FileImage:
     gain_adu_per_photon: float | None = None
     offset_adu: float | None = None
     stage_um: tuple[float, float] | None = None
+    frame_px: tuple[int, int] | None = None
     flags: SlideFlag = SlideFlag(0)
     notes: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()

@@ -80,6 +80,7 @@ class Resolved:
             origin=self.origin,
             flags=flags,
             stage_um=self.image.stage_um,
+            frame_px=self.image.frame_px,
         )
 
 

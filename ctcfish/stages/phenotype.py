@@ -13,9 +13,7 @@ from ctcfish.flags import CellFlag, from_text, to_text
 from ctcfish.parameters import Gate, GateSet, Phenotype
 from ctcfish.stages.immuno.kinds import densities
 from ctcfish.stages.immuno.leukocytes import LeukocyteModel, leukocyte_model
-from ctcfish.stages.immuno.markers import Plane, measure
 from ctcfish.tables import IF_CELLS
-from ctcfish.types import Nuclei
 
 Floats = NDArray[np.float64]
 
@@ -37,26 +35,22 @@ class Phenotyped:
     model: LeukocyteModel
 
 
-def phenotype(
-    fields: Mapping[str, tuple[Mapping[str, Plane], Nuclei]], params: Phenotype, gates: GateSet
-) -> Phenotyped:
+def phenotype(measured: Mapping[str, pd.DataFrame], params: Phenotype, gates: GateSet) -> Phenotyped:
     """Classify the IF nuclei of a slide.
 
-    Every field is measured, the leukocytes of all are pooled, and every nucleus is judged by them, so that thresholds
-    follow the slide and not the image.
+    The leukocytes of all fields are pooled, and every nucleus is judged by them, so that thresholds follow the slide
+    and not the image.
 
     Parameters
     ----------
-    fields : mapping of IF scene to (pixels by role, nuclei)
-        Pixels as :func:`ctcfish.stages.immuno.markers.measure` takes them.
+    measured : mapping of IF scene to pandas.DataFrame
+        From :func:`ctcfish.stages.immuno.markers.measure`, as :func:`ctcfish.stages.correct.correct` returned it.
     params : Phenotype
     gates : GateSet
     """
-    measured = [
-        measure(pixels, nuclei, params).assign(if_scene=name) for name, (pixels, nuclei) in sorted(fields.items())
-    ]
-    model = leukocyte_model(measured, params.min_leukocytes)
-    cells = pd.concat(measured, ignore_index=True) if measured else IF_CELLS.empty().drop(columns="slide_id")
+    fields = [cells.assign(if_scene=name) for name, cells in sorted(measured.items())]
+    model = leukocyte_model(fields, params.min_leukocytes)
+    cells = pd.concat(fields, ignore_index=True) if fields else IF_CELLS.empty().drop(columns="slide_id")
     return Phenotyped(classify(cells, model, gates, params), model)
 
 

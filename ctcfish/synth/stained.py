@@ -33,6 +33,8 @@ class Staining:
         Spread between cells on the natural logarithm.
     faint_cd45 : float
         Share of leukocytes with a fifth of the CD45.
+    shading : float
+        Light lost in the corners.
     density_per_mm2, pixel_um, background : float
     """
 
@@ -49,6 +51,7 @@ class Staining:
     log_sd: float = 0.35
     unspecific_log_sd: float = 0.6
     faint_cd45: float = 0.03
+    shading: float = 0.1
     density_per_mm2: float = 680.0
     pixel_um: float = 0.64
     background: float = 60.0
@@ -79,7 +82,7 @@ def stain(spec: Staining, seed: int) -> StainedScan:
     light = {role: np.full((side, side), spec.background, np.float32) for role in ROLES}
     for row in cells.to_dict("records"):
         _stamp(light, row, spec.pixel_um, rng)
-    shading = 1 - 0.1 * (np.hypot(*np.meshgrid(*(np.linspace(-1, 1, side),) * 2)) ** 2 / 2).astype(np.float32)
+    shading = 1 - spec.shading * (np.hypot(*np.meshgrid(*(np.linspace(-1, 1, side),) * 2)) ** 2 / 2).astype(np.float32)
     pixels = {}
     for role, image in light.items():
         blurred = cv2.GaussianBlur(image, (0, 0), 0.28 / spec.pixel_um) * shading

@@ -96,6 +96,8 @@ def test_mosaic_is_what_the_analyser_saw(tmp_path: Path) -> None:
     assert scene.name == "P4"
     assert scene.pixels.shape == (4, 1, 3 * HEIGHT, 3 * WIDTH)
     assert scene.voxel_um == (0.0, 0.64, 0.64)
+    assert scene.frame_px == (HEIGHT, WIDTH)
+    assert scene.frame_um == pytest.approx((0.64 * HEIGHT, 0.64 * WIDTH))
     assert scene.optics.na == 0.45
     assert (scene.origin["pixel_size"], scene.origin["na"]) == ("device", "device")
     assert dict(scene.roles) == {"nucleus": 0, "inclusion": 1, "exclusion": 2, "her2_protein": 3}

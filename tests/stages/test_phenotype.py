@@ -26,7 +26,7 @@ def scan() -> StainedScan:
 
 @pytest.fixture(scope="module")
 def found(scan: StainedScan) -> Phenotyped:
-    return phenotype({"a": (scan.pixels, scan.nuclei)}, PARAMS, GATES)
+    return phenotype({"a": measure(scan.pixels, scan.nuclei, PARAMS)}, PARAMS, GATES)
 
 
 def test_ctc_are_told_from_leukocytes(scan: StainedScan, found: Phenotyped) -> None:
@@ -53,7 +53,7 @@ def test_her2_protein_is_high_in_amplified_cells(scan: StainedScan, found: Pheno
 
 
 def test_two_fields_are_judged_by_one_population(scan: StainedScan, found: Phenotyped) -> None:
-    both = phenotype({"a": (scan.pixels, scan.nuclei), "b": (scan.pixels, scan.nuclei)}, PARAMS, GATES)
+    both = phenotype(dict.fromkeys("ab", measure(scan.pixels, scan.nuclei, PARAMS)), PARAMS, GATES)
     assert len(both.cells) == 2 * len(found.cells)
     assert both.model.n_leukocytes == 2 * found.model.n_leukocytes
     assert both.model.markers["inclusion"].location == pytest.approx(found.model.markers["inclusion"].location)
@@ -62,7 +62,7 @@ def test_two_fields_are_judged_by_one_population(scan: StainedScan, found: Pheno
 @pytest.mark.parametrize("role", ["inclusion", "exclusion"])
 def test_without_a_stain_no_cell_is_a_ctc(scan: StainedScan, role: str) -> None:
     pixels = {name: image for name, image in scan.pixels.items() if name != role}
-    cells = phenotype({"a": (pixels, scan.nuclei)}, PARAMS, GATES).cells
+    cells = phenotype({"a": measure(pixels, scan.nuclei, PARAMS)}, PARAMS, GATES).cells
     assert cells[f"if_{role}_cell"].isna().all()
     assert not (cells["kind"] == "ctc").any()
 
@@ -78,7 +78,7 @@ def test_no_nuclei_is_a_table_of_no_rows(scan: StainedScan) -> None:
         focus=scan.nuclei.focus[:0],
         flags=scan.nuclei.flags[:0],
     )
-    result = phenotype({"a": (scan.pixels, none)}, PARAMS, GATES)
+    result = phenotype({"a": measure(scan.pixels, none, PARAMS)}, PARAMS, GATES)
     assert len(IF_CELLS.check(result.cells.assign(slide_id="s"))) == 0
     assert result.model.origin == "default"
 
@@ -99,5 +99,5 @@ def test_few_leukocytes_give_no_protein_class(scan: StainedScan) -> None:
 
 def test_kinds_do_not_follow_gain_and_offset(scan: StainedScan, found: Phenotyped) -> None:
     brighter = {role: image.astype(np.float64) * 0.5 + 300 for role, image in scan.pixels.items()}
-    cells = phenotype({"a": (brighter, scan.nuclei)}, PARAMS, GATES).cells
+    cells = phenotype({"a": measure(brighter, scan.nuclei, PARAMS)}, PARAMS, GATES).cells
     assert (cells["kind"].to_numpy() == found.cells["kind"].to_numpy()).mean() > 0.999

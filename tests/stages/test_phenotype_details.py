@@ -207,7 +207,7 @@ def test_model_of_nothing_is_the_default() -> None:
 
 
 def test_same_input_same_bytes(scan: StainedScan) -> None:
-    one, two = (phenotype({"a": (scan.pixels, scan.nuclei)}, PARAMS, GATES).cells for _ in range(2))
+    one, two = (phenotype({"a": measure(scan.pixels, scan.nuclei, PARAMS)}, PARAMS, GATES).cells for _ in range(2))
     pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,28 @@ def test_calibration_error_of_honest_and_of_boastful_probabilities(phenotypes: M
     assert phenotypes.calibration_error(p, truth) < 0.01
     assert phenotypes.calibration_error(np.full(100, 0.9), np.zeros(100, bool)) == pytest.approx(0.9)
     assert phenotypes.calibration_error(np.zeros(0), np.zeros(0, bool)) == 0.0
+
+
+def test_spread_is_that_of_the_logarithm_and_heeds_no_outlier(phenotypes: ModuleType) -> None:
+    ratio = pd.Series(np.random.default_rng(2).lognormal(0.7, 0.05, 20_000))
+    assert phenotypes.spread(ratio) == pytest.approx(0.05, rel=0.03)
+    ratio.iloc[:200] = -5.0
+    assert phenotypes.spread(ratio) == pytest.approx(0.05, rel=0.05)
+    assert phenotypes.spread(pd.Series([3.0, 3.0])) == 0.0
+
+
+def test_the_shading_table_has_a_row_per_number_and_stain(phenotypes: ModuleType, monkeypatch: Any) -> None:
+    small = Staining(leukocytes=40, ctc=4, debris=2, doublets=1, bare=1)
+    monkeypatch.setattr(phenotypes, "stain", lambda spec, seed: stain(replace(small, shading=spec.shading), seed))
+    lines = list(phenotypes.shading(True))
+    assert [line.split("|")[2].strip() for line in lines[2:5]] == [
+        "exclusion, wbc",
+        "inclusion, ctc",
+        "her2_protein, ctc",
+    ]
+    assert len(lines) == 2 + 4 * 3
+    before, after = (float(cell) for cell in lines[2].split("|")[3:5])
+    assert before == after > 1
 
 
 def test_a_repeated_scan_is_the_tiled_one(phenotypes: ModuleType) -> None:

@@ -28,6 +28,16 @@ def test_counts_and_shapes(scan: StainedScan) -> None:
     assert all(image.shape == scan.nuclei.shape_px for image in scan.pixels.values())
 
 
+def test_shading_takes_its_share_of_the_light_in_the_corners() -> None:
+    dark, even = (stain(Staining(leukocytes=60, ctc=2, debris=0, doublets=0, bare=0, shading=s), 3) for s in (0.4, 0.0))
+    ratio = (dark.pixels["nucleus"] - 100.0) / (even.pixels["nucleus"] - 100.0)
+    rows, columns = ratio.shape
+    middle = ratio[rows // 2 - 20 : rows // 2 + 20, columns // 2 - 20 : columns // 2 + 20]
+    assert np.median(middle) == pytest.approx(1.0, abs=0.02)
+    assert np.median(ratio[:20, :20]) == pytest.approx(0.6, abs=0.04)
+    assert (dark.truth == even.truth).all(axis=None)
+
+
 def test_each_kind_shows_its_stains(scan: StainedScan) -> None:
     kind = scan.truth["kind"].to_numpy()
     ck, cd45, dna = (_inside(scan, role) for role in ("inclusion", "exclusion", "nucleus"))

@@ -85,8 +85,8 @@ def leukocyte_model(frames: Sequence[pd.DataFrame], min_leukocytes: int = 20) ->
         Fewer: the model is the default one.
     """
     cells = pd.concat(list(frames), ignore_index=True) if frames else pd.DataFrame()
-    roles = [r for r in ("inclusion", "exclusion", "her2_protein") if _measured(cells, r)]
-    soft = {r: max(float(np.nanmedian(cells[f"if_{r}_noise"])), 1e-3) for r in roles}
+    soft = _soft(cells)
+    roles = list(soft)
     members = _members(cells, soft)
     if int(members.sum()) < min_leukocytes:
         markers = {r: Marker(soft[r], _default_location(r), _DEFAULT_SCALE, 0.0, soft[r]) for r in roles}
@@ -96,6 +96,17 @@ def leukocyte_model(frames: Sequence[pd.DataFrame], min_leukocytes: int = 20) ->
     location, scale = _robust(np.log(np.maximum(cells["area_um2"].to_numpy(float)[members], 1e-3)))
     area = Area(location, max(scale, _LEAST_SCALE))
     return LeukocyteModel(markers, _shares(cells, markers), area, int(members.sum()), "slide")
+
+
+def leukocytes_among(cells: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which of the measured nuclei are leukocytes by CD45 and cytokeratin; none where either was not measured."""
+    return _members(cells, _soft(cells))
+
+
+def _soft(cells: pd.DataFrame) -> dict[str, float]:
+    """Noise of a background pixel in every stain that was measured."""
+    roles = [r for r in ("inclusion", "exclusion", "her2_protein") if _measured(cells, r)]
+    return {r: max(float(np.nanmedian(cells[f"if_{r}_noise"])), 1e-3) for r in roles}
 
 
 def _with_ctc(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> dict[str, Marker]:

@@ -1,4 +1,4 @@
-"""Smooth surfaces of background and illumination, estimated on a coarse copy of the image."""
+"""Smooth surfaces of background, estimated on a coarse copy of the image."""
 
 from __future__ import annotations
 
@@ -16,11 +16,6 @@ CELL_PX = 8
 _COARSE_UM = 2.5
 _BACKGROUND_QUANTILE = 0.15
 _NEIGHBOUR_RANK = 2
-_FOREGROUND_SIGMAS = 6.0
-_PEAK_WINDOW_PX = 5
-_MIN_PEAKS = 20
-_SHADING_SD = 0.1
-_SHADING_LIMIT = 0.4
 
 
 def reduce(plane: NDArray[Any], factor: int) -> Floats:
@@ -133,50 +128,3 @@ def noise_sd(signal: Floats) -> float:
     low, middle = np.quantile(signal, (0.05, 0.25))
     # Between the 5 % and 25 % quantiles of a normal distribution lie 0.9704 standard deviations.
     return float(middle - low) / 0.9704
-
-
-def shading_surface(signal: Floats) -> Floats | None:
-    """Uneven illumination as a quadratic surface through the logarithm of local peaks.
-
-    Least squares with a normal prior on the five slopes (a priori even within 10 % at the border of the image), so
-    that a few cells of different brightness do not pass for shading.
-
-    Parameters
-    ----------
-    signal : ndarray of float32, (y, x)
-        Coarse image above its background.
-
-    Returns
-    -------
-    ndarray of float32, (y, x), or None
-        Geometric mean 1; None where fewer than 20 peaks stand out.
-    """
-    window = np.ones((_PEAK_WINDOW_PX, _PEAK_WINDOW_PX), np.uint8)
-    highest = cv2.dilate(signal, window).reshape(signal.shape)
-    level = max(_FOREGROUND_SIGMAS * noise_sd(signal), 0.05 * float(signal.max(initial=0.0)), 1e-6)
-    y, x = np.nonzero((signal >= highest) & (signal > level))
-    if len(y) < _MIN_PEAKS:
-        return None
-    brightness = np.log(signal[y, x].astype(np.float64))
-    terms = _quadratic(y, x, signal.shape)
-    slopes = _fit(terms, brightness)
-    rows, columns = np.indices(signal.shape)
-    surface = _quadratic(rows.ravel(), columns.ravel(), signal.shape) @ slopes
-    surface = np.clip(surface - surface.mean(), -_SHADING_LIMIT, _SHADING_LIMIT)
-    return as_floats(np.exp(surface), signal.shape)
-
-
-def _quadratic(y: NDArray[np.intp], x: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    u, v = (2.0 * (at + 0.5) / side - 1.0 for at, side in zip((y, x), shape, strict=True))
-    return np.stack([u, v, u * u, u * v, v * v], axis=1)
-
-
-def _fit(terms: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Posterior mean of the slopes under a normal prior; the residual spread is measured, outliers clipped once."""
-    centre = np.median(values)
-    spread = max(float(np.quantile(values, 0.84) - np.quantile(values, 0.16)) / 2.0, 1e-3)
-    clipped = np.clip(values, centre - 2.5 * spread, centre + 2.5 * spread)
-    centred = terms - terms.mean(axis=0)
-    normal = centred.T @ centred / spread**2 + np.eye(terms.shape[1]) / _SHADING_SD**2
-    slopes: NDArray[np.float64] = np.linalg.solve(normal, centred.T @ (clipped - clipped.mean()) / spread**2)
-    return slopes
