@@ -8,7 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, StringConstraints
 
 
 class Parameters(BaseModel):
@@ -214,6 +214,12 @@ class Calibrate(Parameters):
     extra: float = Field(default=0.03, gt=0, description="extra signals per nucleus and colour")
     worth_signals: float = Field(default=20.0, gt=0, description="signals of evidence the two probabilities stand for")
     worth_nuclei: float = Field(default=30.0, gt=0, description="nuclei of evidence the extra signals stand for")
+    history: dict[Annotated[str, StringConstraints(pattern=r"^\d+/\d+$")], NonNegativeInt] = Field(
+        default={}, description='leukocytes of earlier slides: nuclei by "HER2/CEP17" signals, such as {"2/2" = 950}'
+    )
+    history_worth: float = Field(
+        default=100.0, gt=0, description="nuclei of this slide that the whole history weighs as much as, at most"
+    )
     min_leukocytes: int = Field(default=20, ge=0, description="fewer: UNCONTROLLED")
     min_hybridised: float = Field(
         default=0.5,
