@@ -12,10 +12,11 @@ import pandas as pd
 
 import ctcfish
 from ctcfish import tables
-from ctcfish.config import Config
+from ctcfish.config import Config, rules
 from ctcfish.flags import SlideFlag, to_text
 from ctcfish.stages.calibrate import calibrate
 from ctcfish.stages.call import call, false_amplified
+from ctcfish.stages.control import leukocyte_control
 from ctcfish.stages.summarise import Subject, summarise
 from ctcfish.types import ErrorRates
 
@@ -57,6 +58,7 @@ def conclude(subject: Subject, cells: pd.DataFrame, config: Config) -> Conclusio
     called = tables.CELLS.check(call(cells, rates, config.call))
     row = summarise(subject, called, rates, config.summarise)
     row |= {"preset": config.preset.name, "false_amplified_per_cell": false_amplified(rates, config.call)}
+    named = {name: own for name, (own, _) in rules().items()} | {config.preset.name: config.call}
     told = {
         "program": "ctcfish",
         "version": ctcfish.__version__,
@@ -65,6 +67,7 @@ def conclude(subject: Subject, cells: pd.DataFrame, config: Config) -> Conclusio
         "rule": config.call.rule.model_dump(mode="json"),
         "slide": {name: row.get(name) for name in tables.SLIDES.names},
         "error_rates": _told_rates(rates),
+        "false_amplified": leukocyte_control(cells, rates, named, config.calibrate),
     }
     return Conclusion(called, told)
 

@@ -16,7 +16,7 @@ from ctcfish.report.overlay import overlays
 from ctcfish.report.plots import counts_plot
 from ctcfish.report.strips import strips
 from ctcfish.report.windows import gallery
-from ctcfish.report.words import number, sentences
+from ctcfish.report.words import number, percent, sentences
 from ctcfish.store.labels import read_labels
 from ctcfish.store.pictures import read_pictures
 from ctcfish.store.tablefiles import read_parquet
@@ -40,7 +40,7 @@ def render(folder: Path) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ctcfish.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["number"] = number
+    environment.filters |= {"number": number, "percent": percent}
     return environment.get_template("slide.html.j2").render(
         summary=summary,
         row=summary["slide"],

@@ -69,11 +69,16 @@ def as_toml(tree: Mapping[str, Any], prefix: str = "") -> str:
     """Nested values as TOML."""
     plain = {k: v for k, v in tree.items() if not isinstance(v, Mapping) and v is not None}
     text = f"[{prefix}]\n" if prefix and plain else ""
-    text += "".join(f"{key} = {_toml_value(value)}\n" for key, value in plain.items()) + ("\n" if plain else "")
+    text += "".join(f"{_toml_key(key)} = {_toml_value(value)}\n" for key, value in plain.items())
+    text += "\n" if plain else ""
     for key, value in tree.items():
         if isinstance(value, Mapping):
             text += as_toml(value, f"{prefix}.{key}" if prefix else key)
     return text
+
+
+def _toml_key(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key)
 
 
 def _toml_value(value: Any) -> str:

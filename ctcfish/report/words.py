@@ -19,3 +19,8 @@ def number(value: object, digits: int = 2) -> str:
 def sentences(text: str, kind: type[flags.SlideFlag]) -> dict[str, str]:
     """Sentence of every flag named in a table's text."""
     return {name: flags.sentence(kind[name]) for name in text.split("|") if name}
+
+
+def percent(share: float | None) -> str:
+    """A share in per cent with two significant figures; a dash where it is missing."""
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.2g} %".replace("1e+02", "100")

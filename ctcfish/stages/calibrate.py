@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ctcfish import flags
 from ctcfish.flags import CellFlag, SlideFlag
 from ctcfish.parameters import Calibrate
-from ctcfish.stats.error_rates import fit_rates
-from ctcfish.stats.rate_priors import BetaPrior, GammaPrior, RatePriors
+from ctcfish.stats.error_rates import RateFit, fit_rates
+from ctcfish.stats.rate_priors import BetaPrior, GammaPrior, RatePriors, discounted
 from ctcfish.types import ErrorRates
 
 SPOILED = (
@@ -40,19 +41,38 @@ def calibrate(cells: pd.DataFrame, params: Calibrate) -> ErrorRates:
     -------
     ErrorRates
     """
-    leukocytes = cells[cells["kind"] == "wbc"]
-    spoiled = flags.from_text(leukocytes["flags"].to_numpy(), CellFlag) & int(SPOILED) != 0
-    intact = leukocytes[~spoiled]
-    her2, cep17 = (intact[f"{probe}_count"].fillna(0).to_numpy(np.int64) for probe in ("her2", "cep17"))
-    both = (her2 > 0) & (cep17 > 0)
-    fit = fit_rates(her2[both], cep17[both], _priors(params))
+    intact = intact_leukocytes(cells)
+    both = shows_both(intact)
+    fit = fit_of(intact[both], params)
     bits, efficiency = SlideFlag(0), float(np.mean(both)) if len(both) else float("nan")
     if both.sum() < params.min_leukocytes:
         bits |= SlideFlag.UNCONTROLLED
     if len(both) >= max(params.min_leukocytes, 1) and efficiency < params.min_hybridised:
         bits |= SlideFlag.HYBRIDISATION_FAILED
-    origin = "slide" if both.any() else "default"
+    origin = "slide" if both.any() else "history" if params.history else "default"
     return ErrorRates(fit.errors, fit.estimates, int(both.sum()), efficiency, origin, bits)
+
+
+def intact_leukocytes(cells: pd.DataFrame) -> pd.DataFrame:
+    """Leukocytes fit to be controls: none of ``SPOILED`` is said of them."""
+    leukocytes = cells[cells["kind"] == "wbc"]
+    return leukocytes[flags.from_text(leukocytes["flags"].to_numpy(), CellFlag) & int(SPOILED) == 0]
+
+
+def shows_both(cells: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which cells show both colours."""
+    return np.asarray(((cells["her2_count"].fillna(0) > 0) & (cells["cep17_count"].fillna(0) > 0)).to_numpy(bool))
+
+
+def fit_of(controls: pd.DataFrame, params: Calibrate) -> RateFit:
+    """Error rates with their posterior draws from control nuclei that show both colours."""
+    her2, cep17 = (controls[f"{probe}_count"].to_numpy(np.int64) for probe in ("her2", "cep17"))
+    return fit_rates(her2, cep17, _priors(params))
+
+
+def history_of(params: Calibrate) -> dict[tuple[int, int], int]:
+    """The laboratory's leukocytes as numbers of nuclei by their (HER2, CEP17) counts."""
+    return {(int(h), int(c)): n for (h, c), n in ((key.split("/"), n) for key, n in params.history.items())}
 
 
 def _priors(params: Calibrate) -> RatePriors:
@@ -60,4 +80,5 @@ def _priors(params: Calibrate) -> RatePriors:
     missed = BetaPrior(params.missed * n, (1 - params.missed) * n)
     split = BetaPrior(params.split * n, (1 - params.split) * n)
     extra = GammaPrior(params.extra * params.worth_nuclei, params.worth_nuclei)
-    return RatePriors((missed, missed), (split, split), (extra, extra))
+    history = discounted(history_of(params), params.history_worth)
+    return RatePriors((missed, missed), (split, split), (extra, extra), history=history)

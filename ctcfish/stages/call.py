@@ -30,7 +30,7 @@ from ctcfish.stats.count_posterior import (
     reaching_likelihoods,
     reaching_probability,
 )
-from ctcfish.stats.countmodel import pass_probability
+from ctcfish.stats.countmodel import CountRule, pass_probability
 from ctcfish.stats.ratio_rule import exceeds, reaches
 from ctcfish.stats.state_prior import StatePrior, cell_classes, prior_of
 from ctcfish.types import ErrorRates
@@ -116,9 +116,13 @@ def false_amplified(rates: ErrorRates, params: Call) -> float:
     """
     if isinstance(params.rule, ProteinRule):
         return float("nan")
-    rule = params.rule
+    return pass_probability(2, 2, rates.errors, decision(rates, params.rule, params.prior))
+
+
+def decision(rates: ErrorRates, rule: FishRule, prior: Prior) -> CountRule:
+    """What a rule decides of counts that are not in doubt, guard and posterior included."""
     cut = Fraction(rule.cut)
-    states = states_of(params.prior, cut)
+    states = states_of(prior, cut)
 
     def decide(her2: NDArray[np.int64], cep17: NDArray[np.int64]) -> NDArray[np.bool_]:
         verdict = passes(her2, cep17, rule) & passes_guard(her2, cep17, rule)
@@ -128,7 +132,7 @@ def false_amplified(rates: ErrorRates, params: Call) -> float:
             verdict &= np.nan_to_num(posterior) >= rule.guard.min_posterior
         return verdict
 
-    return pass_probability(2, 2, rates.errors, decide)
+    return decide
 
 
 def _counts(cells: pd.DataFrame, column: str) -> NDArray[np.float64]:

@@ -177,5 +177,5 @@ def _note(trusted: pd.DataFrame, ctc: pd.DataFrame, untrusted: int) -> str:
     if uncertain:
         parts.append(f"{uncertain} CTC pass the hard rule and fail the guard (UNCERTAIN).")
     if trusted["flags"].str.contains("UNCONTROLLED").any():
-        parts.append("Error rates rest on defaults: too few leukocytes.")
+        parts.append("Error rates rest on defaults or the laboratory's history: too few leukocytes.")
     return " ".join(parts)

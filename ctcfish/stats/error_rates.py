@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.checks import FloatArray, IntArray, as_counts, as_floats, check_confidence
+from ctcfish.stats.checks import BoolArray, FloatArray, IntArray, as_counts, as_floats, check_confidence
 from ctcfish.stats.countmodel import CountErrors, SignalErrors, count_tables
 from ctcfish.stats.estimate import Estimate
 from ctcfish.stats.rate_priors import RatePriors
@@ -127,8 +127,9 @@ def fit_rates(
         Lengths differ, or counts that cannot be.
     """
     check_confidence(confidence)
-    shapes = (priors or RatePriors()).shapes()
-    table = _count_table(her2, cep17, minimum)
+    prior = priors or RatePriors()
+    shapes, own = prior.shapes(), _count_table(her2, cep17, minimum)
+    table = _with_history(own, prior, minimum)
 
     def log_posterior(points: FloatArray) -> FloatArray:
         rates = _rates(points)
@@ -155,7 +156,30 @@ def fit_rates(
         estimates[name] = Estimate(
             value, min(low, value), max(high, value), "posterior, importance sampling", confidence
         )
-    return RateFit(errors_of(mean), estimates, drawn, float(1.0 / (weight**2).sum()), int(table.sum()))
+    return RateFit(errors_of(mean), estimates, drawn, float(1.0 / (weight**2).sum()), int(own.sum()))
+
+
+def passing_rates(draws: ArrayLike, passing: BoolArray) -> FloatArray:
+    """Return how often a leukocyte with both colours passes a rule, for each draw of the error rates.
+
+    Parameters
+    ----------
+    draws : array_like, shape (M, 7)
+        As of `RateFit`.
+    passing : ndarray of bool, shape (H, C)
+        Whether counts of row + 1 HER2 and column + 1 CEP17 signals pass.
+
+    Returns
+    -------
+    ndarray, shape (M,)
+        Of the mixture of 2/2 and 4/4 nuclei; debris aside.
+    """
+    rates = as_floats(draws, "draws", ndim=2)
+    her2 = count_tables(rates[:, 0], rates[:, 1], rates[:, 2], 4, passing.shape[0])[:, [2, 4], 1:]
+    cep17 = count_tables(rates[:, 3], rates[:, 4], rates[:, 5], 4, passing.shape[1])[:, [2, 4], 1:]
+    shares = np.stack([1 - rates[:, 6], rates[:, 6]], axis=1)
+    passed = np.einsum("ms,msh,hc,msc->m", shares, her2, passing.astype(np.float64), cep17, optimize=True)
+    return np.asarray(passed / (shares * her2.sum(axis=2) * cep17.sum(axis=2)).sum(axis=1))
 
 
 def errors_of(rates: ArrayLike) -> CountErrors:
@@ -174,7 +198,17 @@ def _count_table(her2: ArrayLike, cep17: ArrayLike, minimum: int) -> IntArray:
     return table
 
 
-def _log_likelihood(rates: FloatArray, table: IntArray, minimum: int) -> FloatArray:
+def _with_history(own: IntArray, prior: RatePriors, minimum: int) -> FloatArray:
+    seen = [row for row in prior.history if min(row[:2]) >= minimum]
+    sides = [max([own.shape[axis], *(row[axis] + 1 for row in seen)]) for axis in (0, 1)]
+    table = np.zeros(sides)
+    table[: own.shape[0], : own.shape[1]] = own
+    for her2, cep17, nuclei in seen:
+        table[her2, cep17] += nuclei
+    return table
+
+
+def _log_likelihood(rates: FloatArray, table: IntArray | FloatArray, minimum: int) -> FloatArray:
     her2 = count_tables(rates[:, 0], rates[:, 1], rates[:, 2], 4, max(table.shape[0] - 1, minimum))[:, [2, 4]]
     cep17 = count_tables(rates[:, 3], rates[:, 4], rates[:, 5], 4, max(table.shape[1] - 1, minimum))[:, [2, 4]]
     shares = np.stack([1 - rates[:, 6], rates[:, 6]], axis=1)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.checks import FloatArray, as_floats
+from ctcfish.stats.checks import FloatArray, as_counts, as_floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,16 @@ class RatePriors:
         HER2, CEP17.
     g2_fraction : BetaPrior
         Share of 4/4 nuclei among leukocytes.
+    history : tuple of (her2, cep17, nuclei)
+        Leukocytes counted before on other slides, whose likelihood counts like the slide's own (a power prior, Ibrahim
+        and Chen 2000: `discounted` says with what weight).
     """
 
     missed: tuple[BetaPrior, BetaPrior] = (BetaPrior(1.0, 19.0), BetaPrior(1.0, 19.0))
     split: tuple[BetaPrior, BetaPrior] = (BetaPrior(1.0, 19.0), BetaPrior(1.0, 19.0))
     extra: tuple[GammaPrior, GammaPrior] = (GammaPrior(1.0, 30.0), GammaPrior(1.0, 30.0))
     g2_fraction: BetaPrior = field(default=BetaPrior(1.0, 49.0))
+    history: tuple[tuple[int, int, float], ...] = ()
 
     def shapes(self) -> FloatArray:
         """Return the two parameters of every prior in the order of ``PARAMETERS``, shape (7, 2)."""
@@ -64,6 +68,29 @@ class RatePriors:
             rows += [(self.missed[colour].a, self.missed[colour].b), (self.split[colour].a, self.split[colour].b)]
             rows += [(self.extra[colour].shape, self.extra[colour].rate)]
         return np.array([*rows, (self.g2_fraction.a, self.g2_fraction.b)])
+
+
+def discounted(history: Mapping[tuple[int, int], int], worth: float) -> tuple[tuple[int, int, float], ...]:
+    """Return a laboratory's counted leukocytes, weighted so that together they are worth at most ``worth`` nuclei.
+
+    Parameters
+    ----------
+    history : mapping of (her2, cep17) to int
+        Nuclei seen with these counts.
+    worth : float
+        The slide's own leukocytes outweigh the history once there are more of them than this.
+
+    Raises
+    ------
+    StatisticsError
+        Counts or numbers that are negative or not whole, or a worth that is not positive.
+    """
+    if not worth > 0:
+        raise StatisticsError(f"the history's worth must be above 0 nuclei, found {worth:g}")
+    pairs = as_counts(list(history), "counts of the history").reshape(-1, 2)
+    nuclei = as_counts(list(history.values()), "nuclei of the history")
+    weight = min(1.0, worth / max(int(nuclei.sum()), 1))
+    return tuple((h, c, n * weight) for (h, c), n in zip(pairs.tolist(), nuclei.tolist(), strict=True) if n)
 
 
 def priors_of_slides(rates: ArrayLike) -> RatePriors:

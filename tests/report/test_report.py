@@ -19,7 +19,7 @@ from ctcfish.report.plots import counts_plot
 from ctcfish.report.strips import strips
 from ctcfish.report.text import as_toml, screen
 from ctcfish.report.windows import gallery
-from ctcfish.report.words import number, sentences
+from ctcfish.report.words import number, percent, sentences
 from ctcfish.stages.call import call
 from ctcfish.store.pictures import Picture
 from tests import make
@@ -132,6 +132,11 @@ def test_the_plot_is_the_same_bytes_and_names_its_axes() -> None:
     for word in ("HER2 signals", "CEP17 signals", "ratio 2.2", "ctc (1)", "wbc (1)"):
         assert word in text
     ElementTree.fromstring(counts_plot(cells.iloc[:0], cuts))
+
+
+def test_shares_in_per_cent() -> None:
+    said = [percent(v) for v in (None, float("nan"), 0.0, 0.00997, 0.0000123, 0.126, 1.0, 0.997)]
+    assert said == ["–", "–", "0 %", "1 %", "0.0012 %", "13 %", "100 %", "100 %"]
 
 
 def test_numbers_and_doubts_in_words() -> None:

@@ -18,7 +18,7 @@ from ctcfish.config import Config
 from ctcfish.flags import SlideFlag, sentence
 from ctcfish.report.slide import render
 from ctcfish.report.text import about, as_toml, screen
-from ctcfish.report.words import number
+from ctcfish.report.words import number, percent
 from ctcfish.types import Scene, SlideResult
 from tests import make
 
@@ -148,3 +148,24 @@ def test_info_names_what_is_there_and_what_is_missing() -> None:
 @pytest.mark.parametrize("text", ["a\\b", 'a "b"', "two\nlines", "tab\t", "µ"], ids=repr)
 def test_any_text_is_a_toml_string(text: str) -> None:
     assert tomllib.loads(as_toml({"a": {"b": text, "c": [text]}})) == {"a": {"b": text, "c": [text]}}
+
+
+def test_false_calls_of_leukocytes_stand_on_the_page(result: SlideResult, page: str) -> None:
+    told = result.summary["false_amplified"]
+    assert {"circe_tdm1", "circe_guarded", "meng_2004"} <= set(told)
+    assert "if_detect" not in told
+    for name, own in told.items():
+        row = re.search(rf"<tr><td>{name}</td>(.*?)</tr>", page, re.DOTALL)
+        assert row is not None, name
+        cells = re.findall(r"<td>(.*?)</td>", row[1])
+        assert cells[0] == f"{own['amplified']} of {own['leukocytes']}" == "0 of 0"
+        assert cells[1] == "– (0 %–100 %)"
+        assert (
+            cells[3] == f"{percent(own['modelled'])} ({percent(own['modelled_low'])}–{percent(own['modelled_high'])})"
+        )
+
+
+def test_keys_that_are_no_plain_words_are_quoted_as_toml_wants() -> None:
+    tree = {"calibrate": {"history": {"2/2": 950, "plain_key": 1}, "x": 2}}
+    assert tomllib.loads(as_toml(tree)) == tree
+    assert '"2/2" = 950' in as_toml(tree)
