@@ -21,16 +21,13 @@ from ctcfish.types import SlideResult
 from tests import make
 
 INPUTS = {"fish/f.ome.tif": "aa" * 32, "if/i.ome.tif": "bb" * 32}
-IF_SHAPE = (80, 90)
-"""Of the one IF scene; the FISH scene is that of ``make.nuclei(2)``, 80 by 170 pixels of 0.1 um."""
-
 SCENES = [
     {
         "scene": "i",
         "modality": "if",
-        "shape_czyx": [2, 1, 80, 90],
+        "shape_czyx": [4, 1, 80, 90],
         "voxel_um": [0.0, 0.1, 0.1],
-        "roles": {"nucleus": 0},
+        "roles": {"nucleus": 0, "inclusion": 1, "exclusion": 2},
     },
     {
         "scene": "f",
@@ -40,6 +37,7 @@ SCENES = [
         "roles": {"nucleus": 0, "her2": 1, "cep17": 2},
     },
 ]
+"""The label images are those of ``make.nuclei``: one nucleus in IF, two in FISH."""
 
 
 def result(slide_id: str = "a", counts: tuple[int, int] = (9, 2), **summary: Any) -> SlideResult:

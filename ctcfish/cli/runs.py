@@ -79,6 +79,7 @@ class Format(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     GEOJSON = "geojson"
+    OME_ZARR = "ome-zarr"
 
 
 @app.command()
@@ -86,9 +87,10 @@ def export(
     run: Run,
     to: Annotated[Format, typer.Option("--to", help="Format to write.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to write into; an existing one is left alone.")],
+    study: Annotated[Path | None, typer.Option("--study", help="What was scored, for the pixels of OME-Zarr.")] = None,
 ) -> None:
     """Write a run's tables, outlines, signals and labels in other programs' formats."""
     from ctcfish.export.run import export_run
 
-    export_run(run, to.value, out)
+    export_run(run, to.value, out, study)
     typer.echo(str(out))

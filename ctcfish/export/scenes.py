@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ class StoredScene:
     shape_czyx : tuple of int
     voxel_um : tuple of float
         ``(z, y, x)``; z is 0 for a single plane.
+    roles : mapping of str to int
+        Channel of each role.
     channels : tuple of str
         Role of each channel, its own name where it has no role.
     folder : Path
@@ -38,6 +40,7 @@ class StoredScene:
     modality: str
     shape_czyx: tuple[int, int, int, int]
     voxel_um: tuple[float, float, float]
+    roles: Mapping[str, int]
     channels: tuple[str, ...]
     folder: Path
 
@@ -95,7 +98,14 @@ def scenes_of(run: Path) -> Iterator[StoredScene]:
 def _scene(slide_id: str, folder: Path, said: dict[str, Any]) -> StoredScene:
     c, z, y, x = said["shape_czyx"]
     own = [*said.get("channel_names", ()), *[""] * c][:c]
-    roles = {index: role for role, index in said["roles"].items()}
-    channels = tuple(roles.get(k) or own[k] or f"channel {k}" for k in range(c))
-    step, height, width = said["voxel_um"]
-    return StoredScene(slide_id, said["scene"], said["modality"], (c, z, y, x), (step, height, width), channels, folder)
+    role_of = {index: role for role, index in said["roles"].items()}
+    return StoredScene(
+        slide_id=slide_id,
+        name=said["scene"],
+        modality=said["modality"],
+        shape_czyx=(c, z, y, x),
+        voxel_um=tuple(said["voxel_um"]),
+        roles=said["roles"],
+        channels=tuple(role_of.get(k) or own[k] or f"channel {k}" for k in range(c)),
+        folder=folder,
+    )
