@@ -300,6 +300,9 @@ class Summarise(Parameters):
     max_false_patients: float = Field(
         default=0.05, gt=0, lt=1, description="falsely positive patients the control allows"
     )
+    control_margin: float = Field(
+        default=2.0, ge=1, description="times the leukocytes' error rates that the control allows CTC to have"
+    )
     absent: float = Field(default=0.85, ge=0, le=1, description="believed share of patients without any amplified CTC")
     share_a: float = Field(default=0.5, gt=0, description="Beta distribution of the amplified share where there is one")
     share_b: float = Field(default=4.0, gt=0)
