@@ -243,7 +243,7 @@ PATIENTS = Table(
         Column(
             "p_positive_by_error",
             "real",
-            "Probability that at least one of the evaluable CTC is called amplified by error alone.",
+            "Probability that error alone makes as many evaluable CTC amplified as the rule for patients asks for.",
         ),
         Column(
             "p_any_amplified",
@@ -253,7 +253,8 @@ PATIENTS = Table(
         Column(
             "controlled_cut",
             "real",
-            "Posterior that a cell must reach so that a patient with as many CTC is falsely positive in at most 5 %.",
+            "Posterior that a cell must reach so that a patient with as many CTC is falsely positive in at most 5 %, "
+            "even if CTC err twice as often as leukocytes.",
         ),
         Column("n_amplified_controlled", "integer", "Amplified CTC that also reach the controlled cut."),
         Column(

@@ -2,12 +2,14 @@
 
 A patient's cells are the evaluable CTC of all her slides with a trusted IF scan. Beside the preset's rule stands a
 control: the posterior a cell must reach is raised until a patient with as many CTC, none of them amplified, is falsely
-positive with at most ``max_false_patients``.
+positive with at most ``max_false_patients``, even if her CTC err ``control_margin`` times as often as the leukocytes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -20,7 +22,7 @@ from ctcfish.stages.call import passes, states_of
 from ctcfish.stats.heterogeneity import HeterogeneityPlan, heterogeneity, is_heterogeneous
 from ctcfish.stats.patient_posterior import OperatingPoints, SharePrior, any_amplified, control_cut, operating_points
 from ctcfish.stats.prevalence import corrected_prevalence
-from ctcfish.stats.proportions import any_by_error, cells_needed, clopper_pearson, negative_upper_bound
+from ctcfish.stats.proportions import at_least_by_error, cells_needed, clopper_pearson, negative_upper_bound
 from ctcfish.types import ErrorRates
 
 HIGH_COHORT = 3
@@ -51,7 +53,7 @@ def patients(
     pandas.DataFrame
         :data:`ctcfish.tables.PATIENTS`, by patient.
     """
-    points = {slide: _points(own, rule) for slide, own in rates.items()}
+    points = {slide: _points(own, rule, params.control_margin) for slide, own in rates.items()}
     ctc = cells[cells["kind"] == "ctc"]
     rows = []
     for patient, own in slides.groupby("patient_id", sort=True):
@@ -96,17 +98,28 @@ def eligible(amplified: int, evaluable: int, params: Summarise) -> str:
     return "yes" if amplified >= params.min_amplified and enough else "no"
 
 
-def _points(rates: ErrorRates, rule: Call) -> OperatingPoints:
-    """What a bar on the posterior costs on this slide; for a protein rule, of the trial's own rule."""
+@dataclass(frozen=True)
+class _Points:
+    """What a bar on the posterior costs on a slide: as its leukocytes say, and with a margin for its CTC."""
+
+    plain: OperatingPoints
+    worse: OperatingPoints
+
+
+def _points(rates: ErrorRates, rule: Call, margin: float) -> _Points:
+    """For a protein rule, of the trial's own rule."""
     hard = rule.rule if isinstance(rule.rule, FishRule) else GUARDED
     cut = Fraction(hard.cut)
-    return operating_points(
-        states_of(rule.prior, cut), rates.errors, cut, lambda her2, cep17: passes(her2, cep17, hard)
+    states = states_of(rule.prior, cut)
+    each = (
+        operating_points(states, rates.errors, cut, lambda her2, cep17: passes(her2, cep17, hard), times)
+        for times in (1.0, margin)
     )
+    return _Points(*each)
 
 
 def _patient(
-    slides: pd.DataFrame, ctc: pd.DataFrame, points: Mapping[str, OperatingPoints], params: Summarise
+    slides: pd.DataFrame, ctc: pd.DataFrame, points: Mapping[str, _Points], params: Summarise
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"n_slides": len(slides)}
     trusted = slides[slides["n_ctc"].notna()]
@@ -122,7 +135,11 @@ def _patient(
         row["cohort"] = "HIGH" if amplified >= HIGH_COHORT else "LOW"
     row["heterogeneous"] = is_heterogeneous(amplified, n) if n else None
     row["ctc_needed"] = cells_needed(params.share_of_interest)
-    row |= _fraction(amplified, n) | _by_error(trusted, evaluable) | _controlled(trusted, evaluable, points, params)
+    row |= (
+        _fraction(amplified, n)
+        | _by_error(trusted, evaluable, params)
+        | _controlled(trusted, evaluable, points, params)
+    )
     return row | {"note": _note(trusted, ctc, len(slides) - len(trusted))}
 
 
@@ -134,26 +151,29 @@ def _fraction(amplified: int, n: int) -> dict[str, float]:
     return values if amplified else values | {"fraction_upper_bound": float(negative_upper_bound(n))}
 
 
-def _by_error(trusted: pd.DataFrame, evaluable: pd.DataFrame) -> dict[str, float | None]:
-    """What error alone does to a patient with as many cells, by each slide's own rate."""
+def _by_error(trusted: pd.DataFrame, evaluable: pd.DataFrame, params: Summarise) -> dict[str, float | None]:
+    """What error alone does to a patient with as many cells, by each slide's own rate and the rule for patients."""
     per_slide = trusted.set_index("slide_id")["false_amplified_per_cell"]
     each = evaluable["slide_id"].map(per_slide).to_numpy(float)
-    return {"p_positive_by_error": max(any_by_error(each), 0.0) if np.isfinite(each).all() else None}
+    least = max(params.min_amplified, math.ceil(Fraction(str(params.min_fraction)) * len(each)))
+    enough = len(each) >= params.min_ctc
+    chance = at_least_by_error(each, least) if enough and np.isfinite(each).all() else 0.0
+    return {"p_positive_by_error": max(chance, 0.0) if np.isfinite(each).all() else None}
 
 
 def _controlled(
-    trusted: pd.DataFrame, evaluable: pd.DataFrame, points: Mapping[str, OperatingPoints], params: Summarise
+    trusted: pd.DataFrame, evaluable: pd.DataFrame, points: Mapping[str, _Points], params: Summarise
 ) -> dict[str, Any]:
     """Control of the patient's error, its cost, and the posterior of the patient."""
     n = len(evaluable)
     if not n:
         return {"eligible_controlled": "not_evaluable"}
-    worst = max((points[slide] for slide in trusted["slide_id"]), key=lambda own: float(own.false_call[-1]))
-    control = control_cut(worst, n, params.max_false_patients)
+    worst = max((points[slide] for slide in trusted["slide_id"]), key=lambda own: float(own.worse.false_call[-1]))
+    control = control_cut(worst.worse, n, params.max_false_patients)
     called = evaluable[(evaluable["call"] == "amplified") & (evaluable["p_amplified"] >= control.posterior_cut)]
     factor = np.clip(evaluable["log10_bayes_factor"].dropna().to_numpy(float), -30, 30)
     prior = SharePrior(params.absent, params.share_a, params.share_b)
-    sensitivity, false_call = float(worst.sensitivity[-1]), float(worst.false_call[-1])
+    sensitivity, false_call = float(worst.plain.sensitivity[-1]), float(worst.plain.false_call[-1])
     share = corrected_prevalence(int((evaluable["call"] == "amplified").sum()), n, false_call, sensitivity)
     return {
         "p_any_amplified": any_amplified(10.0**factor, np.ones(len(factor)), prior),

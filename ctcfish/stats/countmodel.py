@@ -57,6 +57,18 @@ class CountErrors:
     her2: SignalErrors
     cep17: SignalErrors
 
+    def times(self, factor: float) -> CountErrors:
+        """Every rate multiplied, probabilities up to one half: a signal missed more often than not is no signal."""
+        worse = [
+            SignalErrors(
+                max(own.missed, min(factor * own.missed, 0.5)),
+                max(own.split, min(factor * own.split, 0.5)),
+                factor * own.extra,
+            )
+            for own in (self.her2, self.cep17)
+        ]
+        return CountErrors(*worse)
+
 
 def count_tables(missed: ArrayLike, split: ArrayLike, extra: ArrayLike, max_true: int, max_count: int) -> FloatArray:
     """Return P(count | true copies) for a batch of error rates.

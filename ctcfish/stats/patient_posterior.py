@@ -133,7 +133,9 @@ class CallControl:
     patient_false_positive: float
 
 
-def operating_points(prior: StatePrior, errors: CountErrors, cut: Fraction, rule: CountRule) -> OperatingPoints:
+def operating_points(
+    prior: StatePrior, errors: CountErrors, cut: Fraction, rule: CountRule, margin: float = 1.0
+) -> OperatingPoints:
     """Return false-call rate and sensitivity of every bar on the posterior, by enumeration of all counts.
 
     Cells are those with at least one signal of each colour; true states are weighted as in the prior, separately among
@@ -147,23 +149,32 @@ def operating_points(prior: StatePrior, errors: CountErrors, cut: Fraction, rule
         Cut-off of the true ratio.
     rule : callable
         Rule on the counts that a call must pass as well.
+    margin : float
+        The cells may err this many times as often as ``errors`` say, by which their posterior is made: false calls are
+        those of the worse cells.
     """
-    her2 = count_matrix(errors.her2, MAX_HER2, MAX_HER2_COUNT)
-    cep17 = count_matrix(errors.cep17, MAX_CEP17, MAX_CEP17_COUNT)
     mask, table = reaching(cut), prior.table()
-    inside = (her2.T @ np.where(mask, table, 0.0) @ cep17)[1:, 1:]
-    outside = (her2.T @ np.where(mask, 0.0, table) @ cep17)[1:, 1:]
+    inside = _counts_of(np.where(mask, table, 0.0), errors)
+    outside = _counts_of(np.where(mask, 0.0, table), errors)
+    worse = outside if margin == 1.0 else _counts_of(np.where(mask, 0.0, table), errors.times(margin))
     grid = np.meshgrid(np.arange(1, MAX_HER2_COUNT + 1), np.arange(1, MAX_CEP17_COUNT + 1), indexing="ij")
     passing = rule(grid[0], grid[1]) & (inside + outside > 0)
-    good, bad = inside[passing], outside[passing]
-    value = good / (good + bad)
+    good, bad = inside[passing], worse[passing]
+    value = good / (good + outside[passing])
     order = np.argsort(-value, kind="stable")
     last = np.append(np.diff(value[order]) != 0, True)
     return OperatingPoints(
         value[order][last],
-        np.minimum(np.cumsum(bad[order])[last] / outside.sum(), 1.0) if outside.any() else np.zeros(int(last.sum())),
+        np.minimum(np.cumsum(bad[order])[last] / worse.sum(), 1.0) if worse.any() else np.zeros(int(last.sum())),
         np.minimum(np.cumsum(good[order])[last] / inside.sum(), 1.0) if inside.any() else np.zeros(int(last.sum())),
     )
+
+
+def _counts_of(states: FloatArray, errors: CountErrors) -> FloatArray:
+    """P(state, counts) summed over the given states, for counts of at least one of each colour."""
+    her2 = count_matrix(errors.her2, MAX_HER2, MAX_HER2_COUNT)
+    cep17 = count_matrix(errors.cep17, MAX_CEP17, MAX_CEP17_COUNT)
+    return np.asarray((her2.T @ states @ cep17)[1:, 1:])
 
 
 def control_cut(points: OperatingPoints, cells: int, level: float = 0.05) -> CallControl:

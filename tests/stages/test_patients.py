@@ -73,6 +73,31 @@ def test_error_alone_makes_patients_positive(n: int, chance: float) -> None:
     assert patient([(2, 2)] * n)["p_positive_by_error"] == pytest.approx(chance, abs=5e-5)
 
 
+@pytest.mark.parametrize(
+    ("rule", "n", "chance"),
+    [
+        ({}, 2, 1 - 0.99**2),
+        ({"min_amplified": 2}, 10, 1 - 0.99**10 - 10 * 0.01 * 0.99**9),
+        ({"min_amplified": 3}, 2, 0.0),
+        ({"min_ctc": 2, "min_fraction": 0.5}, 2, 1 - 0.99**2),
+        ({"min_ctc": 2, "min_fraction": 0.5}, 3, 3 * 0.01**2 * 0.99 + 0.01**3),
+        ({"min_ctc": 2, "min_fraction": 0.5}, 1, 0.0),
+    ],
+)
+def test_error_alone_must_meet_the_whole_rule_for_patients(rule: dict[str, Any], n: int, chance: float) -> None:
+    found = patient([(2, 2)] * n, Summarise(**rule))["p_positive_by_error"]
+    assert found == pytest.approx(chance, abs=1e-12)
+
+
+def test_the_margin_of_the_control_is_a_parameter() -> None:
+    cells = [(2, 2)] * 100
+    plain, worse = (patient(cells, Summarise(control_margin=margin)) for margin in (1.0, 2.0))
+    assert plain["controlled_cut"] < worse["controlled_cut"]
+    assert plain["sensitivity_controlled"] >= worse["sensitivity_controlled"] > 0.4
+    for column in ("fraction_corrected_high", "p_any_amplified", "p_positive_by_error"):
+        assert plain[column] == worse[column]
+
+
 @pytest.mark.parametrize(("n", "bound"), [(3, 0.63), (20, 0.14)])
 def test_a_negative_carries_its_upper_bound(n: int, bound: float) -> None:
     found = patient([(2, 2)] * n)
@@ -91,7 +116,7 @@ def test_the_control_rises_with_the_number_of_cells() -> None:
     cuts = [found[n]["controlled_cut"] for n in (1, 10, 100)]
     assert cuts[0] < cuts[1] < cuts[2]
     costs = [found[n]["sensitivity_controlled"] for n in (1, 10, 100)]
-    assert costs[0] >= costs[1] >= costs[2] > 0.5
+    assert costs[0] >= costs[1] >= costs[2] > 0.4
 
 
 def test_the_control_keeps_its_promise_in_a_simulation() -> None:

@@ -155,3 +155,9 @@ def test_a_colour_that_never_shows_leaves_nothing_to_score() -> None:
 def test_impossible_rates_are_refused(values: tuple[float, float, float], message: str) -> None:
     with pytest.raises(StatisticsError, match=message):
         SignalErrors(*values)
+
+
+def test_rates_multiplied_stay_probabilities() -> None:
+    worse = CountErrors(SignalErrors(0.05, 0.3, 0.03), SignalErrors(0.7, 0.0, 1.0)).times(2.0)
+    assert worse == CountErrors(SignalErrors(0.10, 0.5, 0.06), SignalErrors(0.7, 0.0, 2.0))
+    assert BOTH.times(1.0) == BOTH

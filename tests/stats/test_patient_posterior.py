@@ -148,6 +148,31 @@ def test_control_holds_in_simulated_patients() -> None:
     assert positive <= 0.06
 
 
+def test_with_a_margin_the_control_holds_for_cells_that_err_twice_as_often() -> None:
+    """Second path: false calls of a diploid cell by its own probability table, under the doubled rates."""
+    points = operating_points(DIPLOID, ERRORS, CUT, rule, 2.0)
+    plain = operating_points(DIPLOID, ERRORS, CUT, rule)
+    doubled = CountErrors(SignalErrors(0.10, 0.10, 0.06), SignalErrors(0.10, 0.10, 0.06))
+    assert points.false_call[-1] == pytest.approx(pass_probability(2, 2, doubled, rule), rel=1e-9)
+    assert points.posterior.tolist() == plain.posterior.tolist()
+    assert points.sensitivity.tolist() == plain.sensitivity.tolist()
+    control = control_cut(points, 100)
+
+    def called(her2: np.ndarray, cep17: np.ndarray) -> np.ndarray:
+        p = reaching_probability(DIPLOID, ERRORS, exact_weights(her2.ravel(), cep17.ravel()), CUT)
+        return rule(her2, cep17) & (p.reshape(her2.shape) >= control.posterior_cut)
+
+    worse = pass_probability(2, 2, doubled, called)
+    assert worse == pytest.approx(control.false_call, rel=1e-6)
+    assert 1 - (1 - worse) ** 100 <= 0.05
+    assert control.posterior_cut >= control_cut(plain, 100).posterior_cut
+
+
+def test_a_margin_of_one_changes_nothing() -> None:
+    one, none = (operating_points(PRIOR, ERRORS, CUT, rule, *margin) for margin in ((1.0,), ()))
+    assert one.false_call.tolist() == none.false_call.tolist()
+
+
 def test_no_bar_is_high_enough() -> None:
     blur = CountErrors(SignalErrors(0.4, 0.4, 2.0), SignalErrors(0.4, 0.4, 2.0))
     control = control_cut(operating_points(PRIOR, blur, CUT, rule), 100, level=1e-40)
