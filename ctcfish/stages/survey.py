@@ -7,7 +7,7 @@ model is the same however the fields were shared among workers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +127,8 @@ def merge(surveys: Sequence[FieldSurvey], params: Survey, detect: Detect) -> Sli
     if not surveys:
         return SlideModel({}, 1.0, 0.0, detect.read_noise_photons, cameras.CONFIGURATION, {}, flags=SlideFlag.NO_NUCLEI)
     camera = surveys[0].camera
+    both = colours.merge_pairs([s.colours for s in surveys])
+    surveys = [_without_ghosts(s, both) for s in surveys]
     flags = SlideFlag(0)
     if camera.origin == cameras.PHOTON_TRANSFER:
         camera = cameras.estimated_camera([s.transfer for s in surveys], detect)
@@ -137,17 +139,27 @@ def merge(surveys: Sequence[FieldSurvey], params: Survey, detect: Detect) -> Sli
         if fields:
             probes[probe], doubts = _merge_probe(fields, probe, camera, (params, detect))
             flags |= doubts
-    crosstalk, shift = colours.merge_pairs([s.colours for s in surveys])
     return SlideModel(
         probes,
         camera.gain_adu_per_photon,
         camera.offset_adu,
         camera.read_noise_photons,
         camera.origin,
-        crosstalk,
-        shift,
+        both.crosstalk,
+        both.shift_um,
         flags,
     )
+
+
+def _without_ghosts(field: FieldSurvey, both: colours.Colours) -> FieldSurvey:
+    """Leave out isolated signals that are the other dye's light: no brightness or width is learnt of them."""
+    probes = dict(field.probes)
+    for other, probe in colours.DIRECTIONS:
+        if other in field.probes and probe in field.probes:
+            share, way = both.crosstalk.get(f"{other}>{probe}", 0.0), both.way_um(other)
+            own = colours.without_ghosts(field.probes[probe].isolated, field.probes[other].isolated, share, way)
+            probes[probe] = replace(probes[probe], isolated=own)
+    return replace(field, probes=probes)
 
 
 def _merge_probe(

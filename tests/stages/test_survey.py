@@ -14,7 +14,6 @@ from ctcfish.parameters import Detect, Survey
 from ctcfish.stages.nuclei.outlines import from_labels
 from ctcfish.stages.signals import camera as cameras
 from ctcfish.stages.signals import threshold as thresholds
-from ctcfish.stages.signals.colours import Pairs, merge_pairs
 from ctcfish.stages.signals.optics import patch_half, sigma_px, start_sigma_um
 from ctcfish.stages.signals.probe import Signals
 from ctcfish.stages.signals.regions import regions, sample, tiles
@@ -253,12 +252,3 @@ def test_one_colour_alone_is_never_vetoed() -> None:
     assert colour_flags({"HER2": signals([(1, 1, 500, 0.3)])}, slide({}), Detect())["HER2"].tolist() == [0]
     nothing = colour_flags({"HER2": signals([(1, 1, 500, 0.3)]), "CEP17": signals([])}, slide({}), Detect())
     assert nothing["HER2"].tolist() == [0]
-
-
-def test_crosstalk_and_shift_need_enough_objects() -> None:
-    few = Pairs({"HER2>CEP17": np.full(5, 0.1)}, np.full((5, 3), 0.2))
-    many = Pairs({"HER2>CEP17": np.full(30, 0.1)}, np.full((30, 3), 0.2))
-    assert merge_pairs([few]) == ({"HER2>CEP17": 0.0}, (0.0, 0.0, 0.0))
-    crosstalk, shift = merge_pairs([few, many])
-    assert crosstalk == {"HER2>CEP17": pytest.approx(0.1)}
-    assert shift == pytest.approx((0.2, 0.2, 0.2))
