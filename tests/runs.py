@@ -15,7 +15,7 @@ from ctcfish.stages.call import call
 from ctcfish.store.atomic import write_json, write_text
 from ctcfish.store.manifest import manifest
 from ctcfish.store.pictures import Picture
-from ctcfish.store.results import slides_table, write_run_tables, write_slide
+from ctcfish.store.results import RUN_TABLES, slides_table, write_run_tables, write_slide
 from ctcfish.store.runfiles import output_hashes
 from ctcfish.types import SlideResult
 from tests import make
@@ -100,14 +100,11 @@ def write(out: Path, *slides: SlideResult, eligible: str = "yes", failures: pd.D
         {"patient_id": own.patient_id, "n_slides": 1, "n_ctc": 2, "eligible": eligible, "eligible_guarded": eligible}
         for own in slides
     ]
-    frames = {
+    frames = {table.name: table.empty() for table in RUN_TABLES} | {
         "slides": slides_table([dict(own.summary) for own in slides]),
         "patients": tables.PATIENTS.check(pd.DataFrame(rows)),
-        "heterogeneity": tables.HETEROGENEITY.empty(),
-        "sensitivity": tables.SENSITIVITY.empty(),
-        "failures": tables.FAILURES.empty() if failures is None else failures,
     }
-    write_run_tables(frames, out)
+    write_run_tables(frames if failures is None else frames | {"failures": failures}, out)
     return seal(out, [own.slide_id for own in slides])
 
 

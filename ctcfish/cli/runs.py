@@ -80,6 +80,9 @@ class Format(StrEnum):
     PARQUET = "parquet"
     GEOJSON = "geojson"
     OME_ZARR = "ome-zarr"
+    NAPARI = "napari"
+    ANNDATA = "anndata"
+    ROCRATE = "rocrate"
 
 
 @app.command()

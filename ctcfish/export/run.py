@@ -9,7 +9,7 @@ from ctcfish.errors import UsageError
 from ctcfish.store.atomic import atomic_folder
 from ctcfish.store.runfiles import read_manifest
 
-Format = Literal["csv", "parquet", "geojson", "ome-zarr"]
+Format = Literal["csv", "parquet", "geojson", "ome-zarr", "napari", "anndata", "rocrate"]
 
 
 def export_run(run: Path, to: Format, out: Path, study: Path | None = None) -> None:
@@ -21,7 +21,7 @@ def export_run(run: Path, to: Format, out: Path, study: Path | None = None) -> N
     ----------
     run : Path
         Folder of a run.
-    to : {"csv", "parquet", "geojson", "ome-zarr"}
+    to : {"csv", "parquet", "geojson", "ome-zarr", "napari", "anndata", "rocrate"}
     out : Path
         A folder that does not exist.
     study : Path or None
@@ -53,5 +53,17 @@ def export_run(run: Path, to: Format, out: Path, study: Path | None = None) -> N
                 from ctcfish.export.omezarr import export_omezarr
 
                 export_omezarr(run, folder, study)
+            case "napari":
+                from ctcfish.export.napari import export_napari
+
+                export_napari(run, folder)
+            case "anndata":
+                from ctcfish.export.annotated import export_anndata
+
+                export_anndata(run, folder)
+            case "rocrate":
+                from ctcfish.export.crate import export_crate
+
+                export_crate(run, folder)
             case _:
                 assert_never(to)

@@ -39,7 +39,7 @@ def export_tables(run: Path, out: Path, kind: Literal["csv", "parquet"]) -> None
     folders = slide_folders(run)
     for table in SLIDE_TABLES:
         _join([folder / f"{table.name}.parquet" for folder in folders.values()], table, out / f"{table.name}.{kind}")
-    for table in RUN_TABLES:
+    for table in (own for own in RUN_TABLES if (run / f"{own.name}.csv").is_file()):
         frame = read_csv(run / f"{table.name}.csv", table)
         if table is tables.FAILURES:
             frame = frame.assign(message=[without_folders(text) for text in frame["message"]])

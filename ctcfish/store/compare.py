@@ -114,7 +114,9 @@ def _pairs(first: Path, second: Path, differing: set[str]) -> Iterator[tuple[str
                 yield slide_id, table, left, right
     for table in RUN_TABLES:
         if f"{table.name}.csv" in differing:
-            left, right = (read_csv(run / f"{table.name}.csv", table) for run in (first, second))
+            files = (run / f"{table.name}.csv" for run in (first, second))
+            # A run of an older program may lack a table: it then stands against one of no rows.
+            left, right = (read_csv(file, table) if file.is_file() else table.empty() for file in files)
             yield "", table, left, right
 
 

@@ -156,6 +156,14 @@ def test_a_slide_of_one_run_alone_is_all_of_its_rows(first: Path, out: Path) -> 
     assert len(found.calls) == 4
 
 
+def test_a_table_that_an_older_program_did_not_write_has_no_rows(first: Path, out: Path) -> None:
+    runs.write(out, runs.result("a"))
+    (out / "patients.csv").unlink()
+    found = compare_runs(first, out)
+    assert found.values[["table", "column", "rows"]].to_numpy().tolist() == [["patients", "only in first", 1]]
+    assert found.calls[["key", "column"]].to_numpy().tolist() == [["pa", "row"]]
+
+
 def test_a_marker_that_one_panel_has_is_a_value(first: Path, out: Path) -> None:
     own = runs.result("a")
     found = compare_runs(first, runs.write(out, runs.changed(own, if_exclusion_cell=[1.0, np.nan, np.nan])))
