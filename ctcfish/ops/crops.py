@@ -9,6 +9,8 @@ from torch import Tensor
 def patches(stack: Tensor, centres: Tensor, half: int) -> Tensor:
     """Cut the neighbourhood of every place in its plane.
 
+    A patch is copied row by row, as runs of memory: many times faster than by the index of every pixel.
+
     Parameters
     ----------
     stack : Tensor, (Z, Y, X)
@@ -21,7 +23,19 @@ def patches(stack: Tensor, centres: Tensor, half: int) -> Tensor:
     -------
     Tensor like stack, (N, D, D)
     """
+    side = 2 * half + 1
+    if stack.shape[2] < side:
+        last = stack[:, :, -1:].expand(-1, -1, side - stack.shape[2])
+        stack = torch.cat([stack, last], 2)
+    height, width = stack.shape[1:]
     step = torch.arange(-half, half + 1, device=stack.device)
-    rows = (centres[:, 1, None] + step).clamp(0, stack.shape[1] - 1)
-    columns = (centres[:, 2, None] + step).clamp(0, stack.shape[2] - 1)
-    return stack[centres[:, 0, None, None], rows[:, :, None], columns[:, None, :]]
+    z, y, x = centres.unbind(1)
+    rows = (y[:, None] + step).clamp(0, height - 1) + z[:, None] * height
+    left = (x - half).clamp(0, width - side)
+    runs = stack.flatten().unfold(0, side, 1)
+    out = runs.index_select(0, (rows * width + left[:, None]).flatten()).view(-1, side, side)
+    cut = (left != x - half).nonzero()[:, 0]
+    if len(cut):
+        columns = (x[cut, None] + step).clamp(0, width - 1) - left[cut, None]
+        out[cut] = out[cut].gather(2, columns[:, None].expand(-1, side, -1))
+    return out

@@ -17,21 +17,22 @@ _GRADIENT_WIDTH = 1.9  # of a signal: wide enough to see an edge, narrow enough 
 _EDGE_DEGREE = 4  # an edge is any polynomial of this degree along its normal, bent and sloped along its tangent
 
 
-def point_image(half: int, sigma_px: float) -> Tensor:
+def point_image(half: int, sigma_px: float | Tensor) -> Tensor:
     """Image in the plane of one photon's point at the centre of a patch.
 
     Parameters
     ----------
     half : int
         Half size; the patch has 2 h + 1 pixels a side.
-    sigma_px : float
+    sigma_px : float, or Tensor of float64, (K,)
 
     Returns
     -------
-    Tensor of float64, (D, D)
+    Tensor of float64, (D, D), or (K, D, D)
     """
-    profile = pixel_profile(torch.tensor(float(half), dtype=torch.float64), sigma_px, 2 * half + 1)
-    return profile[:, None] * profile
+    width = torch.as_tensor(sigma_px, dtype=torch.float64)
+    profile = pixel_profile(torch.full_like(width, half), width, 2 * half + 1)
+    return profile[..., :, None] * profile[..., None, :]
 
 
 def blind(image: Tensor, backgrounds: Tensor) -> Tensor:
@@ -40,19 +41,20 @@ def blind(image: Tensor, backgrounds: Tensor) -> Tensor:
     Parameters
     ----------
     image : Tensor of float64, (D, D)
-    backgrounds : Tensor of float64, (K, D, D)
+    backgrounds : Tensor of float64, (..., K, D, D)
         Linearly independent.
 
     Returns
     -------
-    Tensor of float64, (D, D)
+    Tensor of float64, (..., D, D)
         The residual v of least squares, scaled so that ⟨v, image⟩ = 1: its product with a patch is the least-squares
         amplitude with the background fitted along (Frisch and Waugh 1933, Econometrica 1:387).
     """
-    basis = torch.linalg.qr(backgrounds.flatten(1).T)[0]
-    vector = image.flatten() - basis @ (basis.T @ image.flatten())
-    scaled: Tensor = vector / (vector @ image.flatten())
-    return scaled.view(image.shape)
+    basis = torch.linalg.qr(backgrounds.flatten(-2).mT)[0]
+    flat = image.flatten()
+    vector = flat - (basis @ (basis.mT @ flat)[..., None])[..., 0]
+    scaled: Tensor = vector / (vector @ flat)[..., None]
+    return scaled.view(*scaled.shape[:-1], *image.shape)
 
 
 def level_blind(image: Tensor) -> Tensor:
@@ -75,13 +77,9 @@ def edge_blind(image: Tensor) -> Tensor:
     Tensor of float64, (16, D, D)
     """
     axis = torch.linspace(-1, 1, len(image), dtype=torch.float64)
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    bank = []
-    for step in range(ORIENTATIONS):
-        angle = math.pi * step / ORIENTATIONS
-        n, t = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
-        bank.append(blind(image, torch.stack([*(n**k for k in range(_EDGE_DEGREE + 1)), t, t * n, t * t])))
-    return torch.stack(bank)
+    angle = torch.arange(ORIENTATIONS, dtype=torch.float64)[:, None, None] * (math.pi / ORIENTATIONS)
+    n, t = (axis * angle.cos() + axis[:, None] * angle.sin(), axis[:, None] * angle.cos() - axis * angle.sin())
+    return blind(image, torch.stack([*(n**k for k in range(_EDGE_DEGREE + 1)), t, t * n, t * t], 1))
 
 
 def slope_templates(half: int, sigma_px: float) -> Tensor:

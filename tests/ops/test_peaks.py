@@ -9,7 +9,9 @@ from scipy.ndimage import maximum_filter
 
 from ctcfish.ops.bands import Bands, axial_filter, band_pass
 from ctcfish.ops.buffers import Buffers
-from ctcfish.ops.peaks import Peaks, peaks, peaks_torch
+from ctcfish.ops.peaks import Floor, Peaks, Window, peaks, peaks_torch
+
+WHOLE = Window(0, 60, 0, 90)
 
 
 def scene(planes: int, dtype: str) -> np.ndarray:
@@ -32,12 +34,23 @@ def bands(planes: int) -> Bands:
     return Bands.of((1.4, 1.3), planes, 1.8)
 
 
+def flat(planes: int, level: float = 2.0) -> Floor:
+    """A floor of one level: its surround is never below ``least``, by far."""
+    return Floor((level**2,) * planes, 1e6 - 1.0, 1e6)
+
+
+def rising(planes: int) -> Floor:
+    """Twice the noise of a surround whose level is read as photons above 5, another one in every plane."""
+    gain = Bands.of((1.4, 1.3), planes, 1.8).noise_gain()
+    return Floor(tuple((4.0 * gain).tolist()), 5.0, 6.0)
+
+
 @pytest.mark.parametrize("planes", [1, 3, 9])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_fast_path_equals_plain_torch(planes: int, dtype: str) -> None:
     image = scene(planes, dtype)
-    fast = peaks(image, bands(planes), 2.0, "cpu", Buffers())
-    plain = peaks_torch(torch.from_numpy(image.astype(np.float32)), bands(planes), 2.0)
+    fast = peaks(image, bands(planes), rising(planes), WHOLE, "cpu", Buffers())
+    plain = peaks_torch(torch.from_numpy(image.astype(np.float32)), bands(planes), rising(planes), WHOLE)
     assert len(fast.place) > 3
     assert torch.equal(fast.place, plain.place)
     assert torch.allclose(fast.response, plain.response, atol=1e-3)
@@ -48,24 +61,61 @@ def test_fast_path_equals_plain_torch(planes: int, dtype: str) -> None:
 @pytest.mark.parametrize("planes", [1, 9])
 def test_peaks_are_maxima_of_the_response(planes: int, device: str) -> None:
     image = scene(planes, "uint16")
-    found = peaks(image, bands(planes), 2.0, device, Buffers())
+    found = peaks(image, bands(planes), flat(planes), WHOLE, device, Buffers())
     smooth = axial_filter(torch.from_numpy(image.astype(np.float32)), bands(planes))
     response = band_pass(smooth, bands(planes))[0].numpy()
     expected = np.argwhere((response >= maximum_filter(response, 3, mode="nearest")) & (response > 2.0))
     assert found.place.cpu().numpy().tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("planes", [1, 9])
+def test_the_floor_follows_the_surround(planes: int, device: str) -> None:
+    image, floor = scene(planes, "uint16"), rising(planes)
+    found = peaks(image, bands(planes), floor, WHOLE, device, Buffers())
+    everything = peaks(image, bands(planes), flat(planes, 1e-3), WHOLE, device, Buffers())
+    slope = np.array(floor.slope)[everything.place[:, 0].cpu().numpy()]
+    response, surround = (v.cpu().numpy() for v in (everything.response, everything.surround))
+    above = response > np.sqrt(slope * (np.maximum(surround, floor.least) - floor.dark))
+    assert 3 < above.sum() < len(above)
+    assert found.place.tolist() == everything.place[torch.from_numpy(above).to(device)].tolist()
+    assert torch.equal(found.response, everything.response[torch.from_numpy(above).to(device)])
+
+
+@pytest.mark.parametrize("planes", [1, 9])
+def test_a_window_owns_its_peaks_and_sees_beyond_itself(planes: int, device: str) -> None:
+    """Four windows share the peaks of the whole: on its rim a window still sees higher neighbours outside."""
+    image, floor = scene(planes, "uint16"), flat(planes, 0.5)
+    whole = peaks(image, bands(planes), floor, WHOLE, device, Buffers()).place.tolist()
+    windows = [Window(y, y + 30, x, x + 45) for y in (0, 30) for x in (0, 45)]
+    shared = [peaks(image, bands(planes), floor, w, device, Buffers()).place.tolist() for w in windows]
+    assert all(shared)
+    assert sorted(p for part in shared for p in part) == whole
+    assert all(30 <= y < 60 and 0 <= x < 45 for _, y, x in shared[2])
+
+
+def test_the_lowest_floor_is_nowhere_above_the_floor() -> None:
+    floor = Floor((2.0, 5.0), 95.0, 99.0)
+    surround = torch.linspace(90, 200, 50)
+    for z in (0, 1):
+        lowest = floor.lowest(z, float(surround.min()))
+        just_above = torch.full_like(surround, lowest * 1.0002)
+        plane = torch.full((50,), z)
+        passed = floor.passed(just_above, surround, plane)
+        assert passed.tolist() == (surround <= 99.0).tolist()
+        assert not floor.passed(just_above * 0.9995, surround, plane).any()
+
+
 def test_parity_between_devices(device: str) -> None:
     if device == "cpu":
         pytest.skip("the device under test is the CPU itself")
     image = scene(9, "uint16")
-    here, there = (peaks(image, bands(9), 2.0, d, Buffers()) for d in ("cpu", device))
+    here, there = (peaks(image, bands(9), rising(9), WHOLE, d, Buffers()) for d in ("cpu", device))
     assert torch.equal(here.place, there.place.cpu())
     assert torch.allclose(here.response, there.response.cpu(), atol=1e-3)
 
 
 def test_a_blank_image_has_no_peaks() -> None:
-    found = peaks(np.full((3, 20, 20), 7, np.uint16), bands(3), 0.5, "cpu", Buffers())
+    found = peaks(np.full((3, 20, 20), 7, np.uint16), bands(3), flat(3, 0.5), Window(0, 20, 0, 20), "cpu", Buffers())
     assert found.place.shape == (0, 3)
     assert len(found.response) == len(found.surround) == 0
 
@@ -75,7 +125,7 @@ def test_buffers_used_again_do_not_change_the_answer() -> None:
     large, small = scene(9, "uint16"), scene(9, "uint16")[:, :30, :40]
 
     def look(image: np.ndarray, own: Buffers) -> Peaks:
-        return peaks(image, bands(9), 2.0, "cpu", own)
+        return peaks(image, bands(9), flat(9), Window(0, *image.shape[1:2], 0, image.shape[2]), "cpu", own)
 
     look(large, buffers)
     again = look(small, buffers)

@@ -13,7 +13,7 @@ from torch import Tensor
 from ctcfish.ops.bands import Bands
 from ctcfish.ops.buffers import Buffers
 from ctcfish.ops.crops import patches
-from ctcfish.ops.peaks import peaks
+from ctcfish.ops.peaks import Floor, Window, peaks
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.regions import Region
 
@@ -43,6 +43,13 @@ class Search:
     patch_half: int
     signal_gain: float
     device: str = "cpu"
+
+    def floor(self) -> Floor:
+        """``floor_snr`` in camera numbers."""
+        camera, gain = self.camera, self.camera.gain_adu_per_photon
+        slope = self.floor_snr**2 * gain * self.bands.noise_gain()
+        dark = camera.offset_adu - gain * camera.read_variance
+        return Floor(tuple(slope.tolist()), dark, camera.offset_adu + gain * _LEAST_PHOTONS)
 
 
 @dataclass(frozen=True)
@@ -94,42 +101,30 @@ def find(stack: NDArray[np.generic], where: Sequence[Region], search: Search) ->
     -------
     Candidates
     """
-    buffers = Buffers()
-    gains = (search.bands.noise_gain().to(search.device), search.bands.axial_gain().to(search.device))
-    parts = [_find_in(stack, region, search, (buffers, *gains)) for region in where]
+    camera, bands, buffers = search.camera, search.bands, Buffers()
+    parts = [_find_in(stack, region, search, buffers) for region in where]
     side = 2 * search.patch_half + 1
     none = torch.empty(0, device=search.device)
-    places = torch.empty(0, 3, dtype=torch.int64, device=search.device)
-    empty = Candidates(places, none, none, none, none, torch.empty(0, side, side, device=search.device))
-    return Candidates(*(torch.cat([getattr(p, f.name) for p in (empty, *parts)]) for f in fields(Candidates)))
+    empty = (torch.empty(0, 3, dtype=torch.int64, device=search.device), none, none, none.view(0, side, side))
+    place, response, surround, patch = (torch.cat(columns) for columns in zip(empty, *parts, strict=True))
+    around = camera.photons(surround).clamp(min=_LEAST_PHOTONS)
+    variance = around + camera.read_variance
+    gain, axial = (g.to(search.device)[place[:, 0]] for g in (bands.noise_gain(), bands.axial_gain()))
+    light = response / camera.gain_adu_per_photon
+    snr = light / (gain * variance).sqrt()
+    return Candidates(place, snr, light / search.signal_gain, around, (axial * variance).sqrt(), camera.photons(patch))
 
 
 def _find_in(
-    stack: NDArray[np.generic], region: Region, search: Search, tools: tuple[Buffers, Tensor, Tensor]
-) -> Candidates:
+    stack: NDArray[np.generic], region: Region, search: Search, buffers: Buffers
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Place, response, surround and patch, in camera numbers, of the candidates that a region owns."""
     height, width = stack.shape[1:]
     reach = max(search.bands.reach_px, search.patch_half)
     top, left = max(0, region.y0 - reach), max(0, region.x0 - reach)
     block = stack[:, top : min(height, region.y1 + reach), left : min(width, region.x1 + reach)]
-    camera, (buffers, gain, axial) = search.camera, tools
-    floor = search.floor_snr * float(gain.min().sqrt()) * _darkest_noise(block, camera)
-    seen = peaks(block, search.bands, floor * camera.gain_adu_per_photon, search.device, buffers)
-    rows, columns = seen.place[:, 1] + top, seen.place[:, 2] + left
-    around = camera.photons(seen.surround).clamp(min=_LEAST_PHOTONS)
-    light = seen.response / camera.gain_adu_per_photon
-    snr = light / (gain[seen.place[:, 0]] * (around + camera.read_variance)).sqrt()
-    keep = (snr > search.floor_snr) & (rows >= region.y0) & (rows < region.y1)
-    keep &= (columns >= region.x0) & (columns < region.x1)
-    place, around = seen.place[keep], around[keep]
-    patch = camera.photons(patches(seen.smooth, place, search.patch_half))
-    pixel = (axial[place[:, 0]] * (around + camera.read_variance)).sqrt()
-    corner = torch.tensor([0, top, left], device=place.device)
-    return Candidates(place + corner, snr[keep], light[keep] / search.signal_gain, around, pixel, patch)
-
-
-def _darkest_noise(block: NDArray[np.generic], camera: Camera) -> float:
-    """Lower bound of a pixel's noise in a block, photons, from a sparse sample of it."""
-    darkest = (
-        float(np.quantile(block[:, ::8, ::8].astype(np.float32), 0.02)) - camera.offset_adu
-    ) / camera.gain_adu_per_photon
-    return float((max(darkest, _LEAST_PHOTONS) + camera.read_variance) ** 0.5)
+    window = Window(region.y0 - top, region.y1 - top, region.x0 - left, region.x1 - left)
+    seen = peaks(block, search.bands, search.floor(), window, search.device, buffers)
+    patch = patches(seen.smooth, seen.place, search.patch_half)
+    corner = torch.tensor([0, top, left], device=seen.place.device)
+    return seen.place + corner, seen.response, seen.surround, patch

@@ -111,13 +111,14 @@ def survey_probe(
     """Survey one probe: a quarter of the nuclei tell the width of a signal, then all of them are looked at with it."""
     sigma_um = start_sigma_um
     for part in (sample(nuclei, max(_FIRST, len(nuclei) // 4)), nuclei):
-        found, measures, inside = _look(stack, part, voxel_um, sigma_um, setting)
+        found, measures = _look(stack, part, voxel_um, sigma_um, setting)
         isolated = _isolated(stack, (found, measures), sigma_px(sigma_um, voxel_um), voxel_um, setting[0])
         if len(isolated.photons) >= _FEW:
             width = np.median(isolated.sigma_um, axis=0)
             sigma_um = (float(width[0]) if len(stack) > 1 else sigma_um[0], float(width[1]))
     sigma = sigma_px(sigma_um, voxel_um)
     bands = Bands.of(sigma, len(stack), setting[1].surround)
+    inside = _inside(found, nuclei)
     bright = inside & (measures.snr > _SURE_SNR) & ~measures.hot
     background = found.surround[inside & (measures.snr < _BRIGHT_SNR)].cpu().numpy()
     return ProbeSurvey(
@@ -132,6 +133,12 @@ def survey_probe(
     )
 
 
+def _inside(found: Candidates, nuclei: Nuclei) -> torch.Tensor:
+    """Whether each candidate lies in a nucleus."""
+    place = found.place_px.cpu().numpy()
+    return torch.from_numpy(nuclei.paint()[place[:, 1], place[:, 2]] > 0).to(found.snr.device)
+
+
 def _histogram(measures: Measures, inside: torch.Tensor) -> NDArray[np.float64]:
     return histogram(measures.snr[inside & ~measures.hot].cpu().numpy().astype(np.float64))
 
@@ -142,7 +149,7 @@ def _look(
     voxel_um: tuple[float, float, float],
     sigma_um: tuple[float, float],
     setting: tuple[Camera, Detect, str],
-) -> tuple[Candidates, Measures, torch.Tensor]:
+) -> tuple[Candidates, Measures]:
     camera, detect, device = setting
     sigma = sigma_px(sigma_um, voxel_um)
     bands = Bands.of(sigma, len(stack), detect.surround)
@@ -151,10 +158,7 @@ def _look(
         regions(nuclei, 0, len(stack)),
         Search(bands, camera, FLOOR_SNR, patch_half(sigma[1]), bands.signal_gain(sigma), device),
     )
-    labels = nuclei.paint()
-    place = found.place_px.cpu().numpy()
-    inside = torch.from_numpy(labels[place[:, 1], place[:, 2]] > 0).to(device)
-    return found, measure(found, sigma[1]), inside
+    return found, measure(found, sigma[1])
 
 
 def _isolated(

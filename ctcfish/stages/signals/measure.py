@@ -60,22 +60,22 @@ def measure(found: Candidates, sigma_px: float, plain_from_patch: bool = False) 
         nearer surround: less noise, more texture.
     """
     half = found.patch.shape[1] // 2
-    image = t.point_image(half, sigma_px)
+    image, broad = t.point_image(half, torch.tensor([1.0, _WIDE], dtype=torch.float64) * sigma_px)
     hot = t.hot_centre(found.patch - found.surround[:, None, None], found.noise, sigma_px)
     patch = t.repaired(found.patch, hot)
-    narrow, wide = t.level_blind(image), t.level_blind(t.point_image(half, _WIDE * sigma_px))
-    levels = t.products(patch, torch.stack([narrow, wide]))
-    ratio = levels[:, 1] / (levels[:, 0].clamp(min=1e-6) * float((wide * image).sum()))
-    slope = t.products(patch, t.slope_templates(half, sigma_px))
+    narrow, wide, bank = t.level_blind(image), t.level_blind(broad), t.edge_blind(image)
+    seen = t.products(patch, torch.cat([narrow[None], wide[None], t.slope_templates(half, sigma_px), bank]))
+    amplitude, slope, by_angle = seen[:, 0], seen[:, 2:4], seen[:, 4:]
+    own_wide = float((wide * image).sum())
+    ratio = seen[:, 1] / (amplitude.clamp(min=1e-6) * own_wide)
     steep = slope.norm(dim=1) > _SLOPE_SNR * found.noise
     angle = torch.atan2(slope[:, 0], slope[:, 1]) / math.pi * t.ORIENTATIONS
-    bank = t.edge_blind(image)
-    by_angle = t.products(patch, bank).gather(1, (angle.round().long() % t.ORIENTATIONS)[:, None])[:, 0]
-    edge = by_angle / (found.noise * float(bank[0].norm()))
-    own = hot | plain_from_patch
-    plain = torch.where(own, levels[:, 0] / (found.noise * float(narrow.norm())), found.snr)
+    edge = by_angle.gather(1, (angle.round().long() % t.ORIENTATIONS)[:, None])[:, 0]
+    edge = edge / (found.noise * float(bank[0].norm()))
+    plain = torch.where(hot | plain_from_patch, amplitude / (found.noise * float(narrow.norm())), found.snr)
     snr = torch.where(steep | (ratio > _WIDE_RATIO) | hot, torch.minimum(plain, edge), plain)
-    return Measures(snr, ratio, _width(ratio, half, sigma_px), hot)
+    pair = torch.stack([narrow, wide / own_wide])
+    return Measures(snr, ratio, _width(ratio, pair, sigma_px), hot)
 
 
 def patch_gain(sigma_px: float, per_photon: float) -> float:
@@ -91,13 +91,11 @@ def patch_gain(sigma_px: float, per_photon: float) -> float:
     return 1.0 / float(template.norm()) / per_photon
 
 
-def _width(ratio: Tensor, half: int, sigma_px: float) -> Tensor:
-    """Invert the ratio of a lone Gaussian, which grows with its width, by a table."""
-    image, wide = t.point_image(half, sigma_px), t.point_image(half, _WIDE * sigma_px)
-    pair = torch.stack([t.level_blind(image), t.level_blind(wide)])
+def _width(ratio: Tensor, pair: Tensor, sigma_px: float) -> Tensor:
+    """Invert the ratio that two templates (2, D, D) give of a lone Gaussian, by a table: it grows with the width."""
     widths = torch.linspace(0.5, 3.0, 51, dtype=torch.float64) * sigma_px
-    sides = t.products(torch.stack([t.point_image(half, float(w)) for w in widths]), pair)
-    known = (sides[:, 1] / sides[:, 0] / float((pair[1] * image).sum())).to(ratio)
+    sides = t.products(t.point_image(pair.shape[1] // 2, widths), pair)
+    known = (sides[:, 1] / sides[:, 0]).to(ratio)
     above = torch.searchsorted(known, ratio.contiguous()).clamp(1, len(known) - 1)
     share = ((ratio - known[above - 1]) / (known[above] - known[above - 1])).clamp(0, 1)
     steps = widths.to(ratio)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ctcfish.types import Nuclei
 
-_BLOCK = {True: (128, 512), False: (512, 2048)}  # rows and columns of a block of a stack, of one plane
+_BLOCK = {True: (128, 512), False: (512, 512)}  # rows and columns of a block of a stack, of one plane
 _GAP_PX = 32
 _RUNS = 4
 TILE_UM = 9.0
