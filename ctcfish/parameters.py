@@ -307,6 +307,7 @@ class Summarise(Parameters):
     share_a: float = Field(default=0.5, gt=0, description="Beta distribution of the amplified share where there is one")
     share_b: float = Field(default=4.0, gt=0)
     min_cells_heterogeneity: int = Field(default=10, ge=2, description="fewer evaluable CTC: metrics are withheld")
+    min_patients: int = Field(default=10, ge=2, description="fewer patients: figures between patients are withheld")
     specimen: Literal["none", "asco_cap_2007", "asco_cap_2013", "asco_cap_2018", "cap_2009"] = "none"
 
 
