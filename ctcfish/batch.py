@@ -20,6 +20,7 @@ from ctcfish.report.study import render_study
 from ctcfish.report.windows import take_pictures
 from ctcfish.stages.patients import heterogeneity_table, patients
 from ctcfish.stages.sensitivity import sensitivity
+from ctcfish.stages.study import study_measures
 from ctcfish.store.atomic import atomic_folder, write_json, write_text
 from ctcfish.store.manifest import hashes, manifest
 from ctcfish.store.results import rates_of, read_ctc, read_slide_json, slides_table, write_run_tables, write_slide
@@ -150,11 +151,13 @@ def _over_slides(job: Job, summaries: Mapping[str, dict[str, Any]]) -> dict[str,
     rates = {slide_id: rates_of(summary) for slide_id, summary in summaries.items()}
     params = job.config.summarise
     own = slides[slides["replicate_of"].isna() & slides["control"].isna()]
+    by_rule = sensitivity(own, ctc, rates, rules())
     return {
         "slides": slides,
         "patients": patients(own, ctc, rates, job.config.call, params),
         "heterogeneity": heterogeneity_table(own, ctc, params),
-        "sensitivity": sensitivity(own, ctc, rates, rules()),
+        "sensitivity": by_rule,
+        "study_measures": study_measures(by_rule, own, ctc, params),
     }
 
 

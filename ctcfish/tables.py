@@ -15,6 +15,7 @@ __all__ = [
     "SENSITIVITY",
     "SLIDES",
     "SPOTS",
+    "STUDY_MEASURES",
     "Column",
     "Table",
     "concatenate",
@@ -271,6 +272,12 @@ PATIENTS = Table(
             "integer",
             "CTC to see at least one amplified with 95 % if the share of interest of them were amplified.",
         ),
+        Column(
+            "cap_2009",
+            "text",
+            "Category of CAP 2009 by the share of CTC above 2.2: under 5 %, from 5 to under 50 %, 50 % or more.",
+            choices=("not_amplified", "heterogeneous", "amplified"),
+        ),
         Column("heterogeneous", "boolean", "Some evaluable CTC are amplified and some are not."),
         Column("note", "text", "What a reader must know of this row."),
     ),
@@ -287,6 +294,7 @@ HETEROGENEITY = Table(
         Column("high", "real", "Upper end of its 95 % interval."),
         Column("method", "text", "How the interval was made, or why the value is withheld.", required=True),
         Column("n_cells", "integer", "Evaluable CTC behind it.", required=True),
+        Column("n_needed", "integer", "Fewest evaluable CTC for which it is given.", required=True),
     ),
 )
 
@@ -300,6 +308,28 @@ SENSITIVITY = Table(
         Column("n_evaluable", "integer", "CTC called amplified or not amplified by this rule.", required=True),
         Column("n_amplified", "integer", "CTC amplified (positive) by this rule.", required=True),
         Column("eligible", "text", "By this rule.", required=True, choices=("yes", "no", "not_evaluable")),
+    ),
+)
+
+STUDY_MEASURES = Table(
+    "study_measures",
+    ("measure", "rule"),
+    (
+        Column(
+            "measure",
+            "text",
+            "eligible_share and heterogeneous_share of patients; amplified_share of CTC, resampled by patient; "
+            "amplified_share_rho, correlation within patients (beta-binomial); log_..._icc, intraclass correlation.",
+            required=True,
+        ),
+        Column("rule", "text", "Preset or threshold by which CTC were called; counts where calls play no part."),
+        Column("value", "real", "Its value; missing where withheld or undefined."),
+        Column("low", "real", "Lower end of its 95 % interval."),
+        Column("high", "real", "Upper end of its 95 % interval."),
+        Column("numerator", "integer", "What was counted, where the measure is a share."),
+        Column("denominator", "integer", "Size of the population.", required=True),
+        Column("population", "text", "Whom the denominator counts.", required=True),
+        Column("method", "text", "How the interval was made, or why it is withheld.", required=True),
     ),
 )
 

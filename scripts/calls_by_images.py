@@ -9,10 +9,13 @@ import bench_route
 import numpy as np
 import pandas as pd
 
-from ctcfish import pipeline
+from ctcfish import pipeline, tables
 from ctcfish.config import Config
+from ctcfish.stages.calibrate import calibrate
+from ctcfish.stages.call import call
 from ctcfish.stats.calibration import Reliability, brier, reliability
 from ctcfish.stats.proportions import clopper_pearson_upper
+from ctcfish.store.tablefiles import read_parquet, write_parquet
 from ctcfish.synth.memory import slide_in_memory
 from ctcfish.synth.spec import SlideSpec
 
@@ -36,12 +39,8 @@ CTC_MIX = {
     "amplified_hsr": 0.05,
 }
 
-KEPT = [
-    "seed", "photons", "kind", "copy_class", "true_her2", "true_cep17", "countable_her2", "countable_cep17", "reason",
-    "true_call", "found", "found_cell_id", "found_kind", "found_her2_count", "found_her2_low", "found_her2_high",
-    "found_cep17_count", "found_cep17_low", "found_cep17_high", "found_call", "found_call_guarded", "found_reason",
-    "found_reason_guarded", "found_p_amplified", "found_flags", "found_patterns", "found_her2_compact",
-]  # fmt: skip
+RECALLED = ["call", "call_guarded", "reason", "reason_guarded", "p_amplified", "ratio", "patterns"]
+"""What the calls of a slide say, made anew from its stored counts each time the benchmark is read."""
 
 log = logging.getLogger("bench")
 
@@ -59,27 +58,32 @@ def spec(seed: int) -> SlideSpec:
 
 
 def run(seeds: range, folder: Path) -> pd.DataFrame:
-    """Cells of the slides beside their truth; slides that are there already are read, not simulated again."""
+    """Cells of the slides beside their truth.
+
+    Slides whose counted cells are there already are neither simulated nor scored again; calls are made anew.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     frames = []
     for seed in seeds:
-        file = folder / f"{seed}.csv"
-        if not file.exists():
-            part = file.with_suffix(".part")
-            one_slide(seed).to_csv(part, index=False)
-            part.rename(file)
+        if not (folder / f"{seed}.truth.csv").exists():
+            own = spec(seed)
+            slide, truth = slide_in_memory(own)
+            write_parquet(pipeline.score(slide, Config()).cells, tables.CELLS, folder / f"{seed}.cells.parquet")
+            part = folder / f"{seed}.part"
+            truth.cells.assign(seed=seed, photons=own.signals.photons).to_csv(part, index=False)
+            part.rename(folder / f"{seed}.truth.csv")
             log.info("slide %d written", seed)
-        frames.append(pd.read_csv(file, keep_default_na=False, na_values=[""]))
+        frames.append(beside_truth(folder, seed))
     return pd.concat(frames, ignore_index=True)
 
 
-def one_slide(seed: int) -> pd.DataFrame:
-    """Simulate and score one slide; its true cells beside the nuclei found nearest to them."""
-    own = spec(seed)
-    slide, truth = slide_in_memory(own)
-    result = pipeline.score(slide, Config())
-    both = bench_route.pairs(result.cells, truth.cells).assign(seed=seed, photons=own.signals.photons)
-    return both[KEPT]
+def beside_truth(folder: Path, seed: int) -> pd.DataFrame:
+    """True cells of a stored slide beside the nuclei found nearest to them, called anew."""
+    cells = read_parquet(folder / f"{seed}.cells.parquet", tables.CELLS)
+    truth = pd.read_csv(folder / f"{seed}.truth.csv", keep_default_na=False, na_values=[""])
+    cells = cells.drop(columns=RECALLED)
+    cells = call(cells, calibrate(cells, Config().calibrate), Config().call)
+    return bench_route.pairs(cells, truth)
 
 
 def figures(both: pd.DataFrame) -> tuple[dict[str, float | str], Reliability]:

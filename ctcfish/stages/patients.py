@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -19,10 +19,24 @@ import pandas as pd
 from ctcfish import tables
 from ctcfish.parameters import GUARDED, Call, FishRule, Summarise
 from ctcfish.stages.call import passes, states_of
-from ctcfish.stats.heterogeneity import HeterogeneityPlan, heterogeneity, is_heterogeneous
+from ctcfish.stats.estimate import Estimate, undefined
+from ctcfish.stats.heterogeneity import (
+    HeterogeneityPlan,
+    cap_2009,
+    heterogeneity,
+    is_heterogeneous,
+    least_cells,
+)
 from ctcfish.stats.patient_posterior import OperatingPoints, SharePrior, any_amplified, control_cut, operating_points
 from ctcfish.stats.prevalence import corrected_prevalence
-from ctcfish.stats.proportions import at_least_by_error, cells_needed, clopper_pearson, negative_upper_bound
+from ctcfish.stats.proportions import (
+    IntervalMethod,
+    at_least_by_error,
+    cells_needed,
+    clopper_pearson,
+    negative_upper_bound,
+    proportion,
+)
 from ctcfish.types import ErrorRates
 
 HIGH_COHORT = 3
@@ -83,11 +97,30 @@ def heterogeneity_table(slides: pd.DataFrame, cells: pd.DataFrame, params: Summa
         ]
         counted = mine[(mine["her2_count"] > 0).fillna(value=False) & (mine["cep17_count"] > 0).fillna(value=False)]
         her2, cep17 = (counted[f"{probe}_count"].to_numpy(np.int64) for probe in ("her2", "cep17"))
-        for metric, estimate in heterogeneity(her2, cep17, plan).items():
-            about = {"method": estimate.method, "n_cells": len(counted)}
+        made = {name: (estimate, len(counted)) for name, estimate in heterogeneity(her2, cep17, plan).items()}
+        made |= {name: (share, len(mine)) for name, share in _shares(mine["call"] == "amplified").items()}
+        for metric, (estimate, n) in made.items():
+            about = {"method": estimate.method, "n_cells": n, "n_needed": cells_for(metric, plan)}
             figures = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
             rows.append({"patient_id": patient, "metric": metric} | about | figures)
     return tables.HETEROGENEITY.check(pd.DataFrame(rows)) if rows else tables.HETEROGENEITY.empty()
+
+
+SHARES = ("amplified_share", "amplified_share_wilson", "not_amplified_share", "not_amplified_share_wilson")
+
+
+def cells_for(metric: str, plan: HeterogeneityPlan) -> int:
+    """Fewest cells for which a metric of :func:`heterogeneity_table` is given."""
+    return 1 if metric in SHARES else least_cells(metric, plan)
+
+
+def _shares(amplified: pd.Series) -> dict[str, Estimate]:
+    """Share of CTC amplified and not, each with its exact interval and Wilson's."""
+    k, n = int(amplified.sum()), len(amplified)
+    sides = ((k, "clopper-pearson"), (k, "wilson"), (n - k, "clopper-pearson"), (n - k, "wilson"))
+    found = [proportion(number, n, "evaluable CTC", cast(IntervalMethod, method)) for number, method in sides]
+    made = [Estimate(own.value, own.low, own.high, own.method) if n else undefined("no cells") for own in found]
+    return dict(zip(SHARES, made, strict=True))
 
 
 def eligible(amplified: int, evaluable: int, params: Summarise) -> str:
@@ -133,6 +166,8 @@ def _patient(
     row["eligible"], row["eligible_guarded"] = eligible(amplified, n, params), eligible(guarded, n, params)
     if amplified:
         row["cohort"] = "HIGH" if amplified >= HIGH_COHORT else "LOW"
+    category = cap_2009(int((5 * evaluable["her2_count"] > 11 * evaluable["cep17_count"]).sum()), n)
+    row["cap_2009"] = category.name.lower() if category is not None else None
     row["heterogeneous"] = is_heterogeneous(amplified, n) if n else None
     row["ctc_needed"] = cells_needed(params.share_of_interest)
     row |= (

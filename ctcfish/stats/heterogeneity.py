@@ -107,7 +107,12 @@ def heterogeneity(her2: ArrayLike, cep17: ArrayLike, plan: HeterogeneityPlan | N
     made = {name: bootstrap_interval(metric, h.size, LOG, setting.bootstrap) for name, metric in sources.items()}
     made["her2_hill_0"] = _bare(float(hill(abundances(h), 0)), "number of kinds seen")
     made["ratio_cv"] = _bare(float(variation(ratio)), "sample value")
-    return made | _mixture(np.log(ratio), 3 * setting.minimum_cells)
+    return made | _mixture(np.log(ratio), least_cells(_WITHOUT_INTERVAL[-1], setting))
+
+
+def least_cells(metric: str, plan: HeterogeneityPlan) -> int:
+    """Return the fewest cells for which a metric of `heterogeneity` is given; the mixture needs three times as many."""
+    return plan.minimum_cells * (3 if metric in _WITHOUT_INTERVAL[2:] else 1)
 
 
 _WITHOUT_INTERVAL = ("her2_hill_0", "ratio_cv", "ratio_ashman_d", "ratio_bimodality_index", "ratio_bic_gain")

@@ -20,7 +20,14 @@ from ctcfish.store.tablefiles import read_parquet, write_csv, write_parquet
 from ctcfish.types import ErrorRates, SlideResult
 
 SLIDE_TABLES = (tables.CELLS, tables.SPOTS, tables.IF_CELLS)
-RUN_TABLES = (tables.SLIDES, tables.PATIENTS, tables.HETEROGENEITY, tables.SENSITIVITY, tables.FAILURES)
+RUN_TABLES = (
+    tables.SLIDES,
+    tables.PATIENTS,
+    tables.HETEROGENEITY,
+    tables.SENSITIVITY,
+    tables.STUDY_MEASURES,
+    tables.FAILURES,
+)
 DECLARED = (*SLIDE_TABLES, *RUN_TABLES, tables.POWER)
 
 

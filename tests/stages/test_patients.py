@@ -206,8 +206,31 @@ def test_heterogeneity_is_withheld_from_few_cells() -> None:
     p, q = (table[table["patient_id"] == name].set_index("metric") for name in ("p", "q"))
     assert p.loc["her2_hill_0", "value"] == 2
     assert p.loc["her2_simpson", "value"] == pytest.approx(1 - 2 * 30 / (12 * 11))
-    assert q["value"].isna().all()
+    assert q.loc[~q.index.str.contains("share"), "value"].isna().all()
     assert q["method"].str.startswith("withheld: 3 cells, 10 needed").sum() >= 10
+
+
+def test_amplified_shares_have_both_intervals_and_say_from_how_many_cells_they_are_given() -> None:
+    slides, cells, _ = table_of({"p/s": [(12, 2)] + [(2, 2)] * 10, "q/t": []})
+    table = heterogeneity_table(slides, cells, Summarise()).set_index(["patient_id", "metric"])
+    exact, score = (table.loc[("p", f"amplified_share{end}")] for end in ("", "_wilson"))
+    assert exact["value"] == score["value"] == 1 / 11
+    assert [round(100 * exact[end], 1) for end in ("low", "high")] == [0.2, 41.3]
+    assert [round(100 * score[end], 1) for end in ("low", "high")] == [1.6, 37.7]
+    other = table.loc[("p", "not_amplified_share")]
+    assert (other["low"], other["high"]) == pytest.approx((1 - exact["high"], 1 - exact["low"]))
+    assert np.isnan(table.loc[("q", "amplified_share"), "value"])
+    needed = table.loc["p"]["n_needed"]
+    assert (needed["amplified_share"], needed["her2_gini"], needed["ratio_ashman_d"]) == (1, 10, 30)
+
+
+@pytest.mark.parametrize(
+    ("amplified", "plain", "category"),
+    [(0, 20, "not_amplified"), (1, 20, "not_amplified"), (1, 19, "heterogeneous"), (9, 10, "heterogeneous"),
+     (10, 10, "amplified"), (0, 0, None)],
+)  # fmt: skip
+def test_category_of_cap_2009(amplified: int, plain: int, category: str | None) -> None:
+    assert patient([(12, 2)] * amplified + [(2, 2)] * plain)["cap_2009"] == category
 
 
 def test_every_rule_is_tried_on_every_patient() -> None:
