@@ -315,4 +315,4 @@ class Report(Parameters):
     """Pictures."""
 
     max_gallery_cells: int = Field(default=60, ge=0)
-    crop_um: float = Field(default=16.0, gt=0)
+    crop_um: float = Field(default=20.0, gt=0, description="side of a cell's window")

@@ -29,11 +29,15 @@ COLOURS: Mapping[str, tuple[float, float, float]] = {
 GREY = (1.0, 1.0, 1.0)
 
 
-PERCENTILES: Mapping[str, tuple[float, float]] = {"her2": (88.0, 99.97), "cep17": (88.0, 99.97)}
+PERCENTILES: Mapping[str, tuple[float, float]] = {"her2": (88.0, 99.8), "cep17": (88.0, 99.8)}
 """Display range of roles whose signals are points on a haze; the others are shown from 5 to 99.7 %."""
 
 
-def limits_of(pictures: Iterable[Picture]) -> dict[str, tuple[float, float]]:
+PLANE_PERCENTILES: Mapping[str, tuple[float, float]] = {"her2": (96.0, 99.9), "cep17": (96.0, 99.9)}
+"""The same of single planes, where most of the haze is noise."""
+
+
+def limits_of(pictures: Iterable[Picture], percentiles: Limits = PERCENTILES) -> dict[str, tuple[float, float]]:
     """Display range of each role over all windows of a slide, so that cells can be compared by eye."""
     values: dict[str, list[NDArray[Any]]] = {}
     for picture in pictures:
@@ -41,7 +45,7 @@ def limits_of(pictures: Iterable[Picture]) -> dict[str, tuple[float, float]]:
             values.setdefault(role, []).append(plane.ravel())
     limits = {}
     for role, planes in values.items():
-        bottom, top = np.percentile(np.concatenate(planes), PERCENTILES.get(role, (5.0, 99.7)))
+        bottom, top = np.percentile(np.concatenate(planes), percentiles.get(role, (5.0, 99.7)))
         limits[role] = (float(bottom), float(max(top, bottom + 1e-6)))
     return limits
 

@@ -12,6 +12,7 @@ import jinja2
 import pandas as pd
 
 from ctcfish import flags, tables
+from ctcfish.report.constellation import MOST_PANELS, constellations
 from ctcfish.report.overlay import overlays
 from ctcfish.report.plots import counts_plot
 from ctcfish.report.strips import strips
@@ -46,6 +47,8 @@ def render(folder: Path) -> str:
         row=summary["slide"],
         doubts=sentences(str(summary["slide"]["flags"]), flags.SlideFlag),
         strips=strips(gallery(cells, MOST_STRIPS), spots, pictures, labels),
+        constellations=constellations(cells, if_cells, pictures, (summary["relocation"] or {}).get("transforms", [])),
+        most_panels=MOST_PANELS,
         overlays=overlays(cells, if_cells, pictures, labels),
         plot=counts_plot(cells, _cuts(summary)),
         reasons=_reasons(cells),

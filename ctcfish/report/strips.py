@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count, takewhile
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ctcfish.report.drawing import Limits, Mark, composite, limits_of, outline_path, svg_marks, svg_tile
+from ctcfish.report.drawing import (
+    PLANE_PERCENTILES,
+    Limits,
+    Mark,
+    composite,
+    limits_of,
+    outline_path,
+    svg_marks,
+    svg_tile,
+)
 from ctcfish.store.pictures import Picture
 
 TITLES = {
@@ -21,7 +31,9 @@ TITLES = {
     "her2_protein": "HER2 protein",
 }
 
-MARK_RADIUS_UM = 0.45
+MARK_RADIUS_UM = 0.6
+PLANE_SIDE = 104
+"""Width of a plane on the page."""
 
 
 class LabelImage(Protocol):
@@ -46,25 +58,55 @@ def strips(
     Returns
     -------
     list of dict
-        ``cell`` (the row) and ``tiles`` (SVG figures).
+        ``cell`` (the row), ``tiles`` and ``planes`` (SVG figures).
     """
-    limits = {
-        kind: limits_of(p for key, p in pictures.items() if key.startswith("cell/") and key.endswith(f"/{kind}"))
-        for kind in ("if", "fish")
-    }
+    shots = [(_kind(key), picture) for key, picture in pictures.items() if key.startswith("cell/")]
+    limits = {kind: limits_of(p for own, p in shots if own == kind) for kind in ("if", "fish")}
+    limits["plane"] = limits_of((p for own, p in shots if own == "plane"), PLANE_PERCENTILES)
     by_cell = dict(tuple(spots.groupby("cell_id"))) if len(spots) else {}
     shown = []
     for cell in cells.to_dict("records"):
         own = {kind: pictures.get(f"cell/{cell['cell_id']}/{kind}") for kind in ("fish", "if")}
         tiles: list[str] = []
-        if (fish := own["fish"]) is not None:
-            marks = by_cell.get(cell["cell_id"], spots.iloc[:0])
-            tiles += _fish_tiles(fish, marks, _outline(fish, labels, "fish", int(cell["label"])), limits["fish"])
+        planes: list[str] = []
         if (seen := own["if"]) is not None:
             tiles += _if_tiles(seen, _outline(seen, labels, "if", int(cell["if_label"])), limits["if"])
+        if (fish := own["fish"]) is not None:
+            marks, outline = by_cell.get(cell["cell_id"], spots.iloc[:0]), _outline(fish, labels, "fish", cell["label"])
+            tiles += _fish_tiles(fish, marks, outline, limits["fish"])
+            own_planes = _planes(cell["cell_id"], pictures)
+            outline = _outline(own_planes[0], labels, "fish", cell["label"]) if own_planes else ""
+            planes = _plane_tiles(own_planes, marks, outline, limits["plane"])
         if tiles:
-            shown.append({"cell": cell, "tiles": tiles})
+            shown.append({"cell": cell, "tiles": tiles, "planes": planes})
     return shown
+
+
+def _kind(key: str) -> str:
+    """``if``, ``fish`` or ``plane``."""
+    *_, before, last = key.split("/")
+    return before if before == "plane" else last
+
+
+def _planes(cell_id: str, pictures: Mapping[str, Picture]) -> list[Picture]:
+    keys = (f"cell/{cell_id}/plane/{k}" for k in count())
+    return [pictures[key] for key in takewhile(pictures.__contains__, keys)]
+
+
+def _plane_tiles(planes: list[Picture], spots: pd.DataFrame, outline: str, limits: Limits) -> list[str]:
+    """Planes in both colours; a signal is marked in the plane shown that is nearest to it."""
+    heights = np.array([plane.z_um or 0.0 for plane in planes])
+    nearest = np.abs(spots["z_um"].to_numpy(float)[:, None] - heights).argmin(axis=1) if len(planes) else None
+    return [
+        svg_tile(
+            composite(plane, plane.roles, limits),
+            f"z {heights[k]:.1f} µm",
+            outline + svg_marks(_marks(spots[nearest == k], plane), MARK_RADIUS_UM / plane.pixel_um),
+            plane.pixel_um,
+            PLANE_SIDE,
+        )
+        for k, plane in enumerate(planes)
+    ]
 
 
 def _fish_tiles(picture: Picture, spots: pd.DataFrame, outline: str, limits: Limits) -> list[str]:

@@ -78,7 +78,9 @@ def _scale_is_off(found: list[Alignment]) -> bool:
 
 def _evidence(if_points: pd.DataFrame, fish_points: pd.DataFrame, found: list[Alignment], params: Relocate) -> str:
     common = sum(a.n_matched for a in found)
-    counts = f"{common} of {len(if_points)} IF and {len(fish_points)} FISH nuclei agree in one constellation"
+    # A nucleus cut by the borders of two fields is paired in both.
+    of_if = min(common, len(if_points))
+    counts = f"{of_if} of {len(if_points)} IF and {len(fish_points)} FISH nuclei agree in one constellation"
     if common < params.min_common_nuclei:
         return f"{counts}; {params.min_common_nuclei} are needed before the scans are taken for the same slide."
     best = min(a.log10_chance for a in found)

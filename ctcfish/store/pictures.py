@@ -20,12 +20,14 @@ class Picture:
     Attributes
     ----------
     pixels : ndarray, (C, Y, X)
-        Projected over z, in the file's own type.
+        In the file's own type.
     roles : tuple of str, (C,)
     pixel_um : float
     origin_um : tuple of float
         ``(y, x)`` of the first pixel centre in its scene.
     scene : str
+    z_um : float or None
+        Height of the plane shown; None: projected over z.
     """
 
     pixels: NDArray[Any]
@@ -33,6 +35,7 @@ class Picture:
     pixel_um: float
     origin_um: tuple[float, float]
     scene: str
+    z_um: float | None = None
 
 
 def write_pictures(pictures: Mapping[str, Picture], target: Path) -> None:
@@ -51,6 +54,7 @@ def write_pictures(pictures: Mapping[str, Picture], target: Path) -> None:
                 "pixel_um": picture.pixel_um,
                 "origin_um": list(picture.origin_um),
                 "scene": picture.scene,
+                "z_um": picture.z_um,
             },
         )
         array[...] = picture.pixels
@@ -67,5 +71,6 @@ def read_pictures(source: Path) -> dict[str, Picture]:
         about: dict[str, Any] = dict(array.attrs)
         y_um, x_um = about["origin_um"]
         pixels = np.asarray(array[...])
-        pictures[about["key"]] = Picture(pixels, tuple(about["roles"]), about["pixel_um"], (y_um, x_um), about["scene"])
+        shown = tuple(about["roles"]), about["pixel_um"], (y_um, x_um), about["scene"], about["z_um"]
+        pictures[about["key"]] = Picture(pixels, *shown)
     return pictures

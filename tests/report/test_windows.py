@@ -46,12 +46,56 @@ def pictures(of: Scene, found: SlideResult, most: int = 60) -> dict[str, Any]:
 
 def test_a_window_is_the_projection_around_the_cell() -> None:
     taken = pictures(scene(ramp()), result((3.0, 4.0)))
-    assert list(taken) == ["view/fish/f", "cell/s/f/1/fish"]
+    assert list(taken) == ["view/fish/f", "cell/s/f/1/fish", "cell/s/f/1/plane/0", "cell/s/f/1/plane/1"]
     window = taken["cell/s/f/1/fish"]
     assert (window.roles, window.pixel_um, window.scene) == (("nucleus", "her2"), 0.1, "f")
     assert window.origin_um == pytest.approx((2.0, 3.0))
     expected = ramp().max(axis=1)[:, 30 - HALF_PX : 30 + HALF_PX + 1, 40 - HALF_PX : 40 + HALF_PX + 1]
     np.testing.assert_array_equal(window.pixels, expected)
+
+
+def stack(planes: int) -> Scene:
+    """Plane k of channel c holds ``100 c + k``; steps of 0.4 um."""
+    values = 100 * np.arange(2)[:, None] + np.arange(planes)
+    return scene(np.broadcast_to(values[..., None, None], (2, planes, 60, 80)).astype(np.uint16))
+
+
+@pytest.mark.parametrize(
+    ("planes", "z_um", "thickness_um", "shown"),
+    [
+        (15, 2.8, 3.2, [3, 4, 6, 7, 8, 10, 11]),  # 1.2 to 4.4 um
+        (15, 0.4, 1.6, [0, 1, 2, 3]),  # cut by the glass
+        (4, np.nan, np.nan, [0, 1, 2, 3]),
+        (15, 2.8, np.nan, [0, 2, 5, 7, 9, 12, 14]),
+        (1, 0.0, np.nan, []),
+    ],
+)
+def test_planes_run_through_the_nucleus(planes: int, z_um: float, thickness_um: float, shown: list[int]) -> None:
+    taken = pictures(stack(planes), result((3.0, 4.0), z_um=z_um, thickness_um=thickness_um))
+    found = [taken[key] for key in taken if "/plane/" in key]
+    assert [p.z_um for p in found] == pytest.approx([0.4 * k for k in shown])
+    assert [np.unique(p.pixels).tolist() for p in found] == [[100 + k] for k in shown]
+    window = taken["cell/s/f/1/fish"]
+    for plane in found:
+        assert (plane.roles, plane.scene, plane.pixels.shape) == (("her2",), "f", (1, 15, 15))
+        assert plane.origin_um == pytest.approx([o + 0.3 for o in window.origin_um])
+    assert window.pixels.shape == (2, 21, 21)
+    assert window.z_um is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "counts", "n"), [("ctc", (2, 2), 3), ("unknown", (9, 2), 3), ("unknown", (2, 2), 0), ("wbc", (9, 2), 0)]
+)
+def test_only_ctc_and_amplified_cells_have_planes(kind: str, counts: tuple[int, int], n: int) -> None:
+    cells = make.cells(counts).assign(y_um=3.0, x_um=4.0, kind=kind)
+    called = tables.CELLS.check(call(cells, make.rates(), Call()))
+    found = SlideResult("s", "p", "", called, tables.SPOTS.empty(), tables.IF_CELLS.empty(), {}, {})
+    assert sum("/plane/" in key for key in pictures(stack(3), found)) == n
+
+
+def test_a_scene_of_nuclei_alone_has_no_planes_of_signals() -> None:
+    bare = Scene("f", "fish", make.ArraySource(ramp()), (0.4, 0.1, 0.1), {"nucleus": 0})
+    assert list(pictures(bare, result((3.0, 4.0)))) == ["view/fish/f", "cell/s/f/1/fish"]
 
 
 @pytest.mark.parametrize("place", [(0.0, 0.0), (5.9, 7.9), (0.2, 7.0), (5.5, 0.3)], ids=str)
@@ -88,7 +132,8 @@ def test_a_cell_of_both_scans_has_both_windows_and_a_lost_one_only_that_of_if() 
     slide = make.slide(fish_scenes=(scene(ramp()),), if_scenes=(scene(ramp(), "if", "scan", 0.64),))
     taken = take_pictures(slide, found, Report(crop_um=6.4))
     assert [key for key in taken if key.startswith("view/")] == ["view/if/scan", "view/fish/f"]
-    assert {key for key in taken if key.startswith("cell/")} == {"cell/s/f/1/if", "cell/s/f/1/fish", "cell/s/f/2/if"}
+    whole = {key for key in taken if key.startswith("cell/") and "/plane/" not in key}
+    assert whole == {"cell/s/f/1/if", "cell/s/f/1/fish", "cell/s/f/2/if"}
     seen = taken["cell/s/f/2/if"]
     assert seen.pixels.shape == (2, 11, 11)
     assert seen.pixel_um == 0.64
