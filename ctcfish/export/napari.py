@@ -34,22 +34,22 @@ import tifffile
 here = Path(__file__).parent
 scene = json.loads((here / "scene.json").read_text(encoding="utf-8"))
 viewer = napari.Viewer(title=f"{scene['slide_id']} {scene['scene']}")
+place = {"scale": scene["pixel_um"], "units": ("um", "um")}
 nuclei = pd.read_csv(here / "nuclei.csv")
-viewer.add_labels(tifffile.imread(here / "nuclei.tif"), name="nuclei", scale=scene["pixel_um"], features=nuclei)
+viewer.add_labels(tifffile.imread(here / "nuclei.tif"), name="nuclei", features=nuclei, **place)
 signals = pd.read_csv(here / "signals.csv")
 for (probe, status), own in signals.groupby(["probe", "status"]):
     viewer.add_points(
         own[["axis-0", "axis-1"]].to_numpy(),
         name=f"{probe} {status}",
-        scale=scene["pixel_um"],
         features=own.drop(columns=["index", "axis-0", "axis-1"]).reset_index(drop=True),
         size=6,
         face_color="transparent",
         border_color=scene["colours"].get(probe, "white"),
         visible=status == "counted",
+        **place,
     )
 viewer.scale_bar.visible = True
-viewer.scale_bar.unit = "um"
 napari.run()
 '''
 

@@ -20,9 +20,9 @@ def verification_text(found: Verification) -> str:
         if part not in found.checked:
             lines.append(f"{part}: not checked; give --study")
         elif wrong:
-            lines.append(f"{part}: {found.checked[part]} listed, {len(wrong)} not as in the manifest")
+            lines.append(f"{part}: {len(wrong)} not as in the manifest, which lists {found.checked[part]}")
         else:
-            lines.append(f"{part}: all {found.checked[part]} as in the manifest")
+            lines.append(f"{part}: {found.checked[part]} as in the manifest")
     lines += [f"  {problem.part} {problem.what}: {problem.name}" for problem in found.problems]
     return "\n".join(lines)
 

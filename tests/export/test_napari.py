@@ -119,13 +119,14 @@ def test_the_script_opens_every_layer(exported: Path, monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "napari", stand_in)
     runpy.run_path(str(exported / "a" / scene / "open_in_napari.py"))
     (kind, labels, options), *points = Viewer.shown
-    assert (kind, options["scale"]) == ("labels", [0.1, 0.1])
+    assert (kind, options["scale"], options["units"]) == ("labels", [0.1, 0.1], ("um", "um"))
     assert sorted(set(np.unique(labels)) - {0}) == options["features"]["index"].tolist()
     expected = ["CEP17 doublet", "HER2 counted", "HER2 outside"] if scene == "fish_f" else []
     assert [own["name"] for _, _, own in points] == expected
     assert [own["visible"] for _, _, own in points] == [name.endswith("counted") for name in expected]
     for _, data, own in points:
         assert data.shape == (1, 2)
+        assert (own["scale"], own["units"]) == ([0.1, 0.1], ("um", "um"))
         assert len(own["features"]) == 1
 
 
