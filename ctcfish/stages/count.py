@@ -114,18 +114,26 @@ def doublets(
 
 def _mark_doublets(spots: pd.DataFrame, probe: Probe, diameter_um: float, like: float) -> pd.DataFrame:
     single = (spots["probe"] == probe) & (spots["status"] == "counted") & (spots["cluster"] == 0) & (spots["label"] > 0)
-    rows = spots.index[single]
-    chosen: list[int] = []
-    for _, group in spots.loc[rows].groupby("label", sort=True):
-        hit = doublets(group[["y_um", "x_um"]].to_numpy(float), group["photons"].to_numpy(float), diameter_um, like)
-        chosen.extend(group.index[hit])
-    if not chosen:
+    rows = np.flatnonzero(single)
+    position, photons = (spots[names].to_numpy(float)[rows] for names in (["y_um", "x_um"], "photons"))
+    chosen: list[NDArray[np.int64]] = []
+    for own in _by_label(spots["label"].to_numpy(np.int64)[rows]).values():
+        chosen.append(rows[own[doublets(position[own], photons[own], diameter_um, like)]])
+    if not sum(map(len, chosen)):
         return spots
-    bits = flags.from_text(spots.loc[chosen, "flags"].to_numpy(), SpotFlag) | int(SpotFlag.SISTER)
+    index = spots.index[np.concatenate(chosen)]
+    bits = flags.from_text(spots.loc[index, "flags"].to_numpy(), SpotFlag) | int(SpotFlag.SISTER)
     marked = spots.copy()
-    marked.loc[chosen, "status"] = "doublet"
-    marked.loc[chosen, "flags"] = flags.to_text(bits, SpotFlag)
+    marked.loc[index, "status"] = "doublet"
+    marked.loc[index, "flags"] = flags.to_text(bits, SpotFlag)
     return marked
+
+
+def _by_label(labels: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
+    """Rows of each label, labels ascending, rows in their order."""
+    order = np.argsort(labels, kind="stable")
+    names, starts = np.unique(labels[order], return_index=True)
+    return dict(zip(names.tolist(), np.split(order, starts[1:]), strict=True)) if len(names) else {}
 
 
 def _identity(nuclei: Nuclei, prefix: str, slide_id: str, scene: str) -> pd.DataFrame:
@@ -151,10 +159,15 @@ def _probe_columns(
     """Points, cluster copies, total and 95 % interval of one probe for each nucleus, and the cells' doubts."""
     name = probe.lower()
     counted = spots[(spots["probe"] == probe) & (spots["status"] == "counted") & (spots["cluster"] == 0)]
-    points = {int(k): g.to_numpy(float) for k, g in counted.groupby("label")["probability"]}
-    own = clusters[clusters["probe"] == probe]
-    groups = {int(k): g for k, g in own.groupby("label")}
-    rows = [_one_nucleus(points.get(label, np.zeros(0)), groups.get(label)) for label in labels.tolist()]
+    probability, own = counted["probability"].to_numpy(float), clusters[clusters["probe"] == probe]
+    points, groups = (_by_label(table["label"].to_numpy(np.int64)) for table in (counted, own))
+    limits = own[["copies", "copies_low", "copies_high"]].astype("Int64")
+    known = limits.fillna(MAX_COPIES).to_numpy(np.int64).reshape(-1, 3)
+    endless, none = limits["copies_high"].isna().to_numpy(bool), np.zeros(0, np.int64)
+    rows = []
+    for label in labels.tolist():
+        group = groups.get(label, none)
+        rows.append(_one_nucleus(probability[points.get(label, none)], known[group], bool(endless[group].any())))
     table = np.array(rows, dtype=np.int64).reshape(-1, 6)
     return {f"{name}_{column}": table[:, i] for i, column in enumerate(COLUMNS)}, table[:, 5]
 
@@ -166,17 +179,18 @@ def _largest_compact(labels: NDArray[np.int32], clusters: pd.DataFrame) -> pd.Se
     return pd.Series([largest.get(label) for label in labels.tolist()], dtype="boolean")
 
 
-def _one_nucleus(probabilities: NDArray[np.float64], clusters: pd.DataFrame | None) -> tuple[int, ...]:
+def _one_nucleus(
+    probabilities: NDArray[np.float64], clusters: NDArray[np.int64], endless: bool
+) -> tuple[int, int, int, int, int, int]:
+    """Points, copies in clusters, total, interval and doubts; ``clusters`` are rows of copies, low and high."""
     pmf = signal_weights(np.nan_to_num(probabilities, nan=1.0), len(probabilities))
-    in_clusters, bits = 0, CellFlag(0)
-    if clusters is not None:
-        in_clusters, bits = int(clusters["copies"].sum()), CellFlag.CLUSTER
-        if clusters["copies_high"].isna().any():
-            bits |= CellFlag.UNCOUNTABLE_CLUSTER | CellFlag.LOWER_BOUND
-        limits = clusters[["copies", "copies_low", "copies_high"]].astype("Int64").fillna(MAX_COPIES)
-        for copies, low, high in limits.to_numpy(np.int64).tolist():
-            pmf = np.convolve(pmf, interval_weights([copies], [low], [high], max(high, copies))[0])
+    bits = CellFlag.CLUSTER if len(clusters) else CellFlag(0)
+    if endless:
+        bits |= CellFlag.UNCOUNTABLE_CLUSTER | CellFlag.LOWER_BOUND
+    for copies, low, high in clusters.tolist():
+        pmf = np.convolve(pmf, interval_weights([copies], [low], [high], max(high, copies))[0])
     cumulative = np.cumsum(pmf)
     low, high = (int(np.searchsorted(cumulative, q * cumulative[-1])) for q in (0.025, 0.975))
+    in_clusters = int(clusters[:, 0].sum())
     total = len(probabilities) + in_clusters
     return len(probabilities), in_clusters, total, min(low, total), max(high, total), int(bits)

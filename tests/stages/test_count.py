@@ -133,3 +133,23 @@ def test_doublets_do_not_depend_on_order_and_keep_signals_apart(
     for lost in array[merged]:
         near = np.hypot(*(kept - lost[:2]).T) < 0.5
         assert near.any()
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    """Signals and clusters of three nuclei, listed by nucleus and shuffled: the same cells, the same doublets."""
+    rng = np.random.default_rng(3)
+    spots = [
+        spot(float(y), float(x), label=label, probe=probe, photons=float(rng.uniform(800, 1600)))
+        for label in (1, 2, 3)
+        for probe in ("HER2", "CEP17")
+        for y, x in rng.uniform(2, 6, (7, 2))
+    ]
+    cluster = {"probe": "HER2", "copies": 7, "copies_low": 5, "copies_high": 9, "photons": 1.0, "compact": True}
+    clusters = [cluster | {"cluster": k, "label": label} for k, label in ((1, 1), (2, 3), (3, 3))]
+    listed = counted(spots, clusters, n=3)
+    order = rng.permutation(len(spots)).tolist()
+    shuffled = counted([spots[i] for i in order], clusters[::-1], n=3)
+    assert listed[0].equals(shuffled[0])
+    assert listed[0]["her2_in_clusters"].tolist() == [7, 0, 14]
+    assert 0 < (listed[1]["status"] == "doublet").sum() < len(spots)
+    assert listed[1]["status"].to_numpy()[order].tolist() == shuffled[1]["status"].tolist()
