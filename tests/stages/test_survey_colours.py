@@ -108,6 +108,16 @@ def test_fields_say_together_what_one_image_says() -> None:
         assert both.crosstalk[key] == pytest.approx(0.04, abs=0.01)
 
 
+def test_loci_in_one_direction_are_no_shift() -> None:
+    drawing = Drawing(4, (0.0, 0.05), (0.2, 0.1, -0.1))
+    parts = pair(drawing.stacks, drawing.isolated, (0.4, 0.1, 0.1), CAMERA)
+    rng = np.random.default_rng(1)
+    aside = replace(parts, way_um=rng.normal((0.0, 0.0, -1.4), 0.2, (200, 3)))
+    found = merge_pairs([aside])
+    assert found == merge_pairs([replace(parts, way_um=np.empty((0, 3)))])
+    assert found.shift_um == pytest.approx((0.2, 0.1, -0.1), abs=0.12)
+
+
 def test_too_few_signals_tell_no_leak() -> None:
     drawing = Drawing(3, (0.2, 0.2), (0.0, 0.0, 0.0))
     few = {p: isolated(own.position_um[:5], own.photons[:5]) for p, own in drawing.isolated.items()}

@@ -32,10 +32,12 @@ _SAME_UM = np.array([0.12, 0.05, 0.05])  # scatter of one object seen in both co
 _LOCI_BOUNDS_UM = (0.3, 1.2)
 _GHOST_UM, _BRIGHTENED = np.array([0.6, 0.25, 0.25]), 0.25
 _PRIOR_UM = np.array([0.4, 0.15, 0.15])  # chromatic shift of objectives
+_ASYMMETRY, _FURTHEST_UM = 5.0, np.array([1.0, 0.45, 0.45])  # standard errors of the mean way; shifts
+_SIGNIFICANT = 11.3  # chi-squared of three numbers, 1 %: below it no shift is better than one that noise feigns
 _STEP_UM, _ROUNDS, _CONVERGED_UM = np.array([0.25, 0.1, 0.1]), 20, 1e-3
 _OUTLIER_RANGE, _LEAST_OUTLIERS, _MOST_OUTLIERS = 1.5, 0.02, 0.6
 _SLACK_UM = np.array([0.3, 0.15, 0.15])  # how far images may lie off while the shift is looked for
-_LEAST_SHARE = 0.04
+_LEAST_SHARE, _NOTICED = 0.04, 1.0
 _ASIDE_UM = 0.5  # range of the place of light that is no leak, weighed by its share
 _EM_ROUNDS = 30
 _MOST_SCATTER = 1.3
@@ -132,26 +134,43 @@ def _ways(her2_um: NDArray[np.float64], cep17_um: NDArray[np.float64]) -> NDArra
 
 
 def merge_pairs(parts: Sequence[Pairs]) -> Colours:
-    """Crosstalk and shift of the slide: the shift of the highest posterior, the leak at it."""
+    """Crosstalk and shift of the slide: the shift of the highest posterior, the leak at it.
+
+    Loci whose mean way is not the shift do lie about each other in a direction: they are left aside.
+    """
     keys = sorted({key for part in parts for key in part.ghosts})
     ghosts = {key: [p.ghosts[key] for p in parts if key in p.ghosts and len(p.ghosts[key])] for key in keys}
     ghosts = {key: own if sum(map(len, own)) >= _FEW else [] for key, own in ghosts.items()}
-    width = {key: np.median(np.concatenate([g.sigma_um for g in own]), axis=0) for key, own in ghosts.items() if own}
     way = np.concatenate([np.empty((0, 3)), *(p.way_um for p in parts)])
-    shift, loci, crosstalk = np.zeros(3), _Loci(), dict.fromkeys(keys, 0.0)
+    found = _likeliest(ghosts, way)
+    return _likeliest(ghosts, way[:0]) if _lopsided(way, np.array(found.shift_um)) else found
+
+
+def _lopsided(way_um: Floats, shift_um: Floats) -> bool:
+    """Whether the loci do not lie about the shift, or the shift is none that an objective has."""
+    if not len(way_um):
+        return False
+    off = np.abs(way_um.mean(axis=0) - shift_um) - _ASYMMETRY * way_um.std(axis=0) / np.sqrt(len(way_um))
+    return bool((off > 0.0).any() or (np.abs(shift_um) > _FURTHEST_UM).any())
+
+
+def _likeliest(ghosts: Mapping[str, Sequence[Ghosts]], way_um: Floats) -> Colours:
+    width = {key: np.median(np.concatenate([g.sigma_um for g in own]), axis=0) for key, own in ghosts.items() if own}
+    shift, loci, crosstalk = np.zeros(3), _Loci(), dict.fromkeys(ghosts, 0.0)
     information = 1.0 / _PRIOR_UM**2
     for _ in range(_ROUNDS):
-        loci, information, pull = loci.improved(way, shift)
+        loci, information, pull = loci.improved(way_um, shift)
         information, pull = information + 1.0 / _PRIOR_UM**2, pull - shift / _PRIOR_UM**2
-        for key, own in ghosts.items():
-            if own:
-                leak = _leak(own, _SIGN[key] * shift, width[key])
-                crosstalk[key] = float(np.clip(leak.share, 0.0, 1.0))
-                information, pull = information + leak.information, pull + _SIGN[key] * leak.pull
+        for key, sigma in width.items():
+            leak = _leak(ghosts[key], _SIGN[key] * shift, sigma)
+            crosstalk[key] = float(np.clip(leak.share, 0.0, 1.0))
+            information, pull = information + leak.information, pull + _SIGN[key] * leak.pull
         step = np.clip(pull / information, -_STEP_UM, _STEP_UM)
         shift = shift + step
         if np.abs(step).max() < _CONVERGED_UM:
             break
+    if ((shift**2) * information).sum() < _SIGNIFICANT:
+        shift = np.zeros(3)
     z, y, x = shift.tolist()
     error_z, error_y, error_x = (information**-0.5).tolist()
     return Colours(crosstalk, (z, y, x), (error_z, error_y, error_x))
@@ -214,7 +233,10 @@ def _leak(ghosts: Sequence[Ghosts], way_um: Floats, sigma_um: Floats) -> _Leak:
     width = np.minimum(off * np.sqrt(2 * np.pi) / _ASIDE_UM, 1.0)
     odds = 0.5 * ((moved / photons[:, None] / off) ** 2).sum(1) + np.log(width).sum(1)
     share, trust = typical(light / photons, error / photons, np.exp(np.clip(odds, 0.0, 50.0)))
-    expected = max(share, 0.0) * photons[:, None]
+    # a leak that noise alone may feign has no image that could tell a place
+    noise = 1.0 / float(np.sqrt((trust / (error / photons) ** 2).sum()))
+    told = max(share**2 - (_NOTICED * noise) ** 2, 0.0) ** 0.5
+    expected = told * photons[:, None]
     weight = trust[:, None] / moved_error**2
     return _Leak(share, (weight * expected**2).sum(0), (weight * expected * moved).sum(0))
 
