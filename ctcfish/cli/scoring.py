@@ -82,6 +82,7 @@ def batch_(
     preset: PresetName = None,
     set_: Sets = None,
     device: DeviceOption = Device.AUTO,
+    sign: Annotated[Path | None, typer.Option("--sign", help="Ed25519 private key (PEM) for the manifest.")] = None,
     as_json: Json = False,
 ) -> None:
     """Score every slide of a study."""
@@ -89,7 +90,9 @@ def batch_(
     from ctcfish import batch
     from ctcfish.device import fix_threads, resolve_device
     from ctcfish.io import study_slides
+    from ctcfish.store.signature import private_key, sign_run
 
+    key = None if sign is None else private_key(sign)
     refs = study_slides(study)
     if not resume:
         batch.refuse_existing(out)
@@ -99,6 +102,8 @@ def batch_(
     log_to(out / "run.log")
     with progress_bar(len(refs)) as progress:
         failed = batch.run_batch(refs, batch.Job(resolved, chosen, out), on_error.value, progress)
+    if key is not None:
+        sign_run(out, key)
     done = {"slides": len(refs) - len(failed), "failed": failed["slide_id"].tolist(), "out": str(out)}
     typer.echo(json.dumps(done) if as_json else f"{done['slides']} of {len(refs)} slides scored; see {out}")
     batch.raise_failures(failed)

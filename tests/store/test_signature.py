@@ -8,7 +8,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
@@ -145,3 +147,18 @@ def test_the_command_checks_signature_and_files(tmp_path: Path, capsys: pytest.C
     assert "signature: valid\noutputs: " in capsys.readouterr().out
     assert make.run("verify", run, "--public-key", keys(tmp_path, 2)[1]) == 6
     assert "the signature does not fit" in capsys.readouterr().err
+
+
+def test_a_batch_signs_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scan = tmp_path / "study" / "s" / "fish" / "f.ome.tif"
+    scan.parent.mkdir(parents=True)
+    said = {"axes": "CYX", "PhysicalSizeX": 0.1, "PhysicalSizeY": 0.1, "Channel": {"Name": ["DAPI", "HER2", "CEP17"]}}
+    dark = np.full((3, 64, 64), 100, np.uint16)
+    tifffile.imwrite(scan, dark, metadata=said, photometric="minisblack", ome=True)
+    private, public = keys(tmp_path)
+    out = tmp_path / "out"
+    assert make.run("batch", tmp_path / "study", "--out", out, "--sign", public) == 2
+    assert not out.exists(), "a wrong key is refused before any work"
+    assert make.run("batch", tmp_path / "study", "--out", out, "--sign", private) == 0
+    assert make.run("verify", out, "--public-key", public, "--study", tmp_path / "study") == 0
+    assert "signature: valid" in capsys.readouterr().out
