@@ -12,16 +12,11 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ctcfish.ops.emitter_count import CountPosterior, CountRule, count_posterior
-from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame, log_likelihood
-from ctcfish.ops.fit import fit_spots
-from ctcfish.ops.fit_model import FitModel
+from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame
 from ctcfish.ops.resolve import Growth, Zones, grow, settle
 from ctcfish.ops.windows import cut_windows
 
 _SIMILAR = (1, 4, 9)  # batches hold regions of up to so many candidates
-_BROAD = 2.5  # start width of a broad object, in widths of a signal
-_LEAST_BROAD = 3  # emitters from which a region may be one broad object instead
-_BROAD_GAIN, _BROAD_WIDTH = -40.0, 2.4
 _FOREIGN = 8  # signals of other groups looked at around one region
 _HALF_STEP = 3  # half sizes of windows are multiples of this, so that few shapes are in use
 _WHOLE = ("estimate", "low", "high", "resolved", "countable")
@@ -72,11 +67,6 @@ class Crowds:
     total_photons : Tensor, (G,)
     background : Tensor, (G,)
         Fitted background level, photons a pixel.
-    broad_gain : Tensor, (G,)
-        Log-likelihood of one broad Gaussian on a plane less that of the emitters; −∞ where fewer than three were
-        counted. See :func:`looks_broad`.
-    broad_sigma_px : Tensor, (G,)
-        Width of that Gaussian in the plane.
     """
 
     region: Tensor
@@ -85,8 +75,6 @@ class Crowds:
     count: CountPosterior
     total_photons: Tensor
     background: Tensor
-    broad_gain: Tensor
-    broad_sigma_px: Tensor
 
 
 def group_points(points_px: Tensor, scale_px: tuple[float, float, float], reach: float) -> Tensor:
@@ -198,56 +186,11 @@ def resolve_crowds(
             count = count_posterior(path, model, rule)
             state = settle(frame, crops, path, count.estimate, roomy)
             corner = centre[chunk] - torch.tensor(window, device=centre.device)
-            broad = _broad(frame, crops, state, count.estimate >= _LEAST_BROAD)
-            parts.append((chunk, replace(state, places=state.places + corner[:, None]), count, broad))
+            parts.append((chunk, replace(state, places=state.places + corner[:, None]), count))
     return _collected(parts, len(half), starts.photons)
 
 
-_Part = tuple[Tensor, Emitters, CountPosterior, tuple[Tensor, Tensor]]
-
-
-def _broad(frame: Frame, crops: Crops, state: Emitters, asked: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-likelihood of one broad Gaussian less that of the emitters, and its width in the plane, where ``asked``."""
-    model, rows = frame.model, asked.nonzero()[:, 0]
-    gain, width = torch.full_like(crops.level, -torch.inf), torch.full_like(crops.level, model.sigma_xy_px)
-    crops, state = crops.rows(rows), state.rows(rows)
-    photons = (crops.data - model.read_variance).view(-1, *frame.shape)
-    weight = crops.weight.view(-1, *frame.shape)
-    light = state.photons[..., None]
-    centre = (state.places * light).sum(1) / light.sum(1).clamp(min=1.0)
-    fitted = FitModel(
-        _BROAD * model.sigma_xy_px,
-        _BROAD * model.sigma_z_px,
-        free_width=True,
-        sloped_background=True,
-        max_shift_px=_BROAD * model.sigma_xy_px,
-        width_range=(1 / _BROAD, 3.0),
-    )
-    if frame.shape[0] == 1:
-        photons, weight, centre = photons[:, 0], weight[:, 0], centre[:, 1:]
-    fits = fit_spots(photons, centre, model.read_variance, fitted, weight=weight)
-    gain[rows] = fits.log_likelihood_ratio - log_likelihood(frame, crops, state)
-    width[rows] = fits.sigma_px[:, 1]
-    return gain, width
-
-
-def looks_broad(crowds: Crowds, model: CrowdModel) -> Tensor:
-    """Tell regions that are one broad object, a granule, from regions of many signals.
-
-    One Gaussian, well wider than a signal, explains a granule about as well as any number of emitters do; a cluster of
-    signals is lumpy, and loses far more (limits chosen on simulated slides).
-
-    Parameters
-    ----------
-    crowds : Crowds
-    model : CrowdModel
-
-    Returns
-    -------
-    Tensor of bool, (G,)
-        Never where fewer than three emitters were counted.
-    """
-    return (crowds.broad_gain > _BROAD_GAIN) & (crowds.broad_sigma_px > _BROAD_WIDTH * model.sigma_xy_px)
+_Part = tuple[Tensor, Emitters, CountPosterior]
 
 
 def _layout(image: CrowdImage, starts: Starts, model: CrowdModel, reach: Reach) -> tuple[Tensor, Tensor, Tensor]:
@@ -338,17 +281,16 @@ def _foreign(starts: Starts, rows: Tensor, centre: Tensor) -> Tensor:
 
 def _collected(parts: list[_Part], regions: int, like: Tensor) -> Crowds:
     """Rows of all batches in the order of the regions."""
-    widest = max((c.probability.shape[1] for _, _, c, _ in parts), default=1)
+    widest = max((c.probability.shape[1] for _, _, c in parts), default=1)
     probability = like.new_zeros(regions, widest)
     whole = {name: torch.zeros(regions, dtype=torch.int64, device=like.device) for name in _WHOLE}
-    total, level, gain, width = (like.new_zeros(regions) for _ in range(4))
+    total, level = (like.new_zeros(regions) for _ in range(2))
     owner, place, photons = [], [like.new_zeros(0, 3)], [like.new_zeros(0)]
-    for rows, state, count, broad in parts:
+    for rows, state, count in parts:
         probability[rows, : count.probability.shape[1]] = count.probability
         for name in _WHOLE:
             whole[name][rows] = getattr(count, name).long()
         total[rows], level[rows] = state.photons.sum(1), state.background[:, 0]
-        gain[rows], width[rows] = broad
         used = state.used > 0
         owner.append(rows[:, None].expand(used.shape)[used])
         place.append(state.places[used])
@@ -362,6 +304,4 @@ def _collected(parts: list[_Part], regions: int, like: Tensor) -> Crowds:
         CountPosterior(probability, **whole | {"countable": whole["countable"].bool()}),
         total,
         level,
-        gain,
-        width,
     )

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from ctcfish.ops.crowds import CrowdImage, Reach, Starts, group_points, looks_broad, resolve_crowds
+from ctcfish.ops.crowds import CrowdImage, Reach, Starts, group_points, resolve_crowds
 from ctcfish.ops.emitter_count import CountRule, count_posterior
 from ctcfish.ops.emitters import CrowdModel, Frame
 from ctcfish.ops.resolve import Growth, Path
@@ -181,10 +181,3 @@ def test_background_series_is_orthogonal_and_starts_with_the_constant():
     assert frame.orders[0] == (0, 0, 0)
     at = frame.background_at(torch.tensor([[[0.0, 7.0, 22.0]]]))[0, 0, 0]
     torch.testing.assert_close(at, frame.basis.view(-1, 31, 31)[:, 7, 22], atol=1e-5, rtol=0)
-
-
-def test_few_emitters_are_never_called_broad(field):
-    image, places, photons, region = field
-    found = resolve_crowds(CrowdImage(image), starts_at(places[:3], photons[:3], region[:3]), MODEL)
-    assert not looks_broad(found, MODEL).any()
-    assert torch.isinf(found.broad_gain).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ctcfish.ops.crowds import CrowdImage, Reach, Starts, group_points, looks_broad, resolve_crowds
+from ctcfish.ops.crowds import CrowdImage, Reach, Starts, group_points, resolve_crowds
 from ctcfish.ops.emitter_count import CountRule, count_posterior
 from ctcfish.ops.emitters import (
     Crops,
@@ -307,27 +307,3 @@ def test_significance_has_unit_variance_on_plain_background_and_more_on_texture(
     assert values[0][0] == pytest.approx(1.0, abs=0.05)
     assert values[0][1] < 1.4
     assert values[1][1] > 1.9
-
-
-def test_granules_look_broad_and_clusters_do_not():
-    rng, images, at = np.random.default_rng(15), [], []
-    cluster = clusters((1, 35, 35), PLANE, [10] * 12, 2.7, seed=16)
-    grid = np.arange(35) - 17.0
-    for i in range(24):
-        if i < 12:
-            images.append(cluster[i][0])
-            at.append(cluster[i][1][:3])
-        else:
-            bump = np.exp(-(grid[:, None] ** 2 + grid**2) / 2 / 5.0**2)
-            images.append(camera(rng, 45.0 + 9000 * bump[None] / bump.sum()))
-            at.append(np.array([[0, 17.0, 17.0], [0, 15.0, 19.0], [0, 19.5, 16.0]]))
-    stack = torch.tensor(np.concatenate(images, 2), dtype=torch.float32)
-    place = torch.tensor(np.concatenate(at), dtype=torch.float32)
-    region = torch.arange(24).repeat_interleave(3)
-    place[:, 2] += region * 35
-    found = resolve_crowds(CrowdImage(stack), Starts(place, torch.full((72,), 500.0), region, torch.zeros(0, 3)), PLANE)
-    broad = looks_broad(found, PLANE)
-    assert int(broad[:12].sum()) <= 1
-    many = found.count.estimate[12:] >= 3
-    assert float(broad[12:][many].float().mean()) >= 0.7
-    assert not broad[found.count.estimate < 3].any()
