@@ -209,16 +209,27 @@ def _profile(model: Model, best: FloatArray, index: int, fixed: float) -> tuple[
 
 
 def _limit(model: Model, best: FloatArray, index: int, step: float, bar: float) -> float:
-    """Return where the profile falls to the bar on the side of the step; infinite where it does not."""
+    """Return where the profile falls to the bar on the side of the step; infinite where it cannot be seen to.
+
+    Where a covariate separates the outcomes the penalised likelihood has more than one maximum: the profile is followed
+    from both ends of the bracket and the higher one counts, so that it holds the value the bracket was made of.
+    """
     near, far, held = float(best[index]), float(best[index]) + 2 * step, best
     while True:
-        value, held = _profile(model, held, index, far)
+        try:
+            value, reached = _profile(model, held, index, far)
+        except np.linalg.LinAlgError:  # so far out that no information is left, and not yet below the bar
+            return math.copysign(math.inf, step)
         if value < bar:
             break
         if abs(far - best[index]) > _FARTHEST * abs(step):
             return math.copysign(math.inf, step)
-        near, far = far, best[index] + 2 * (far - best[index])
-    return float(optimize.brentq(lambda at: _profile(model, held, index, at)[0] - bar, near, far, xtol=1e-9))
+        near, far, held = far, best[index] + 2 * (far - best[index]), reached
+
+    def above(at: float) -> float:
+        return max(_profile(model, start, index, at)[0] for start in (held, reached)) - bar
+
+    return float(optimize.brentq(above, near, far, xtol=1e-9))
 
 
 def _table(covariates: ArrayLike, subjects: int) -> FloatArray:

@@ -110,7 +110,8 @@ def cells_of(cohort: TableCohort, people: Screened) -> pd.DataFrame:
     cep17 = rng.choice([1, 2, 3, 4], size=owner.size, p=[0.08, 0.72, 0.15, 0.05])
     bar = -(-11 * cep17 // 5)  # fewest HER2 signals with 5 HER2 >= 11 CEP17
     high = bar + rng.geometric(0.35, owner.size)
-    her2 = np.where(amplified, high, np.minimum(np.maximum(cep17 + rng.integers(-1, 2, owner.size), 1), bar - 1))
+    noise = rng.choice([-1, 0, 1], size=owner.size, p=[0.06, 0.88, 0.06])
+    her2 = np.where(amplified, high, np.clip(cep17 + noise, 1, bar - 1))
     call = np.where(reaches(her2, cep17, Fraction(11, 5)), "amplified", "not_amplified").astype(object)
     guarded = np.where((call == "amplified") & (cep17 < 2) & (her2 < 4), "not_evaluable", call).astype(object)
     agrees = rng.random(owner.size) < cohort.protein_agrees

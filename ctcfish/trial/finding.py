@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
-from typing import Any, Literal
+from typing import Any
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.estimate import Estimate
+from ctcfish.stats.estimate import Estimate, undefined
 from ctcfish.stats.proportions import Proportion
 from ctcfish.stats.rank import TestResult
-
-Role = Literal["primary", "secondary", "exploratory"]
+from ctcfish.trial.endpoints import ENDPOINTS, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +21,15 @@ class Label:
     Attributes
     ----------
     endpoint : str
-        Endpoint of the protocol, which is also the family for multiplicity.
+        Key of :data:`ctcfish.trial.endpoints.ENDPOINTS`; also the family for multiplicity.
     key : str
         Unique name of the figure.
     title : str
-    role : {"primary", "secondary", "exploratory"}
-    figure : str
-        Name of the picture that shows it.
-    excluded : str
-        Who is not in the population, and why.
-    missing : str
-        How missing data were treated.
     """
 
     endpoint: str
     key: str
     title: str
-    role: Role
-    figure: str
-    excluded: str
-    missing: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,89 +39,75 @@ class Finding:
     Attributes
     ----------
     label : Label
+    estimate : Estimate
+        Value, interval, level and method; NaN where the data cannot say.
     population : str
         Whom ``n`` counts.
     n : int
-    value, low, high : float
-        NaN where the data cannot say; a value without interval says so in ``method``.
-    confidence : float
     unit : str
-        Empty for a share or a correlation.
-    method : str
+        Empty for a plain figure.
     numerator : int or None
         Of a proportion; ``n`` is then its denominator.
     p_value, p_adjusted : float
         Two-sided; adjusted within the endpoint after Holm. NaN where nothing is tested.
     note : str
+    role : {"primary", "secondary", "exploratory"} or None
+        None: that of the endpoint.
 
     Raises
     ------
     StatisticsError
-        No population, method, title or key.
+        No population, method, title or key, or an endpoint that does not exist.
     """
 
     label: Label
+    estimate: Estimate
     population: str
     n: int
-    value: float
-    low: float
-    high: float
-    confidence: float
-    unit: str
-    method: str
+    unit: str = ""
     numerator: int | None = None
     p_value: float = math.nan
     p_adjusted: float = math.nan
     note: str = ""
+    role: Role | None = None
 
     def __post_init__(self) -> None:
         """Refuse a figure nobody could check."""
-        for name, text in (
-            ("population", self.population),
-            ("method", self.method),
-            ("title", self.label.title),
-            ("key", self.label.key),
-        ):
+        needed = {"population": self.population, "method": self.estimate.method}
+        needed |= {"title": self.label.title, "key": self.label.key}
+        for name, text in needed.items():
             if not text.strip():
                 raise StatisticsError(f"figure {self.label.key or self.label.title!r} has no {name}: name it")
+        if self.label.endpoint not in ENDPOINTS:
+            raise StatisticsError(f"endpoint {self.label.endpoint!r} is unknown: use one of {', '.join(ENDPOINTS)}")
 
     def as_row(self) -> dict[str, Any]:
-        """Return label and figure as one flat row."""
+        """Return endpoint, label and figure as one flat row."""
         row = asdict(self)
         label: dict[str, Any] = row.pop("label")
-        return label | row
+        figures: dict[str, Any] = row.pop("estimate")
+        about = ENDPOINTS[self.label.endpoint]
+        told = {"figure": about.figure, "excluded": about.excluded, "missing": about.missing}
+        return label | figures | row | told | {"multiplicity": about.multiplicity, "role": self.role or about.role}
 
 
 def of_proportion(label: Label, share: Proportion, note: str = "") -> Finding:
     """Return the finding of a proportion: its denominator is the population."""
-    return Finding(
-        label=label,
-        population=share.population,
-        n=share.denominator,
-        value=share.value,
-        low=share.low,
-        high=share.high,
-        confidence=share.confidence,
-        unit="share",
-        method=share.method,
-        numerator=share.numerator,
-        note=note,
-    )
+    estimate = Estimate(share.value, share.low, share.high, share.method, share.confidence)
+    return Finding(label, estimate, share.population, share.denominator, "share", share.numerator, note=note)
 
 
-def of_estimate(label: Label, estimate: Estimate, population: str, n: int, unit: str = "") -> Finding:
-    """Return the finding of an estimate with its interval."""
-    figures = (estimate.value, estimate.low, estimate.high, estimate.confidence)
-    return Finding(label, population, n, *figures, unit, estimate.method)
+def unknown(label: Label, population: str, n: int, why: str) -> Finding:
+    """Return the finding of what these data cannot say."""
+    return Finding(label, undefined("not computed"), population, n, note=why)
 
 
 def of_correlation(label: Label, test: TestResult, population: str, confidence: float) -> Finding:
     """Return the finding of a rank correlation; the interval is Bonett and Wright's (2000) on Fisher's scale."""
     low, high = correlation_interval(test.statistic, test.n, confidence)
     method = f"{test.method}; interval after Bonett and Wright"
-    return Finding(
-        label, population, test.n, test.statistic, low, high, confidence, "rho", method, p_value=test.p_value
-    )
+    estimate = Estimate(test.statistic, low, high, method, confidence)
+    return Finding(label, estimate, population, test.n, "rho", p_value=test.p_value)
 
 
 def correlation_interval(rho: float, n: int, confidence: float) -> tuple[float, float]:
@@ -144,8 +118,11 @@ def correlation_interval(rho: float, n: int, confidence: float) -> tuple[float, 
     return math.tanh(math.atanh(rho) - reach), math.tanh(math.atanh(rho) + reach)
 
 
-def adjusted(findings: list[Finding]) -> list[Finding]:
-    """Return the findings with p-values adjusted within each endpoint after Holm (1979)."""
+def concluded(findings: list[Finding], minimum: int) -> list[Finding]:
+    """Return the findings with p-values adjusted within each endpoint after Holm (1979), and with their roles.
+
+    A figure of fewer than ``minimum`` patients or items is exploratory, unless its endpoint is the primary one.
+    """
     families: dict[str, list[int]] = {}
     for index, finding in enumerate(findings):
         if not math.isnan(finding.p_value):
@@ -154,7 +131,10 @@ def adjusted(findings: list[Finding]) -> list[Finding]:
     for members in families.values():
         for index, value in zip(members, holm([findings[i].p_value for i in members]), strict=True):
             out[index] = replace(findings[index], p_adjusted=value)
-    return out
+    return [
+        replace(f, role="exploratory") if f.n < minimum and ENDPOINTS[f.label.endpoint].role != "primary" else f
+        for f in out
+    ]
 
 
 def holm(p_values: list[float]) -> list[float]:

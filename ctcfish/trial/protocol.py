@@ -82,7 +82,7 @@ class OpenAfter(Parameters):
 
 
 class MergeIfSlow(Parameters):
-    """Cohorts become one from a number of screened patients on if one of them has too few by then."""
+    """All cohorts count as one, under its own design, if one has too few patients after so many were screened."""
 
     kind: Literal["merge_if_slow"] = "merge_if_slow"
     screened: int = Field(ge=1)

@@ -49,8 +49,14 @@ class Run:
     reproducibility: pd.DataFrame
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path, reproducibility: Path | None = None) -> Run:
     """Read a run: its tables, and the cells from one ``cells.csv`` beside them or from each slide's folder.
+
+    Parameters
+    ----------
+    folder : Path
+    reproducibility : Path, optional
+        Folder of a reproducibility study with its ``statistics.csv``.
 
     Raises
     ------
@@ -66,7 +72,7 @@ def read_run(folder: Path) -> Run:
         _read(folder, tables.PATIENTS, needed=True),
         _read(folder, tables.SENSITIVITY, needed=False),
         whole[whole["kind"] == "ctc"].drop(columns="kind").reset_index(drop=True),
-        _read(folder, REPRODUCIBILITY, needed=False),
+        REPRODUCIBILITY.empty() if reproducibility is None else _read(reproducibility, REPRODUCIBILITY, needed=True),
     )
 
 

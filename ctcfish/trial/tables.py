@@ -134,16 +134,20 @@ RANGES: dict[tuple[str, str], tuple[float, float]] = {
 """Smallest and largest value of number columns."""
 
 REPRODUCIBILITY = Table(
-    "reproducibility",
-    ("metric",),
+    "statistics",
+    (),
     (
-        Column("metric", "text", "What was compared, for instance the call per cell.", required=True),
-        Column("value", "real", "Its value; missing where undefined."),
-        Column("low", "real", "Lower end of its interval."),
-        Column("high", "real", "Upper end of its interval."),
-        Column("n", "integer", "Cells, slides or patients behind it.", required=True),
-        Column("population", "text", "What n counts.", required=True),
-        Column("method", "text", "How value and interval were made.", required=True),
+        Column("level", "text", "What is compared.", required=True),
+        Column("relation", "text", "How the readings repeat each other.", required=True),
+        Column("population", "text", "Whom the items are.", required=True),
+        Column("stratum", "text", "all, or a part of the items.", required=True),
+        Column("quantity", "text", "What is compared.", required=True),
+        Column("statistic", "text", "By which figure.", required=True),
+        Column("value", "real", "The figure; missing where the data cannot say."),
+        Column("low", "real", "Lower end of its 95 % interval."),
+        Column("high", "real", "Upper end of its 95 % interval."),
+        Column("method", "text", "How the interval was made.", required=True),
+        Column("n_items", "integer", "Items read at least twice.", required=True),
     ),
 )
-"""``reproducibility.csv`` of a run, as the laboratory's quality control leaves it; the trial only reads it."""
+"""``statistics.csv`` of a reproducibility study, as the laboratory's quality control leaves it; only read here."""

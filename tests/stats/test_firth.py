@@ -186,3 +186,16 @@ def test_one_responder_among_eleven() -> None:
 def test_refusals(call: object, message: str) -> None:
     with pytest.raises(StatisticsError, match=message):
         call()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1, 10.0, 1000.0])
+def test_one_responder_with_the_highest_value_has_an_interval(scale: float) -> None:
+    """Separation with one responder of eleven: two maxima of the profile, whose limits must still bracket."""
+    shares = [0.08, 0.0392, 2.0, 0.0353, 0.1705, 0.1775, 0.625, 0.045, 1.0, 0.9333, 0.1282]
+    outcome = [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+    fit = firth_logistic(scale * np.array(shares)[:, None], outcome)
+    slope = fit.coefficients[1]
+    assert slope.value * scale == pytest.approx(2.42998663, rel=1e-4)
+    assert slope.low * scale == pytest.approx(0.07406, rel=1e-3)
+    assert slope.high * scale == pytest.approx(7.59903, rel=1e-3)
+    assert fit.coefficients[0].low < fit.coefficients[0].value < fit.coefficients[0].high
