@@ -15,6 +15,7 @@ from ctcfish.io.resolve import Given, Resolved, resolve
 from ctcfish.io.roles import check_roles
 from ctcfish.io.sheet import USED, sheet_overrides
 from ctcfish.io.study import SlideRef, is_slide_folder, read_scan, scan_files, slide_values, study_slides
+from ctcfish.io.swapped import refuse_swapped
 from ctcfish.parameters import Panel
 from ctcfish.types import Modality, Slide
 
@@ -128,7 +129,7 @@ def examine(path: Paths, overrides: Overrides, panel: Panel) -> Opened:
     Raises
     ------
     InputError, UsageError
-        As :func:`open_slide`, except that a scene may be incomplete.
+        As :func:`open_slide`, except that a scene may be incomplete; scans in each other's place.
     """
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
     if len(paths) == 1 and is_slide_folder(paths[0]):
@@ -162,6 +163,7 @@ def _examine_folder(ref: SlideRef, overrides: Overrides, panel: Panel) -> Opened
         planes = option.z_step_um is not None or sheet.z_step_um is not None
         images: tuple[FileImage, ...] = read_scan(files[modality], pages_are_planes=planes)
         scenes += [resolve(image, modality, Given(option, sheet, panel)) for image in images]
+    refuse_swapped(ref.slide_id, scenes, panel)
     return Opened(ref.slide_id, values, tuple(scenes), ref.path)
 
 

@@ -77,6 +77,9 @@ def _scale_is_off(found: list[Alignment]) -> bool:
 
 
 def _evidence(if_points: pd.DataFrame, fish_points: pd.DataFrame, found: list[Alignment], params: Relocate) -> str:
+    empty = [name for name, points in (("IF", if_points), ("FISH", fish_points)) if not len(points)]
+    if empty:
+        return f"No nucleus was found in the {' nor in the '.join(empty)} scan: nothing can be relocated."
     common = sum(a.n_matched for a in found)
     # A nucleus cut by the borders of two fields is paired in both.
     of_if = min(common, len(if_points))

@@ -69,6 +69,8 @@ def test_nothing_to_compare_is_refused(empty: str) -> None:
     result = relocate(if_points, fish_points, PARAMS)
     assert not result.trusted
     assert len(result.matches) == len(if_points)
+    where = {"if": "the IF scan", "fish": "the FISH scan", "both": "the IF nor in the FISH scan"}[empty]
+    assert result.evidence == f"No nucleus was found in {where}: nothing can be relocated."
 
 
 def test_each_nucleus_is_used_once_and_rows_stay_in_order() -> None:
