@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
+from itertools import chain
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,7 @@ def export_geojson(run: Path, out: Path) -> None:
         (out / scene.slide_id).mkdir(parents=True, exist_ok=True)
         with (out / scene.slide_id / f"{scene.stem}.geojson").open("w", encoding="utf-8", newline="\n") as stream:
             stream.write('{"type": "FeatureCollection", "features": [')
-            for number, feature in enumerate((*_nuclei(scene), *_signals(scene))):
+            for number, feature in enumerate(chain(_nuclei(scene), _signals(scene))):
                 stream.write(",\n" if number else "\n")
                 json.dump(feature, stream, ensure_ascii=False, allow_nan=False)
             stream.write("\n]}\n")
@@ -49,10 +51,11 @@ def export_geojson(run: Path, out: Path) -> None:
 def _nuclei(scene: StoredScene) -> Iterator[dict[str, Any]]:
     table = tables.CELLS if scene.modality == "fish" else tables.IF_CELLS
     texts = {column.name for column in table.columns if column.kind in ("text", "boolean")} | {"label", "cell_id"}
-    about = scene.nuclei().set_index("label")
-    numbers = [name for name in about.columns if name not in texts]
+    nuclei = scene.nuclei()
+    numbers = [name for name in nuclei.columns if name not in texts]
+    about = nuclei.set_index("label").to_dict("index")
     for label, corner, mask in nuclei_masks(scene.labels()):
-        row = about.loc[label]
+        row = about[label]
         shapes = polygons(mask, corner)
         geometry = (
             {"type": "Polygon", "coordinates": shapes[0]}
@@ -60,22 +63,27 @@ def _nuclei(scene: StoredScene) -> Iterator[dict[str, Any]]:
             else {"type": "MultiPolygon", "coordinates": shapes}
         )
         words = (row["kind"], row["call"]) if scene.modality == "fish" else (row["kind"],)
-        yield _feature(row["cell_id"], geometry, words, row[numbers])
+        yield _feature(row["cell_id"], geometry, words, {name: row[name] for name in numbers})
 
 
 def _signals(scene: StoredScene) -> Iterator[dict[str, Any]]:
     spots = scene.spots()
     numbers = [c.name for c in tables.SPOTS.columns if c.kind == "real"] + ["label", "cluster"]
-    y_px, x_px = (spots[f"{axis}_um"] / size + 0.5 for axis, size in zip("yx", scene.pixel_um, strict=True))
-    for k, row in spots.iterrows():
-        place = {"type": "Point", "coordinates": [round(float(x_px[k]), 4), round(float(y_px[k]), 4)]}
+    for row in spots.to_dict("records"):
+        y_px, x_px = (row[f"{axis}_um"] / size + 0.5 for axis, size in zip("yx", scene.pixel_um, strict=True))
+        place = {"type": "Point", "coordinates": [round(x_px, 4), round(y_px, 4)]}
         words = (row["probe"],) if row["status"] == "counted" else (row["probe"], row["status"])
-        yield _feature(f"{scene.slide_id}/{scene.name}/spot:{row['spot_id']}", place, words, row[numbers])
+        yield _feature(
+            f"{scene.slide_id}/{scene.name}/spot:{row['spot_id']}", place, words, {k: row[k] for k in numbers}
+        )
 
 
-def _feature(name: str, geometry: Mapping[str, Any], words: tuple[str, ...], numbers: pd.Series) -> dict[str, Any]:
-    """One object of QuPath; a measurement that is missing is left out, as QuPath reads no null."""
-    measured = [{"name": key, "value": float(value)} for key, value in numbers.items() if pd.notna(value)]
+def _feature(
+    name: str, geometry: Mapping[str, Any], words: tuple[str, ...], numbers: Mapping[str, Any]
+) -> dict[str, Any]:
+    """One object of QuPath; a measurement that is missing or infinite is left out, as JSON has no word for it."""
+    known = {key: float(value) for key, value in numbers.items() if pd.notna(value)}
+    measured = [{"name": key, "value": value} for key, value in known.items() if isfinite(value)]
     classification = {"name": ": ".join(words), "color": list(COLOURS.get(words[-1], GREY))}
     return {
         "type": "Feature",

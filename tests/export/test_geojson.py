@@ -113,6 +113,14 @@ def test_identifiers_are_the_same_in_every_export_and_never_twice(exported: Path
     assert (tmp_path / "again" / "a" / "fish_f.geojson").read_bytes() == (exported / "a/fish_f.geojson").read_bytes()
 
 
+def test_what_is_infinite_is_left_out(tmp_path: Path) -> None:
+    own = runs.changed(runs.result("a"), log10_bayes_factor=[np.inf, -1.5, np.nan])
+    assert make.run("export", runs.write(tmp_path / "run", own), "--to", "geojson", "--out", tmp_path / "out") == 0
+    first, second, *_ = features(tmp_path / "out")
+    assert "log10_bayes_factor" not in measured(first)
+    assert measured(second)["log10_bayes_factor"] == -1.5
+
+
 def test_a_nucleus_in_parts_is_a_multipolygon(tmp_path: Path) -> None:
     labels = np.zeros((80, 170), np.int32)
     labels[2:5, 2:5], labels[10:12, 2:5], labels[20:23, 20:23] = 1, 1, 2
