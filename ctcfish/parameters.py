@@ -214,6 +214,10 @@ class Calibrate(Parameters):
     extra: float = Field(default=0.03, gt=0, description="extra signals per nucleus and colour")
     worth_signals: float = Field(default=20.0, gt=0, description="signals of evidence the two probabilities stand for")
     worth_nuclei: float = Field(default=30.0, gt=0, description="nuclei of evidence the extra signals stand for")
+    false_cluster: float = Field(
+        default=0.01, gt=0, lt=1, description="share of nuclei that show a cluster of a colour where there is none"
+    )
+    false_cluster_copies: float = Field(default=7.0, gt=3, description="mean copies such a cluster is taken for")
     history: dict[Annotated[str, StringConstraints(pattern=r"^\d+/\d+$")], NonNegativeInt] = Field(
         default={}, description='leukocytes of earlier slides: nuclei by "HER2/CEP17" signals, such as {"2/2" = 950}'
     )
@@ -278,7 +282,8 @@ class Prior(Parameters):
         "monosomy": 0.05,
         "deletion": 0.02,
         "unusual": 0.02,
-        "amplified": 0.03,
+        "amplified": 0.02,
+        "high": 0.01,
     }
     mean_excess: float = Field(default=1.5, gt=0, description="mean of ratio minus cut among amplified states")
 

@@ -49,6 +49,8 @@ N_CTC = (1, 3, 10, 30, 100, 200)
 CLUSTERED = (0.0, 0.5, 1.0)
 N_LEUKOCYTES = (10, 60, 300)
 CLUSTER_LOG_SD = 0.12
+FALSE_CLUSTER = 0.01
+"""Share of nuclei of which one HER2 signal is taken for a cluster of 4 to 12."""
 
 
 @dataclass(frozen=True)
@@ -96,24 +98,39 @@ def simulate(scene: Scenario, rng: np.random.Generator) -> Slide:
     state = _draw_states(MIXES[scene.mix], scene.n_ctc, rng)
     copies = np.array([_copies(name, rng) for name in state]).reshape(-1, 2)
     leukocytes = np.where(rng.random(scene.n_leukocytes) < 0.05, 4, 2)
-    white = [counted(leukocytes, rates, rng) for _ in range(2)]
-    clustered = (copies[:, 0] >= 6) & (rng.random(scene.n_ctc) < scene.clustered)
-    inside = np.where(clustered, np.maximum(3, (copies[:, 0] * rng.uniform(0.5, 1, scene.n_ctc)).astype(int)), 0)
-    free, green = counted(copies[:, 0] - inside, worse, rng), counted(copies[:, 1], worse, rng)
-    guess = np.where(clustered, np.round(inside * np.exp(rng.normal(0, CLUSTER_LOG_SD, scene.n_ctc))), 0).astype(int)
-    low, high = (np.round(guess * np.exp(z * CLUSTER_LOG_SD)).astype(int) for z in (-1.96, 1.96))
-    columns = {
-        "her2_count": np.concatenate([white[0], free + guess]),
-        "her2_low": np.concatenate([white[0], free + low]),
-        "her2_high": np.concatenate([white[0], free + high]),
-        **{f"cep17_{part}": np.concatenate([white[1], green]) for part in ("count", "low", "high")},
-    }
+    parts = [
+        her2_read(leukocytes, 0.0, rates, FALSE_CLUSTER, rng),
+        her2_read(copies[:, 0], scene.clustered, worse, FALSE_CLUSTER * scene.factor, rng),
+    ]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    cep17 = np.concatenate([counted(leukocytes, rates, rng), counted(copies[:, 1], worse, rng)])
+    columns |= {f"cep17_{part}": cep17 for part in ("count", "low", "high", "points")}
     n = scene.n_leukocytes + scene.n_ctc
     kind = ["wbc"] * scene.n_leukocytes + ["ctc"] * scene.n_ctc
     about = {"cell_id": [f"s/f/{i}" for i in range(1, n + 1)], "slide_id": "s", "scene": "f", "kind": kind, "flags": ""}
-    frame = pd.DataFrame(about | {"label": pd.array(range(1, n + 1), dtype="Int64")})
+    frame = pd.DataFrame(about | {"label": pd.array(range(1, n + 1), dtype="Int64"), "cep17_in_clusters": 0})
     frame = frame.assign(**{name: pd.array(values, dtype="Int64") for name, values in columns.items()})
     return Slide(frame, copies[:, 0], copies[:, 1], state)
+
+
+def her2_read(
+    copies: np.ndarray, clustered: float, rates: tuple[float, ...], false: float, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """HER2 columns of nuclei: single signals, copies in a cluster that is true or false, total and interval."""
+    n = len(copies)
+    true = (copies >= 6) & (rng.random(n) < clustered)
+    inside = np.where(true, np.maximum(3, (copies * rng.uniform(0.5, 1, n)).astype(int)), 0)
+    points = counted(copies - inside, rates, rng)
+    guess = np.where(true, np.round(inside * np.exp(rng.normal(0, CLUSTER_LOG_SD, n))), 0).astype(int)
+    low, high = (np.round(guess * np.exp(z * CLUSTER_LOG_SD)).astype(int) for z in (-1.96, 1.96))
+    spoiled = ~true & (points > 0) & (rng.random(n) < false)
+    points = points - spoiled
+    size = np.where(spoiled, rng.integers(4, 13, n), 0)
+    low, high = low + np.maximum(size - 2, 0), high + size + 2 * spoiled
+    total = points + guess + size
+    columns = {"points": points, "in_clusters": guess + size, "count": total}
+    columns |= {"low": np.minimum(points + low, total), "high": np.maximum(points + high, total)}
+    return {f"her2_{name}": values for name, values in columns.items()}
 
 
 def counted(copies: np.ndarray, rates: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:

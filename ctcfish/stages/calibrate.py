@@ -13,6 +13,8 @@ from ctcfish import flags
 from ctcfish.flags import CellFlag, SlideFlag
 from ctcfish.parameters import Calibrate
 from ctcfish.stats.error_rates import RateFit, fit_rates
+from ctcfish.stats.estimate import Estimate
+from ctcfish.stats.false_clusters import FalseClusters, measured_clusters
 from ctcfish.stats.rate_priors import BetaPrior, GammaPrior, RatePriors, discounted
 from ctcfish.types import ErrorRates
 
@@ -44,13 +46,36 @@ def calibrate(cells: pd.DataFrame, params: Calibrate) -> ErrorRates:
     intact = intact_leukocytes(cells)
     both = shows_both(intact)
     fit = fit_of(intact[both], params)
+    estimates = fit.estimates | _false_clusters(cells, params)
     bits, efficiency = SlideFlag(0), float(np.mean(both)) if len(both) else float("nan")
     if both.sum() < params.min_leukocytes:
         bits |= SlideFlag.UNCONTROLLED
     if len(both) >= max(params.min_leukocytes, 1) and efficiency < params.min_hybridised:
         bits |= SlideFlag.HYBRIDISATION_FAILED
     origin = "slide" if both.any() else "history" if params.history else "default"
-    return ErrorRates(fit.errors, fit.estimates, int(both.sum()), efficiency, origin, bits)
+    return ErrorRates(fit.errors, estimates, int(both.sum()), efficiency, origin, bits)
+
+
+def false_clusters_of(rates: ErrorRates, probe: str) -> FalseClusters:
+    """False clusters of a probe, ``her2`` or ``cep17``, as the slide's rates tell them."""
+    return FalseClusters(
+        rates.intervals[f"{probe}_false_cluster"].value, rates.intervals[f"{probe}_false_cluster_copies"].value
+    )
+
+
+def _false_clusters(cells: pd.DataFrame, params: Calibrate) -> dict[str, Estimate]:
+    """Rate and size of clusters among leukocytes, uncountable ones included: none of them is true."""
+    spoiled = int(SPOILED & ~CellFlag.UNCOUNTABLE_CLUSTER)
+    leukocytes = cells[cells["kind"] == "wbc"]
+    own = leukocytes[flags.from_text(leukocytes["flags"].to_numpy(), CellFlag) & spoiled == 0]
+    before = FalseClusters(params.false_cluster, params.false_cluster_copies)
+    told = {}
+    for probe in ("her2", "cep17"):
+        column = f"{probe}_in_clusters"
+        copies = own[column].fillna(0).to_numpy(np.int64) if column in own else np.zeros(0, np.int64)
+        rate, size = measured_clusters(copies, before, params.worth_nuclei)
+        told |= {f"{probe}_false_cluster": rate, f"{probe}_false_cluster_copies": size}
+    return told
 
 
 def intact_leukocytes(cells: pd.DataFrame) -> pd.DataFrame:

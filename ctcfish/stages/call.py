@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ctcfish import flags
 from ctcfish.flags import CellFlag, Reason, SlideFlag
 from ctcfish.parameters import GUARDED, Call, FishRule, Prior, ProteinRule
+from ctcfish.stages.calibrate import false_clusters_of
 from ctcfish.stages.patterns import patterns
 from ctcfish.stats.count_posterior import (
     MAX_CEP17_COUNT,
@@ -31,6 +32,7 @@ from ctcfish.stats.count_posterior import (
     reaching_probability,
 )
 from ctcfish.stats.countmodel import CountRule, pass_probability
+from ctcfish.stats.false_clusters import doubted
 from ctcfish.stats.ratio_rule import exceeds, reaches
 from ctcfish.stats.state_prior import StatePrior, cell_classes, prior_of
 from ctcfish.types import ErrorRates
@@ -215,7 +217,8 @@ def _evidence(cells: pd.DataFrame, rates: ErrorRates, prior: Prior, rule: FishRu
     rows = np.flatnonzero((np.nan_to_num(her2) > 0) & (np.nan_to_num(cep17) > 0))
     if not len(rows):
         return _Evidence(posterior, factor)
-    seen = CountWeights(_weights(cells, "her2", rows, MAX_HER2_COUNT), _weights(cells, "cep17", rows, MAX_CEP17_COUNT))
+    sides = (("her2", MAX_HER2_COUNT), ("cep17", MAX_CEP17_COUNT))
+    seen = CountWeights(*(_weights(cells.iloc[rows], rates, probe, largest) for probe, largest in sides))
     cut = Fraction(rule.cut)
     states = states_of(prior, cut)
     inside, outside = (np.maximum(part, LEAST) for part in reaching_likelihoods(states, rates.errors, seen, cut))
@@ -230,6 +233,12 @@ def states_of(prior: Prior, cut: Fraction) -> StatePrior:
     return prior_of(prior.weights, cell_classes(cut, prior.mean_excess))
 
 
-def _weights(cells: pd.DataFrame, probe: str, rows: NDArray[np.intp], largest: int) -> NDArray[np.float64]:
-    count, low, high = (cells[f"{probe}_{part}"].to_numpy()[rows].astype(np.int64) for part in ("count", "low", "high"))
-    return interval_weights(count, low, high, largest)
+def _weights(cells: pd.DataFrame, rates: ErrorRates, probe: str, largest: int) -> NDArray[np.float64]:
+    """Likelihood over counts of one colour; a cluster may be none, unless a reader has set the count."""
+    count, low, high = (cells[f"{probe}_{part}"].to_numpy().astype(np.int64) for part in ("count", "low", "high"))
+    weights = interval_weights(count, low, high, largest)
+    if f"{probe}_in_clusters" not in cells:
+        return weights
+    points, inside = (_whole(cells, f"{probe}_{part}") for part in ("points", "in_clusters"))
+    estimated = np.where(points + inside == count, inside, 0)
+    return doubted(weights, points, estimated, false_clusters_of(rates, probe))

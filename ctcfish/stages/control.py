@@ -25,7 +25,8 @@ from ctcfish.types import ErrorRates
 MOST_COUNTS = 40
 """Counts of a leukocyte beyond this have no probability under any believable error rates."""
 
-SEEN = [f"{probe}_{part}" for probe in ("her2", "cep17") for part in ("count", "low", "high")]
+PARTS = ("count", "low", "high", "points", "in_clusters")
+SEEN = [f"{probe}_{part}" for probe in ("her2", "cep17") for part in PARTS]
 
 
 def leukocyte_control(
@@ -54,7 +55,8 @@ def leukocyte_control(
     intact = intact_leukocytes(cells)
     controls = intact[shows_both(intact)]
     fit = fit_of(controls, params)
-    grouped = controls.groupby([*SEEN, "flags"], as_index=False).size()
+    seen = [column for column in SEEN if column in controls]
+    grouped = controls.groupby([*seen, "flags"], as_index=False, dropna=False).size()
     grouped = grouped.assign(label=1, kind="wbc")
     history = discounted({pair: n for pair, n in history_of(params).items() if min(pair) > 0}, params.history_worth)
     grid = np.meshgrid(np.arange(1, MOST_COUNTS + 1), np.arange(1, MOST_COUNTS + 1), indexing="ij")

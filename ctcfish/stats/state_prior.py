@@ -14,6 +14,8 @@ from ctcfish.stats.ratio_rule import reaches
 
 MAX_HER2 = 60
 MAX_CEP17 = 20
+HIGH_EXCESS = 6.0
+"""Mean of ratio minus cut in high-level amplification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,9 @@ def cell_classes(cut: Fraction, mean_excess: float = 1.5) -> dict[str, StateClas
     """Return the classes of true states of a tumour cell; their weights belong to the configuration.
 
     ``gain`` holds only states below the cut. ``unusual`` spreads thinly over the whole table, so that no count is
-    impossible; part of it reaches the cut. What decides about a cell is its true ratio, never the name of its class.
+    impossible; part of it reaches the cut. ``high`` is high-level amplification: tumours of the patients whose CTC had
+    a mean ratio of 2.8 had one of 6.6 (Meng 2004). What decides about a cell is its true ratio, never the name of its
+    class.
     """
     gains = ((3, 2, 4.0), (4, 2, 2.0), (4, 3, 1.5), (5, 3, 1.0), (6, 3, 0.5), (5, 4, 1.0), (6, 4, 1.0), (8, 4, 0.5))
     her2, cep17 = np.meshgrid(np.arange(1, MAX_HER2 + 1), np.arange(1, MAX_CEP17 + 1), indexing="ij")
@@ -149,7 +153,9 @@ def cell_classes(cut: Fraction, mean_excess: float = 1.5) -> dict[str, StateClas
         "unusual": tuple(zip(her2.ravel().tolist(), cep17.ravel().tolist(), thin.ravel().tolist(), strict=True)),
     }
     classes = {name: StateClass(name, states) for name, states in fixed.items() if states}
-    classes["amplified"] = amplified_states(cut, mean_excess, {1: 0.15, 2: 0.5, 3: 0.2, 4: 0.1, 5: 0.03, 6: 0.02})
+    cep17_shares = {1: 0.15, 2: 0.5, 3: 0.2, 4: 0.1, 5: 0.03, 6: 0.02}
+    classes["amplified"] = amplified_states(cut, mean_excess, cep17_shares)
+    classes["high"] = StateClass("high", amplified_states(cut, HIGH_EXCESS, cep17_shares).states)
     return classes
 
 

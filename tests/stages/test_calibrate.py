@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Calibrate, Count
-from ctcfish.stages.calibrate import calibrate
+from ctcfish.stages.calibrate import calibrate, false_clusters_of
 from ctcfish.stages.count import count
 from tests import make
 
@@ -78,3 +79,22 @@ def test_the_same_cells_give_the_same_bytes() -> None:
     cells = make.cells(*leukocytes(50, 0.05, 0.05, 0.03, 2), kind="wbc")
     first, second = (calibrate(cells, Calibrate()) for _ in range(2))
     assert first == second
+
+
+def test_clusters_of_leukocytes_are_false_and_spoiled_ones_are_not_asked() -> None:
+    cells = make.cells(*[(2, 2)] * 90, *[(8, 2)] * 10, kind="wbc").assign(cep17_in_clusters=0)
+    cells["her2_in_clusters"] = pd.array([0] * 90 + [8] * 9 + [None], dtype="Int64")
+    cells.loc[90:92, "flags"] = "CLUSTER|UNCOUNTABLE_CLUSTER|LOWER_BOUND"
+    cells.loc[93:94, "flags"] = "CLUSTER|OVERLAP"
+    rates = calibrate(cells, Calibrate())
+    found = false_clusters_of(rates, "her2")
+    assert found.rate == pytest.approx((7 + 0.3) / (98 + 30))
+    assert found.copies == pytest.approx(3 + (4 * 3 + 7 * 5) / (3 + 7))
+    assert false_clusters_of(rates, "cep17").rate == pytest.approx(0.3 / 128)
+    assert rates.intervals["her2_false_cluster"].low < found.rate < rates.intervals["her2_false_cluster"].high
+
+
+def test_without_leukocytes_false_clusters_are_as_configured() -> None:
+    rates = calibrate(make.cells((9, 2), kind="ctc"), Calibrate(false_cluster=0.2, false_cluster_copies=9.0))
+    found = false_clusters_of(rates, "cep17")
+    assert (found.rate, found.copies) == pytest.approx((0.2, 9.0))

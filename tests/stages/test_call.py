@@ -198,3 +198,27 @@ def test_the_guard_makes_false_calls_rare() -> None:
     assert guarded < hard / 100
     assert np.isnan(false_amplified(make.rates(), Call(rule=ProteinRule())))
     assert Fraction(GUARDED.cut) == Fraction(11, 5)
+
+
+def test_a_small_cluster_is_no_proof_where_leukocytes_show_such() -> None:
+    """The same counts as single signals are sure; as a cluster they are as sure as the slide's leukocytes allow."""
+    parts = {"cep17_points": 2, "cep17_in_clusters": 0}
+    alone = make.cells((9, 2)).assign(her2_points=9, her2_in_clusters=0, **parts)
+    small = make.cells((9, 2)).assign(her2_points=1, her2_in_clusters=8, **parts)
+    large = make.cells((26, 2)).assign(her2_points=1, her2_in_clusters=25, **parts)
+    sure, unsure = make.rates(false_cluster=1e-5), make.rates(false_cluster=0.05)
+    p = {k: call(c, r, Call())["p_amplified"][0] for k, (c, r) in {
+        "alone": (alone, unsure), "small": (small, unsure), "large": (large, unsure), "clean slide": (small, sure)
+    }.items()}  # fmt: skip
+    assert p["alone"] == pytest.approx(call(make.cells((9, 2)), unsure, Call())["p_amplified"][0], rel=1e-12)
+    assert p["small"] < 0.9 < p["large"] < p["alone"]
+    assert p["small"] < p["clean slide"] == pytest.approx(p["alone"], abs=0.01)
+    assert call(small, unsure, Call())["call_guarded"][0] == "not_evaluable"
+    assert call(small, unsure, Call())["call"][0] == "amplified"
+
+
+def test_a_count_that_a_reader_set_is_no_longer_doubted() -> None:
+    parts = {"her2_points": 1, "her2_in_clusters": 5, "cep17_points": 2, "cep17_in_clusters": 0}
+    rates = make.rates(false_cluster=0.05)
+    corrected = call(make.cells((9, 2)).assign(**parts), rates, Call())["p_amplified"][0]
+    assert corrected == call(make.cells((9, 2)), rates, Call())["p_amplified"][0]
