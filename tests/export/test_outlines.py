@@ -75,6 +75,7 @@ def test_nuclei_are_whole_whatever_the_tiles(monkeypatch: pytest.MonkeyPatch, ti
     labels = np.zeros((11, 13), np.int32)
     labels[1:8, 2:9], labels[2:4, 10:12], labels[10, 12] = 7, 3, 12
     labels[9:, :2] = 1
+    labels[0, 7] = labels[7, 0:2] = 7  # its first row is not in its first tile, nor its first column
     found = {label: (corner, mask) for label, corner, mask in nuclei_masks(labels)}
     assert sorted(found) == [1, 3, 7, 12]
     again = np.zeros_like(labels)
