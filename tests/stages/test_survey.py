@@ -9,17 +9,15 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from ctcfish.flags import SlideFlag, SpotFlag
+from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Detect, Survey
 from ctcfish.stages.nuclei.outlines import from_labels
 from ctcfish.stages.signals import camera as cameras
 from ctcfish.stages.signals import threshold as thresholds
 from ctcfish.stages.signals.optics import patch_half, sigma_px, start_sigma_um
-from ctcfish.stages.signals.probe import Signals
 from ctcfish.stages.signals.regions import regions, sample, tiles
-from ctcfish.stages.signals.vetoes import colour_flags
 from ctcfish.stages.survey import FieldSurvey, SceneInfo, merge, survey
-from ctcfish.types import Nuclei, Optics, ProbeModel, SlideModel
+from ctcfish.types import Nuclei, Optics
 
 PIXEL = (0.1, 0.1)
 UNKNOWN, DEFAULTS = Optics(), Detect()
@@ -208,47 +206,3 @@ def test_signals_above_the_fitted_bins_do_not_move_the_threshold() -> None:
 def test_too_few_maxima_fall_back_to_photon_noise() -> None:
     assert thresholds.fit_background(np.zeros(len(thresholds.EDGES) - 1), 10.0, 3).scale == 1.0
     assert np.isnan(thresholds.threshold_range([], 2, 0.01)).all()
-
-
-def signals(rows: list[tuple[float, float, float, float]]) -> Signals:
-    """Rows of ``(y, x, photons, width)``."""
-    table = np.array(rows, float).reshape(-1, 4)
-    n, zero = len(table), np.zeros(len(table))
-    place = np.stack([zero, table[:, 0], table[:, 1]], 1)
-    ints = np.zeros(n, np.int64)
-    return Signals(place, table[:, 2], zero + 40, table[:, 3], zero + 20, zero + 1, ints + 1, ints, ints)
-
-
-def slide(crosstalk: dict[str, float], shift: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> SlideModel:
-    probe = ProbeModel(40.0, 0.14, 0.4, 1000.0, 0.3, 5.0, (5.0, 5.0), 0.005, 50)
-    return SlideModel({"HER2": probe, "CEP17": probe}, 2.0, 100.0, 2.0, "metadata", crosstalk, shift)
-
-
-@pytest.mark.parametrize(
-    ("her2", "cep17", "flag"),
-    [
-        ((1.0, 1.0, 5000, 0.14), (1.0, 1.05, 300, 0.14), SpotFlag.CROSSTALK),
-        ((1.0, 1.0, 5000, 0.14), (1.0, 1.05, 1500, 0.14), SpotFlag(0)),
-        ((1.0, 1.0, 5000, 0.14), (1.0, 2.0, 300, 0.14), SpotFlag(0)),
-        ((1.0, 1.0, 1500, 0.20), (1.0, 1.05, 1200, 0.20), SpotFlag.BOTH_COLOURS),
-        ((1.0, 1.0, 1500, 0.13), (1.0, 1.05, 1200, 0.13), SpotFlag(0)),
-        ((1.0, 1.0, 1500, 0.20), (1.0, 1.30, 1200, 0.20), SpotFlag(0)),
-    ],
-    ids=["ghost", "too bright for a ghost", "elsewhere", "granule", "two narrow signals", "side by side"],
-)
-def test_what_the_other_colour_says(her2, cep17, flag) -> None:
-    bits = colour_flags({"HER2": signals([her2]), "CEP17": signals([cep17])}, slide({"HER2>CEP17": 0.05}), Detect())
-    assert bits["CEP17"].tolist() == [int(flag)]
-
-
-def test_the_chromatic_shift_is_applied_before_colours_are_compared() -> None:
-    pair = {"HER2": signals([(1.0, 1.0, 1500, 0.2)]), "CEP17": signals([(1.0, 0.7, 1500, 0.2)])}
-    assert colour_flags(pair, slide({}), Detect())["HER2"].tolist() == [0]
-    shifted = colour_flags(pair, slide({}, (0.0, 0.0, 0.3)), Detect())
-    assert shifted["HER2"].tolist() == [int(SpotFlag.BOTH_COLOURS)]
-
-
-def test_one_colour_alone_is_never_vetoed() -> None:
-    assert colour_flags({"HER2": signals([(1, 1, 500, 0.3)])}, slide({}), Detect())["HER2"].tolist() == [0]
-    nothing = colour_flags({"HER2": signals([(1, 1, 500, 0.3)]), "CEP17": signals([])}, slide({}), Detect())
-    assert nothing["HER2"].tolist() == [0]
