@@ -38,16 +38,23 @@ def transfer_points(stack: Tensor, bins: int = 24) -> Tensor:
     count = len(level)
     if count < 2 * _MIN_PIXELS:
         return torch.empty(0, 3, dtype=torch.float64)
-    order = torch.argsort(level)
+    order = _ascending(level)
+    levels, squares = level[order].cpu().numpy(), residual[order].square().cpu().numpy()
     low, high = count // 100, count - count // 100
     bins = min(bins, max(2, (high - low) // _MIN_PIXELS))
     cuts = [low + (high - low) * i // bins for i in range(bins + 1)]
     out = []
-    for a, b in itertools.pairwise(cuts):
-        picked = order[a:b]
-        variance = residual[picked].square().median() / _MEDIAN_OF_SQUARE
-        out.append([float(level[picked].mean()), float(variance), float(b - a)])
-    return torch.tensor(out, dtype=torch.float64)
+    for first, last in itertools.pairwise(cuts):
+        middle = (last - first - 1) // 2
+        variance = np.partition(squares[first:last], middle)[middle] / _MEDIAN_OF_SQUARE
+        out.append([levels[first:last].mean(dtype=np.float64), variance, last - first])
+    return torch.tensor(np.array(out, np.float64))
+
+
+def _ascending(values: Tensor) -> Tensor:
+    """Order of float32 values, equal ones as they stand: their bits, signed alike, sort several times faster."""
+    bits = values.view(torch.int32)
+    return torch.sort(bits ^ ((bits >> 31) & 0x7FFFFFFF), stable=True)[1]
 
 
 def transfer_line(points: Tensor) -> tuple[float, float]:

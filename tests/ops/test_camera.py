@@ -36,6 +36,23 @@ def test_points_follow_poisson_variance() -> None:
     assert points[:, 2].sum() == pytest.approx(0.98 * 298 * 298, rel=0.01)
 
 
+def test_points_against_a_plain_sort(device: str) -> None:
+    """Level, variance and number of every bin by NumPy alone, on levels below zero too."""
+    stack = shot(2.0, 100.0, 2.0) - 170.0
+    found = transfer_points(stack.to(device), bins=6).numpy()
+    image = stack[0].numpy().astype(np.float64)
+    rows = image[:-2] - 2 * image[1:-1] + image[2:]
+    residual = (rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]).ravel() / 6
+    level = sum(image[i : i + 298, j : j + 298] for i in range(3) for j in range(3)).ravel() / 9
+    assert level.min() < 0 < level.max()
+    order = np.argsort(level, kind="stable")
+    cut = len(level) // 100
+    for row, part in zip(found, np.array_split(order[cut:-cut], 6), strict=True):
+        assert row[0] == pytest.approx(level[part].mean(), rel=1e-3, abs=1e-2)
+        assert row[1] == pytest.approx(np.median(residual[part] ** 2) / 0.45494, rel=0.01)
+        assert row[2] == pytest.approx(len(part), abs=1)
+
+
 def test_several_fields_are_one_line() -> None:
     points = torch.cat([transfer_points(shot(2.0, 100.0, 2.0, seed)) for seed in range(3)])
     assert transfer_line(points)[0] == pytest.approx(2.0, rel=0.03)
