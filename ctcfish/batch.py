@@ -1,51 +1,85 @@
-"""Many slides, one after the other; each is written whole or not at all, and a bad one becomes a row."""
+"""Many slides, on one machine or many; each is written whole or not at all, and a bad one becomes a row."""
 
 from __future__ import annotations
 
+import errno
 import logging
+import threading
+import time
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
-from ctcfish import pipeline, tables
-from ctcfish.config import Config, rules
+from ctcfish import tables, unit
+from ctcfish.config import rules
+from ctcfish.engine import workers
+from ctcfish.engine.ledger import Ledger
+from ctcfish.engine.lock import only_batch
+from ctcfish.engine.status import Status
+from ctcfish.engine.workers import Lost, Where
 from ctcfish.errors import BatchIncompleteError, CtcfishError, UsageError
-from ctcfish.io import Overrides, SlideRef, open_ref
-from ctcfish.report.slide import render
+from ctcfish.io import SlideRef
 from ctcfish.report.study import render_study
-from ctcfish.report.windows import take_pictures
 from ctcfish.stages.patients import heterogeneity_table, patients
 from ctcfish.stages.sensitivity import sensitivity
 from ctcfish.stages.study import study_measures
-from ctcfish.store.atomic import atomic_folder, write_json, write_text
+from ctcfish.store.atomic import write_json, write_text
 from ctcfish.store.manifest import hashes, manifest
-from ctcfish.store.results import rates_of, read_ctc, read_slide_json, slides_table, write_run_tables, write_slide
+from ctcfish.store.results import rates_of, read_ctc, read_slide_json, slides_table, write_run_tables
 from ctcfish.types import Slide, SlideResult
+from ctcfish.unit import Job
 
 OnError = Literal["continue", "stop"]
+Tell = Callable[[Status], None]
 
 log = logging.getLogger("ctcfish")
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 @dataclass(frozen=True)
-class Job:
-    """How slides are scored.
+class Plan:
+    """How a batch is run; nothing of it changes a byte of the results.
 
     Attributes
     ----------
-    config : Config
-    device : str
-    out : Path
-        Folder of the run.
+    where : Where
+    on_error : {"continue", "stop"}
+    timeout_s : float or None
+        Time after which a slide is given up, for file systems that stall.
     """
 
-    config: Config
-    device: str
-    out: Path
+    where: Where = Where()
+    on_error: OnError = "continue"
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one slide.
+
+    Attributes
+    ----------
+    did : {"scored", "called", "kept", "failed"}
+    failure : mapping or None
+        A row of :data:`ctcfish.tables.FAILURES`; also of a slide that was scored but not relocated.
+    cells : int
+    seconds : float
+        Time inside the task.
+    details : str
+        For the log.
+    """
+
+    did: str
+    failure: Mapping[str, str] | None
+    cells: int = 0
+    seconds: float = 0.0
+    details: str = ""
 
 
 def refuse_existing(out: Path) -> None:
@@ -60,88 +94,216 @@ def refuse_existing(out: Path) -> None:
         raise UsageError(f"{out} exists and is left alone; give another --out, or remove it first.")
 
 
-def score_slide(slide: Slide, job: Job, progress: pipeline.Progress) -> SlideResult:
-    """Score one slide and write its folder in one rename."""
-    result = pipeline.score(slide, job.config, job.device, progress)
-    progress("write")
-    with atomic_folder(job.out / slide.slide_id) as folder:
-        inputs = hashes(slide.files, _base(slide))
-        write_slide(result, inputs, take_pictures(slide, result, job.config.report), folder)
-        write_text(folder / "report.html", render(folder))
-    return result
-
-
-def score_alone(slide: Slide, job: Job, progress: pipeline.Progress) -> SlideResult:
+def score_alone(slide: Slide, job: Job, progress: Callable[[str], None]) -> SlideResult:
     """Score one slide as a run of its own."""
-    result = score_slide(slide, job, progress)
+    result = unit.score_slide(slide, job, progress, {})
     finish(job, [slide.slide_id], tables.FAILURES.empty())
     return result
 
 
-def run_batch(refs: Sequence[SlideRef], job: Job, on_error: OnError, progress: pipeline.Progress) -> pd.DataFrame:
-    """Score the slides of a study that are not there yet, then write the run's tables.
+def run_batch(refs: Sequence[SlideRef], job: Job, plan: Plan, tell: Tell) -> pd.DataFrame:
+    """Bring every slide of a study up to date, then write the run's tables.
 
     Parameters
     ----------
     refs : sequence of SlideRef
     job : Job
-    on_error : {"continue", "stop"}
-    progress : callable
-        Told the name of each slide as it begins.
+    plan : Plan
+    tell : callable
+        Told how far the batch is after every slide.
 
     Returns
     -------
     pandas.DataFrame
-        :data:`ctcfish.tables.FAILURES`.
+        :data:`ctcfish.tables.FAILURES`, in the order of the slides.
+
+    Raises
+    ------
+    UsageError
+        Another batch writes to the same folder, or the workers cannot be reached.
     """
-    failures: list[dict[str, str]] = []
-    for ref in refs:
-        if (job.out / ref.slide_id / "slide.json").is_file():
-            failures += _told(job.out / ref.slide_id)
-            continue
-        failure = _attempt(ref, job, progress)
-        if failure is not None:
-            failures.append(failure)
-            if on_error == "stop":
+    job.out.mkdir(parents=True, exist_ok=True)
+    with only_batch(job.out) as token:
+        job = replace(job, batch=token)
+        failures: dict[str, Mapping[str, str]] = {}
+        status = Status("", "", len(refs), 0, 0, 0, 0, 0.0)
+        began = time.monotonic()
+        for ref, outcome in _outcomes(refs, job, plan):
+            if outcome.failure is not None:
+                failures[ref.slide_id] = outcome.failure
+            status = _counted(status, ref.slide_id, outcome, time.monotonic() - began)
+            _log(ref.slide_id, outcome)
+            tell(status)
+            if plan.on_error == "stop" and outcome.failure is not None and outcome.did in ("scored", "failed"):
                 break
-    failed = tables.FAILURES.check(pd.DataFrame(failures)) if failures else tables.FAILURES.empty()
-    finish(job, [ref.slide_id for ref in refs], failed)
+        rows = [failures[ref.slide_id] for ref in refs if ref.slide_id in failures]
+        failed = tables.FAILURES.check(pd.DataFrame(rows)) if rows else tables.FAILURES.empty()
+        finish(job, [ref.slide_id for ref in refs], failed)
     return failed
 
 
-def _attempt(ref: SlideRef, job: Job, progress: pipeline.Progress) -> dict[str, str] | None:
-    """Score one slide; whatever goes wrong is a row, so that the other slides are scored all the same."""
-    log.info("slide %s", ref.slide_id)
-    progress(ref.slide_id)
+def _outcomes(refs: Sequence[SlideRef], job: Job, plan: Plan) -> Iterator[tuple[SlideRef, Outcome]]:
+    """Outcome of every slide: what is done first, then what needs only new calls, then what needs pixels."""
+    left = []
+    for ref in refs:
+        quick = _guarded(partial(_without_pixels, ref, job), ref)
+        if quick is None:
+            left.append(ref)
+        else:
+            yield ref, quick
+    task = partial(attempt, job=job, timeout_s=plan.timeout_s)
+    # What hangs in a read cannot be ended but with its process, so a limit of time asks for one that can be.
+    if not left or (plan.where.here and plan.timeout_s is None):
+        yield from ((ref, task(ref)) for ref in left)
+        return
+    with workers.pool(plan.where) as client:
+        for ref, outcome in workers.outcomes(task, left, client):
+            yield ref, _lost(ref, outcome) if isinstance(outcome, Lost) else outcome
+
+
+def _without_pixels(ref: SlideRef, job: Job) -> Outcome | None:
+    """Outcome of a slide that needs no pixel; None where it does."""
+    did = unit.without_pixels(ref, job)
+    return None if did is None else Outcome(did, _told(job.out / ref.slide_id))
+
+
+def attempt(ref: SlideRef, job: Job, timeout_s: float | None = None) -> Outcome:
+    """Bring one slide up to date where this process runs; whatever goes wrong is an outcome.
+
+    Parameters
+    ----------
+    ref : SlideRef
+    job : Job
+    timeout_s : float or None
+        Time after which the slide is given up; what may still hang in a read is left behind and writes nothing.
+    """
+    began = time.monotonic()
+    late = threading.Event()
+
+    def watched(step: str) -> None:
+        if late.is_set():
+            raise TimeoutError(step)
+
+    found: list[Outcome] = []
+
+    def work() -> None:
+        outcome = _guarded(partial(_scored, ref, job, watched), ref)
+        found.extend([outcome] if outcome is not None else [])
+
+    if timeout_s is None:
+        work()
+    else:
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(timeout_s)
+        late.set()
+    seconds = time.monotonic() - began
+    return replace(found[0], seconds=seconds) if found else _failed(ref, *_too_late(timeout_s))
+
+
+def _scored(ref: SlideRef, job: Job, progress: Callable[[str], None]) -> Outcome:
+    from ctcfish.device import fix_threads
+
+    fix_threads()
+    did = unit.bring_up(ref, job, progress)
+    folder = job.out / ref.slide_id
+    n_cells = int(read_slide_json(folder)["slide"]["n_nuclei"] or 0)
+    return Outcome(did, _told(folder), n_cells)
+
+
+def _guarded(work: Callable[[], Outcome | None], ref: SlideRef) -> Outcome | None:
+    """Do the work of one slide; whatever goes wrong is a row, so that the other slides are scored all the same."""
     try:
-        score_slide(open_ref(ref, job.config.panel, Overrides()), job, pipeline.quiet)
+        return work()
     except CtcfishError as error:
-        log.error("slide %s: %s", ref.slide_id, error)
-        return {"slide_id": ref.slide_id, "cause": type(error).__name__, "message": str(error)}
+        return _failed(ref, type(error).__name__, str(error))
+    except OSError as error:
+        return _failed(ref, type(error).__name__, _of_system(error), traceback.format_exc())
+    except MemoryError:
+        message = "memory ran out; give each worker more (--max-ram-gb, fewer --workers), then --resume."
+        return _failed(ref, "MemoryError", message, traceback.format_exc())
     except Exception as error:  # noqa: BLE001 - the one place where anything at all becomes a row
-        log.error("slide %s: %s", ref.slide_id, traceback.format_exc())
         message = f"unexpected: {error}; run.log holds the details, please report them."
-        return {"slide_id": ref.slide_id, "cause": type(error).__name__, "message": message}
-    return next(iter(_told(job.out / ref.slide_id)), None)
+        return _failed(ref, type(error).__name__, message, traceback.format_exc())
 
 
-def _told(folder: Path) -> list[dict[str, str]]:
+def _failed(ref: SlideRef, cause: str, message: str, details: str = "") -> Outcome:
+    row = {"slide_id": ref.slide_id, "cause": cause, "message": message}
+    return Outcome("failed", row, details=details or message)
+
+
+def _lost(ref: SlideRef, lost: Lost) -> Outcome:
+    return _failed(ref, lost.cause, lost.message)
+
+
+def _too_late(timeout_s: float | None) -> tuple[str, str]:
+    message = f"not done after {timeout_s:g} s; see whether its files can be read, or give a longer --timeout-s."
+    return "TimeoutError", message
+
+
+def _of_system(error: OSError) -> str:
+    """What the system refused, without the machine's paths."""
+    if error.errno in FULL:
+        return "the disk of the results is full; make room there, then --resume."
+    name = f" ({Path(str(error.filename)).name})" if error.filename else ""
+    return f"{error.strerror or error}{name}; see whether the file can be read whole, then --resume."
+
+
+def _told(folder: Path) -> dict[str, str] | None:
     """The failure that a finished slide's folder tells of, if any: the same row now and when the batch is resumed."""
     said = read_slide_json(folder)
     evidence = str((said["relocation"] or {}).get("evidence", ""))
-    return [{"slide_id": folder.name, "cause": said["failure"], "message": evidence}] if said["failure"] else []
+    return {"slide_id": folder.name, "cause": said["failure"], "message": evidence} if said["failure"] else None
+
+
+def _counted(status: Status, slide_id: str, outcome: Outcome, elapsed_s: float) -> Status:
+    return replace(
+        status,
+        slide_id=slide_id,
+        did=outcome.did,
+        done=status.done + 1,
+        failed=status.failed + (outcome.failure is not None),
+        worked=status.worked + (outcome.did != "kept"),
+        cells=status.cells + outcome.cells,
+        elapsed_s=elapsed_s,
+    )
+
+
+def _log(slide_id: str, outcome: Outcome) -> None:
+    about = {"slide_id": slide_id, "did": outcome.did, "cells": outcome.cells, "seconds": round(outcome.seconds, 3)}
+    if outcome.failure is None:
+        log.info("slide %s: %s, %d cells, %.1f s", *about.values(), extra={"slide": about})
+    else:
+        log.error("slide %s: %s", slide_id, outcome.details or outcome.failure["message"], extra={"slide": about})
 
 
 def finish(job: Job, slide_ids: Sequence[str], failures: pd.DataFrame) -> None:
     """Write what stands beside the slides: tables over slides and patients, data dictionary, manifest."""
-    done = [slide_id for slide_id in slide_ids if (job.out / slide_id / "slide.json").is_file()]
-    summaries = {slide_id: read_slide_json(job.out / slide_id) for slide_id in done}
+    summaries = {slide_id: said for slide_id in slide_ids if (said := _summary(job, slide_id)) is not None}
     write_run_tables(_over_slides(job, summaries) | {"failures": failures}, job.out)
     write_text(job.out / "report.html", render_study(job.out))
     inputs = {f"{s}/{name}": sha for s, own in summaries.items() for name, sha in own["inputs_sha256"].items()}
-    written = sorted(p for p in job.out.iterdir() if p.name in summaries or p.suffix in (".csv", ".json", ".html"))
-    outputs = hashes((p for p in written if p.name != "manifest.json"), job.out)
-    write_json(job.out / "manifest.json", manifest(job.config, job.device, inputs, outputs))
+    kinds = (".csv", ".json", ".html")
+    beside = [p for p in job.out.iterdir() if p.is_file() and p.suffix in kinds and p.name != "manifest.json"]
+    outputs = hashes(beside, job.out) | _hashes_of_slides(job.out, summaries)
+    write_json(job.out / "manifest.json", manifest(job.config, job.device, inputs, dict(sorted(outputs.items()))))
+
+
+def _summary(job: Job, slide_id: str) -> dict[str, Any] | None:
+    """What a slide's folder says, if it is this configuration's and was finished."""
+    if not (job.out / slide_id / "slide.json").is_file():
+        return None
+    said = read_slide_json(job.out / slide_id)
+    ours = said["configuration_sha256"] == job.config.sha256() and said["identity"]["called"]
+    return said if ours else None
+
+
+def _hashes_of_slides(out: Path, slide_ids: Iterable[str]) -> dict[str, str]:
+    """Hashes of what the slides' folders hold; a file is read again only if it changed since its slide was done."""
+    found: dict[str, str] = {}
+    for slide_id in slide_ids:
+        found |= hashes([out / slide_id], out, Ledger(out, slide_id).sha256)
+    return found
 
 
 def _over_slides(job: Job, summaries: Mapping[str, dict[str, Any]]) -> dict[str, pd.DataFrame]:
@@ -172,9 +334,3 @@ def raise_failures(failures: pd.DataFrame) -> None:
     if len(failures):
         names = ", ".join(failures["slide_id"])
         raise BatchIncompleteError(f"{len(failures)} slide(s) failed: {names}; failures.csv says why and what to do.")
-
-
-def _base(slide: Slide) -> Path:
-    """Folder that the names of the input files are relative to."""
-    parents = [file.parent for file in slide.files]
-    return next((p.parent for p in parents if p.name in ("if", "fish")), parents[0] if parents else Path())

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
+import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +16,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcfish import batch, pipeline, tables
-from ctcfish.batch import Job, raise_failures, refuse_existing, run_batch, score_alone
+from ctcfish import pipeline, tables, unit
+from ctcfish.batch import OnError, Plan, attempt, raise_failures, refuse_existing, score_alone
+from ctcfish.batch import run_batch as run_batch_to
 from ctcfish.config import Config
+from ctcfish.engine.lock import only_batch
 from ctcfish.errors import BatchIncompleteError, InputError, UsageError
 from ctcfish.io import SlideRef
 from ctcfish.stages import summarise
 from ctcfish.types import Scene, Slide, SlideResult
+from ctcfish.unit import Job
 from tests import make
 
 ROLES = {"nucleus": 0, "her2": 1, "cep17": 2}
@@ -32,7 +38,13 @@ def dark(slide_id: str, **other: Any) -> Slide:
 
 
 def refs(*names: str) -> list[SlideRef]:
-    return [SlideRef(name, Path(name)) for name in names]
+    return [SlideRef(name, Path(name), {"patient_id": f"patient {name}"}) for name in names]
+
+
+def run_batch(slides: list[SlideRef], job: Job, on_error: OnError, tell: Callable[[str], object]) -> pd.DataFrame:
+    """The batch, told only which slides took work."""
+    plan = Plan(on_error=on_error)
+    return run_batch_to(slides, job, plan, lambda s: tell(s.slide_id) if s.did != "kept" else None)
 
 
 @pytest.fixture
@@ -51,7 +63,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ZeroDivisionError("by zero")
         return dark(ref.slide_id)
 
-    monkeypatch.setattr(batch, "open_ref", open_ref)
+    monkeypatch.setattr(unit, "open_ref", open_ref)
 
 
 def untrusted(of: Callable[..., SlideResult]) -> Callable[..., SlideResult]:
@@ -70,7 +82,9 @@ def untrusted(of: Callable[..., SlideResult]) -> Callable[..., SlideResult]:
 
 
 def bytes_of(out: Path) -> dict[str, bytes]:
-    return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
+    """Everything but what is hidden: the lock and the ledgers, which tell of times."""
+    files = [p.relative_to(out) for p in sorted(out.rglob("*")) if p.is_file()]
+    return {f.as_posix(): (out / f).read_bytes() for f in files if not any(x.startswith(".") for x in f.parts)}
 
 
 def test_a_result_that_is_there_is_left_alone(tmp_path: Path) -> None:
@@ -101,14 +115,14 @@ def test_whatever_goes_wrong_is_a_row_and_the_others_are_scored(job: Job) -> Non
     assert failures["message"][1] == "unexpected: by zero; run.log holds the details, please report them."
     assert pd.read_csv(job.out / "slides.csv")["slide_id"].tolist() == ["a", "b"]
     pd.testing.assert_frame_equal(pd.read_csv(job.out / "failures.csv", dtype=object), failures)
-    assert sorted(p.name for p in job.out.iterdir() if p.is_dir()) == ["a", "b"]
+    assert sorted(p.name for p in job.out.iterdir() if p.is_dir()) == [".ctcfish", "a", "b"]
 
 
 def test_the_details_of_the_unexpected_are_logged(job: Job, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="ctcfish"):
         run_batch(refs("refused", "broken"), job, "continue", pipeline.quiet)
     said = [record.getMessage() for record in caplog.records]
-    assert "slide refused" in said
+    assert "slide refused: refused: found no pixel size; needed one. Give --pixel-size-um." in said
     assert any("Traceback" in text and "ZeroDivisionError" in text for text in said)
     assert not any("Traceback" in text for text in said if "InputError" in text)
 
@@ -144,6 +158,9 @@ def test_a_resumed_run_is_the_run_to_the_byte(job: Job, monkeypatch: pytest.Monk
     told: list[str] = []
     resumed = run_batch(refs(*names), job, "continue", told.append)
     assert told == ["refused", "b"]
+    told.clear()
+    run_batch(refs(*names), job, "continue", told.append)
+    assert told == ["refused"]
     fresh = Job(job.config, job.device, tmp_path / "fresh")
     at_once = run_batch(refs(*names), fresh, "continue", pipeline.quiet)
     pd.testing.assert_frame_equal(resumed, at_once)
@@ -186,10 +203,76 @@ def test_an_interrupted_slide_leaves_no_folder_and_ends_the_batch(job: Job, monk
 
     run_batch(refs("a"), job, "continue", pipeline.quiet)
     before = bytes_of(job.out)
-    monkeypatch.setattr(batch, "render", interrupted)
+    monkeypatch.setattr(unit, "render", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_batch(refs("a", "b"), job, "continue", pipeline.quiet)
     assert bytes_of(job.out) == before
+    assert not list(job.out.glob(".b.*"))
+
+
+def test_a_slide_that_hangs_is_given_up_and_writes_nothing_later(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread is left behind; when the read comes back at last, the next step ends it."""
+    answered, ended = threading.Event(), threading.Event()
+
+    def hanging(ref: SlideRef, job: Job, progress: pipeline.Progress) -> str:
+        answered.wait(60)
+        try:
+            progress("write")
+        except TimeoutError:
+            ended.set()
+            raise
+        return "scored"
+
+    monkeypatch.setattr(unit, "bring_up", hanging)
+    outcome = attempt(refs("a")[0], job, timeout_s=0.1)
+    assert (outcome.did, outcome.failure and outcome.failure["cause"]) == ("failed", "TimeoutError")
+    assert "not done after 0.1 s; see whether its files can be read" in outcome.details
+    answered.set()
+    assert ended.wait(60)
+
+
+def test_a_slide_in_time_is_scored_as_without_a_limit(job: Job) -> None:
+    outcome = attempt(refs("a")[0], job, timeout_s=600)
+    assert (outcome.did, outcome.failure) == ("scored", None)
+    assert 0 < outcome.seconds < 600
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "/a/b.csv"), "the disk of the results is full; make room there"),
+        (OSError(errno.EIO, "Input/output error", "/a/b.tif"), r"Input/output error \(b\.tif\); see whether the file"),
+        (OSError("odd"), "odd; see whether the file can be read whole, then --resume"),
+        (MemoryError(), "memory ran out; give each worker more"),
+    ],
+    ids=str,
+)
+def test_what_the_system_refuses_is_told_with_a_remedy(
+    job: Job, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(unit, "open_ref", failing)
+    outcome = attempt(refs("a")[0], job)
+    assert outcome.failure is not None
+    assert re.match(message, outcome.failure["message"])
+    assert "Traceback" in outcome.details
+
+
+def test_a_job_of_another_program_or_another_batch_is_refused(job: Job) -> None:
+    job.out.mkdir()
+    with only_batch(job.out) as token:
+        ours = dataclasses.replace(job, batch=token)
+        for wrong, said in (
+            (dataclasses.replace(ours, program="0"), "the worker runs another ctcfish, or other weights"),
+            (dataclasses.replace(ours, batch="0"), "is not this batch's"),
+        ):
+            outcome = attempt(refs("a")[0], wrong)
+            assert outcome.failure is not None
+            assert outcome.failure["cause"] == "UsageError"
+            assert said in outcome.failure["message"]
+    assert not (job.out / "a").exists()
 
 
 def test_a_slide_alone_is_a_run_of_its_own(job: Job, tmp_path: Path) -> None:
@@ -236,7 +319,7 @@ def test_replicates_and_controls_stand_among_the_slides_and_add_to_no_patient(
         patient = {"patient_id": "P"} if ref.slide_id != "line" else {}
         return dataclasses.replace(dark(ref.slide_id, sheet=said.get(ref.slide_id, {})), **patient)
 
-    monkeypatch.setattr(batch, "open_ref", open_ref)
+    monkeypatch.setattr(unit, "open_ref", open_ref)
     run_batch(refs("a", "again", "line"), job, "continue", pipeline.quiet)
     slides = pd.read_csv(job.out / "slides.csv", dtype=str).set_index("slide_id")
     assert slides.loc["again", ["replicate_of", "day", "operator", "probe_lot"]].tolist() == ["a", "2", "ABC", "L7"]

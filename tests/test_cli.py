@@ -230,7 +230,7 @@ def test_an_interrupt_leaves_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ctcfish.batch.write_slide", interrupted)
+    monkeypatch.setattr("ctcfish.unit.write_slide", interrupted)
     before = sorted(p.name for p in tmp_path.iterdir())
     assert run("score", blank, *GIVEN, "--out", tmp_path / "out") == 130
     assert sorted(p.name for p in tmp_path.iterdir()) == before

@@ -41,7 +41,9 @@ ALLOWED: dict[str, set[str]] = {
     "export": VALUES | {"config", "io", "store"},
     "conclude": VALUES | {"config", "stages", ""},
     "pipeline": VALUES | {"conclude", "config", "gates", "stages", ""},
-    "batch": VALUES | {"config", "io", "pipeline", "report", "stages", "store"},
+    "engine": VALUES | {"config", "io", "resources", "store", ""},
+    "unit": VALUES | {"conclude", "config", "engine", "io", "pipeline", "report", "stages", "store"},
+    "batch": VALUES | {"config", "device", "engine", "io", "report", "stages", "store", "unit"},
     "qc": VALUES | {"config", "io", "report", "stages", "stats", "store"},
     "doctor": {"config", "nets", ""},
 }

@@ -34,13 +34,6 @@ class ReportKind(StrEnum):
     SLIDE = "slide"
 
 
-class OnError(StrEnum):
-    """What a failed slide does to a batch."""
-
-    CONTINUE = "continue"
-    STOP = "stop"
-
-
 class ModalityName(StrEnum):
     """Which scan a single image is."""
 
@@ -109,14 +102,3 @@ def progress_bar(total: int | None) -> Iterator[Callable[[str], None]]:
             started = True
 
         yield step
-
-
-def log_to(file: Path) -> None:
-    """Append the program's log to a file."""
-    import logging
-
-    handler = logging.FileHandler(file, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("ctcfish")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)

@@ -16,14 +16,12 @@ from ctcfish.cli.options import (
     Images,
     Json,
     ModalityOption,
-    OnError,
     Out,
     PixelSize,
     PresetName,
     ReportKind,
     Sets,
     ZStep,
-    log_to,
     overrides,
     progress_bar,
     resolve_config,
@@ -50,7 +48,7 @@ def score(
     """Score one slide: nuclei, signals, calls, report."""
     given = overrides(modality, pixel_size_um, z_step_um, channel)
     resolved = resolve_config(preset, config, set_)
-    from ctcfish import batch, pipeline
+    from ctcfish import batch, pipeline, unit
     from ctcfish.device import fix_threads, resolve_device
     from ctcfish.io import open_slide
     from ctcfish.report.text import screen
@@ -62,7 +60,7 @@ def score(
     chosen = resolve_device(device.value)
     fix_threads()
     with atomic_folder(target) as work, progress_bar(pipeline.steps(slide) + 1) as progress:
-        result = batch.score_alone(slide, batch.Job(resolved, chosen, work), progress)
+        result = batch.score_alone(slide, unit.Job(resolved, chosen, work), progress)
     summary = result.summary
     typer.echo(to_json(summary) if as_json else screen(summary["slide"], result.cells, summary["note"]))
     typer.echo(f"report: {target / slide.slide_id / 'report.html'}", err=as_json)
@@ -70,43 +68,6 @@ def score(
         evidence = str(summary["relocation"]["evidence"])
         remedy = "Check that both scans are of this slide; the nuclei were scored, of unknown kind."
         raise RelocationError(slide.slide_id, evidence, "scans that agree", remedy)
-
-
-@app.command(name="batch")
-def batch_(
-    study: Annotated[Path, typer.Argument(help="Folder with study.csv, or with slide folders.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the results.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run: finished slides are kept.")] = False,
-    on_error: Annotated[OnError, typer.Option("--on-error", help="After a slide that failed.")] = OnError.CONTINUE,
-    config: ConfigFile = None,
-    preset: PresetName = None,
-    set_: Sets = None,
-    device: DeviceOption = Device.AUTO,
-    sign: Annotated[Path | None, typer.Option("--sign", help="Ed25519 private key (PEM) for the manifest.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Score every slide of a study."""
-    resolved = resolve_config(preset, config, set_)
-    from ctcfish import batch
-    from ctcfish.device import fix_threads, resolve_device
-    from ctcfish.io import study_slides
-    from ctcfish.store.signature import private_key, sign_run
-
-    key = None if sign is None else private_key(sign)
-    refs = study_slides(study)
-    if not resume:
-        batch.refuse_existing(out)
-    chosen = resolve_device(device.value)
-    fix_threads()
-    out.mkdir(parents=True, exist_ok=True)
-    log_to(out / "run.log")
-    with progress_bar(len(refs)) as progress:
-        failed = batch.run_batch(refs, batch.Job(resolved, chosen, out), on_error.value, progress)
-    if key is not None:
-        sign_run(out, key)
-    done = {"slides": len(refs) - len(failed), "failed": failed["slide_id"].tolist(), "out": str(out)}
-    typer.echo(json.dumps(done) if as_json else f"{done['slides']} of {len(refs)} slides scored; see {out}")
-    batch.raise_failures(failed)
 
 
 @app.command()

@@ -34,17 +34,25 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
+@contextmanager
+def atomic_file(target: Path) -> Iterator[Path]:
+    """Yield a name beside ``target`` to write under; it becomes ``target`` at the end, or vanishes."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
+    os.close(handle)
+    work = Path(name)
+    try:
+        yield work
+        work.chmod(0o644)
+        work.replace(target)
+    finally:
+        work.unlink(missing_ok=True)
+
+
 def write_text(target: Path, text: str) -> None:
     """Write a UTF-8 file in one rename."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with atomic_file(target) as work:
+        work.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(target: Path, value: Mapping[str, Any]) -> None:

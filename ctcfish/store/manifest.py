@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,28 @@ def sha256_of(file: Path) -> str:
     return digest.hexdigest()
 
 
-def hashes(files: Iterable[Path], base: Path) -> dict[str, str]:
-    """SHA-256 of files by their path relative to ``base``; folders are walked."""
+def hashes(files: Iterable[Path], base: Path, digest: Callable[[Path], str] = sha256_of) -> dict[str, str]:
+    """SHA-256 of files by their path relative to ``base``; folders are walked, every file has a name of its own.
+
+    Parameters
+    ----------
+    files : iterable of Path
+    base : Path
+    digest : callable
+        Hash of one file.
+    """
     found: dict[str, str] = {}
-    for file in files:
-        parts = sorted(p for p in file.rglob("*") if p.is_file()) if file.is_dir() else [file]
-        found |= {_relative(part, base): sha256_of(part) for part in parts}
+    for part in parts_of(files):
+        name = part.relative_to(base).as_posix() if part.is_relative_to(base) else part.name
+        while name in found:
+            name += "~2"  # a file outside the base, of another's name
+        found[name] = digest(part)
     return dict(sorted(found.items()))
 
 
-def _relative(file: Path, base: Path) -> str:
-    return file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name
+def parts_of(files: Iterable[Path]) -> list[Path]:
+    """The files, and in the place of each folder all that lie in it, in order."""
+    return [p for f in files for p in (sorted(q for q in f.rglob("*") if q.is_file()) if f.is_dir() else [f])]
 
 
 def manifest(config: Config, device: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ctcfish import tables
 from ctcfish.flags import SlideFlag, from_text
 from ctcfish.stats.error_rates import PARAMETERS, errors_of
 from ctcfish.stats.estimate import Estimate
-from ctcfish.store.atomic import write_json, write_text
+from ctcfish.store.atomic import atomic_file, write_json, write_text
 from ctcfish.store.labels import write_labels
 from ctcfish.store.pictures import Picture, write_pictures
 from ctcfish.store.tablefiles import read_parquet, write_csv, write_parquet
@@ -31,14 +31,14 @@ RUN_TABLES = (
 DECLARED = (*SLIDE_TABLES, *RUN_TABLES, tables.POWER)
 
 
-def write_slide(result: SlideResult, inputs: Mapping[str, str], pictures: Mapping[str, Picture], folder: Path) -> None:
+def write_slide(result: SlideResult, about: Mapping[str, Any], pictures: Mapping[str, Picture], folder: Path) -> None:
     """Write tables, labels, pictures and ``slide.json`` into a folder.
 
     Parameters
     ----------
     result : SlideResult
-    inputs : mapping of str to str
-        SHA-256 of every input file.
+    about : mapping
+        What ``slide.json`` says besides the result: the inputs' hashes and the result's identity.
     pictures : mapping of str to Picture
     folder : Path
         An empty folder.
@@ -48,7 +48,7 @@ def write_slide(result: SlideResult, inputs: Mapping[str, str], pictures: Mappin
         write_parquet(frame, table, folder / f"{table.name}.parquet")
     write_labels(result.nuclei, folder / "labels.ome.zarr")
     write_pictures(pictures, folder / "pictures.zarr")
-    write_json(folder / "slide.json", dict(result.summary) | {"failure": result.failure, "inputs_sha256": dict(inputs)})
+    write_json(folder / "slide.json", dict(result.summary) | {"failure": result.failure} | dict(about))
 
 
 def read_slide_json(folder: Path) -> dict[str, Any]:
@@ -63,9 +63,22 @@ def slides_table(summaries: list[dict[str, Any]]) -> pd.DataFrame:
     return tables.SLIDES.check(pd.DataFrame(rows)) if rows else tables.SLIDES.empty()
 
 
+def read_cells(folder: Path) -> pd.DataFrame:
+    """Every cell of a slide's folder."""
+    return read_parquet(folder / "cells.parquet", tables.CELLS)
+
+
+def write_cells(cells: pd.DataFrame, folder: Path) -> None:
+    """Put other cells in the place of those in a slide's folder, each file in one rename."""
+    with atomic_file(folder / "cells.csv") as work:
+        write_csv(cells, tables.CELLS, work)
+    with atomic_file(folder / "cells.parquet") as work:
+        write_parquet(cells, tables.CELLS, work)
+
+
 def read_ctc(folder: Path) -> pd.DataFrame:
     """CTC of a slide's folder."""
-    cells = read_parquet(folder / "cells.parquet", tables.CELLS)
+    cells = read_cells(folder)
     return cells[cells["kind"] == "ctc"]
 
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from ctcfish import pipeline
-from ctcfish.batch import Job, score_slide
 from ctcfish.config import Config
 from ctcfish.flags import SlideFlag, sentence
 from ctcfish.report.slide import render
 from ctcfish.report.text import about, as_toml, screen
 from ctcfish.report.words import number, percent
 from ctcfish.types import Scene, SlideResult
+from ctcfish.unit import Job, score_slide
 from tests import make
 
 NAME = "a & <b>"
@@ -43,7 +43,7 @@ def result(folder: Path) -> SlideResult:
     roles = {"nucleus": 0, "her2": 1, "cep17": 2}
     scene = Scene(NAME, "fish", make.ArraySource(pixels.astype(np.uint16)), (0.0, 0.1, 0.1), roles)
     slide = make.slide(slide_id=NAME, fish_scenes=(scene,))
-    return score_slide(slide, Job(Config(), "cpu", folder), pipeline.quiet)
+    return score_slide(slide, Job(Config(), "cpu", folder), pipeline.quiet, {})
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ PICTURES = {"view/fish/f": Picture(np.ones((1, 4, 5), np.uint16), ("nucleus",), 
 
 def test_a_slides_folder_holds_everything_twice_readable(tmp_path: Path) -> None:
     given = result("RELOCATION")
-    write_slide(given, {"fish/a.tif": "00ff"}, PICTURES, tmp_path)
+    write_slide(given, {"inputs_sha256": {"fish/a.tif": "00ff"}}, PICTURES, tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {
         *(f"{name}.{kind}" for name in ("cells", "spots", "if_cells") for kind in ("csv", "parquet")),
         "labels.ome.zarr",
@@ -97,7 +97,7 @@ def test_a_slides_folder_holds_everything_twice_readable(tmp_path: Path) -> None
 
 
 def test_slide_json_carries_failure_and_inputs(tmp_path: Path) -> None:
-    write_slide(result("RELOCATION"), {"fish/a.tif": "00ff"}, {}, tmp_path)
+    write_slide(result("RELOCATION"), {"inputs_sha256": {"fish/a.tif": "00ff"}}, {}, tmp_path)
     said = read_slide_json(tmp_path)
     assert (said["failure"], said["inputs_sha256"], said["value"]) == ("RELOCATION", {"fish/a.tif": "00ff"}, None)
 

@@ -1,0 +1,187 @@
+"""Where slides are scored: in this process, in processes of this machine, on a running scheduler, or through Slurm.
+
+A reference goes out and an outcome comes back; pixels never travel. Everything between is dask.distributed.
+"""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ctcfish.errors import UsageError
+
+Task = TypeVar("Task")
+Outcome = TypeVar("Outcome")
+
+DEATHS = 3
+"""Workers that a slide may take along before it is given up."""
+
+RETURNS = 3
+"""How often a scheduler that was lost may come back."""
+
+SETTINGS: dict[str, Any] = {
+    "distributed.scheduler.allowed-failures": DEATHS - 1,
+    # One slide a worker: the next one shall not be blamed for a death, nor wait behind a slow one.
+    "distributed.scheduler.worker-saturation": 1.0,
+    # Nothing of a slide lies in dask's memory, so that only the end of memory matters.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    "distributed.worker.multiprocessing-method": "spawn",
+}
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where slides are scored.
+
+    Attributes
+    ----------
+    workers : int
+        Processes on this machine; one and no bound on memory is this process itself.
+    scheduler : str or None
+        Address of a running scheduler; ``tls://`` takes its certificates from distributed's own configuration.
+    slurm : Path or None
+        TOML with the arguments of :class:`dask_jobqueue.SLURMCluster` and ``jobs``, their number.
+    max_ram_gb : float or None
+        Memory at which a worker process on this machine is ended.
+    """
+
+    workers: int = 1
+    scheduler: str | None = None
+    slurm: Path | None = None
+    max_ram_gb: float | None = None
+
+    @property
+    def here(self) -> bool:
+        """Whether slides are scored in this process."""
+        return self == Where()
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A task whose outcome never came.
+
+    Attributes
+    ----------
+    cause : {"WorkerDied", "SchedulerLost"}
+    message : str
+        What to do.
+    """
+
+    cause: str
+    message: str
+
+
+DIED = Lost(
+    "WorkerDied",
+    f"{DEATHS} workers died over it, killed from outside or for want of memory; give each more memory (--max-ram-gb, "
+    "fewer --workers), then --resume.",
+)
+NO_SCHEDULER = Lost("SchedulerLost", "the scheduler was lost before the slide was done; start it again, then --resume.")
+
+
+@contextmanager
+def pool(where: Where) -> Iterator[Any]:
+    """Connect to workers; yields a ``distributed.Client``.
+
+    Raises
+    ------
+    UsageError
+        No scheduler answers there, or the profile or its package is missing.
+    """
+    import dask
+    import distributed  # brings the defaults that the settings depart from
+
+    with dask.config.set(SETTINGS), ExitStack() as stack:
+        address = where.scheduler or stack.enter_context(_cluster(where))
+        try:
+            client = distributed.Client(address, set_as_default=False)
+        except (OSError, TimeoutError, ValueError, TypeError) as error:
+            raise UsageError(
+                f"--scheduler {where.scheduler}: no scheduler answers there ({error}); start `dask scheduler`, and "
+                "give its address as it prints it."
+            ) from None
+        yield stack.enter_context(client)
+
+
+def outcomes(
+    work: Callable[[Task], Outcome], tasks: Sequence[Task], client: Any
+) -> Iterator[tuple[Task, Outcome | Lost]]:
+    """Outcome of every task as it comes, each task once; what its workers' deaths took along is tried again.
+
+    Parameters
+    ----------
+    work : callable
+        Can be pickled; whatever goes wrong inside is an outcome.
+    tasks : sequence
+    client : distributed.Client
+    """
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    left = list(tasks)
+    for _ in range(RETURNS + 1):
+        if not left or client.status not in ("running", "connecting"):
+            break
+        futures = {client.submit(work, task, pure=False): task for task in left}
+        left = []
+        for future in as_completed(futures, loop=client.loop):
+            task = futures.pop(future)
+            try:
+                yield task, future.result()
+            except KilledWorker:
+                yield task, DIED
+            except _cancelled():
+                left.append(task)  # the scheduler went, and with it all that it knew
+    yield from ((task, NO_SCHEDULER) for task in left)
+
+
+def _cancelled() -> tuple[type[BaseException], ...]:
+    from asyncio import CancelledError
+    from concurrent.futures import CancelledError as Cancelled
+
+    from distributed.client import FutureCancelledError
+
+    return CancelledError, Cancelled, FutureCancelledError
+
+
+def _cluster(where: Where) -> AbstractContextManager[Any]:
+    """A cluster of this machine's processes, or Slurm's."""
+    if where.slurm is not None:
+        return _slurm(where.slurm)
+    from distributed import LocalCluster
+
+    limit = 0 if where.max_ram_gb is None else int(where.max_ram_gb * 1e9)
+    return LocalCluster(
+        n_workers=where.workers,
+        threads_per_worker=1,
+        processes=True,
+        memory_limit=limit,
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _slurm(profile: Path) -> AbstractContextManager[Any]:
+    try:
+        from dask_jobqueue.slurm import SLURMCluster
+    except ImportError:
+        raise UsageError("--slurm needs dask-jobqueue: install ctcfish with its extra `slurm`.") from None
+    try:
+        given = tomllib.loads(profile.read_text(encoding="utf-8"))
+        jobs = int(given.pop("jobs"))
+        cluster = SLURMCluster(**({"cores": 1, "processes": 1} | given))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"--slurm {profile.name}: {error!s}; needed a TOML file with `jobs`, their number, and arguments of "
+            "dask_jobqueue.SLURMCluster such as memory, walltime and queue."
+        ) from None
+    cluster.scale(jobs=jobs)
+    return closing(cluster)

@@ -1,0 +1,242 @@
+"""One slide of a run: its folder, made whole in one rename, or brought up to date where only the rules changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ctcfish.conclude import conclude
+from ctcfish.config import Config
+from ctcfish.engine.identity import Identity, Made, identity, program_sha256
+from ctcfish.engine.ledger import Ledger
+from ctcfish.engine.lock import holds
+from ctcfish.errors import UsageError
+from ctcfish.flags import SlideFlag, from_text
+from ctcfish.io import Overrides, SlideRef, open_ref
+from ctcfish.io.open import SCANS
+from ctcfish.io.sheet import USED
+from ctcfish.io.study import scan_files, slide_values
+from ctcfish.report.slide import render
+from ctcfish.stages.summarise import Subject
+from ctcfish.store.atomic import atomic_folder, write_json, write_text
+from ctcfish.store.manifest import hashes, parts_of
+from ctcfish.store.results import read_cells, read_slide_json, write_cells, write_slide
+from ctcfish.types import Slide, SlideResult
+
+Done = Literal["scored", "called", "kept"]
+"""What was done for a slide."""
+
+OF_RULES = ("patient_id", "visit")
+"""Columns that the reader uses and that change no pixel's meaning."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """How slides are scored.
+
+    Attributes
+    ----------
+    config : Config
+    device : str
+    out : Path
+        Folder of the run.
+    batch : str
+        Token of the batch that may write there; empty for a slide that is scored alone.
+    program : str
+        Hash of the program that gave the job.
+    """
+
+    config: Config
+    device: str
+    out: Path
+    batch: str = ""
+    program: str = field(default_factory=program_sha256)
+
+    @property
+    def made(self) -> Made:
+        """How a result is made, as far as its bytes hang on it."""
+        return Made(self.config, self.device, self.program)
+
+
+def score_slide(slide: Slide, job: Job, progress: Callable[[str], None], values: Mapping[str, str]) -> SlideResult:
+    """Score one slide and write its folder in one rename.
+
+    Parameters
+    ----------
+    slide : Slide
+    job : Job
+    progress : callable
+        Told the name of each step as it begins; what it raises ends the work.
+    values : mapping of str to str
+        What sheet and ``slide.toml`` say, for the next time.
+    """
+    from ctcfish import pipeline
+    from ctcfish.report.windows import take_pictures
+
+    result = pipeline.score(slide, job.config, job.device, progress)
+    progress("write")
+    ledger = Ledger(job.out, slide.slide_id)
+    with atomic_folder(job.out / slide.slide_id) as folder:
+        inputs = hashes(slide.files, base_of(slide.files), ledger.sha256)
+        own = identity(job.made, result.summary["scenes"], _said(slide), inputs)
+        about = {"inputs_sha256": inputs, "identity": own.told()}
+        write_slide(result, about, take_pictures(slide, result, job.config.report), folder)
+        write_text(folder / "report.html", render(folder))
+        _still_ours(job)
+    if job.batch:  # a slide scored alone has no next time
+        _keep(ledger, job.out / slide.slide_id, parts_of(slide.files), values)
+    return result
+
+
+def bring_up(ref: SlideRef, job: Job, progress: Callable[[str], None]) -> Done:
+    """Make a slide's folder what it should be, doing no more than is needed.
+
+    Raises
+    ------
+    CtcfishError
+        The slide is refused, or this process is not the program that gave the job.
+    """
+    _check_worker(job)
+    values = slide_values(ref)
+    slide = open_ref(ref, job.config.panel, Overrides())
+    folder, ledger = job.out / ref.slide_id, Ledger(job.out, ref.slide_id)
+    said = read_slide_json(folder) if (folder / "slide.json").is_file() else {}
+    if said.get("identity") and all(ledger.unchanged(file) for file in ledger.outputs):
+        inputs = hashes(slide.files, base_of(slide.files), ledger.sha256)
+        want = identity(job.made, said["scenes"], _said(slide), inputs)
+        if said["identity"]["measured"] == want.measured:
+            done = call_again(folder, _said(slide), job, want, inputs)
+            _keep(ledger, folder, parts_of(slide.files), values)
+            return done
+    score_slide(slide, job, progress, values)
+    return "scored"
+
+
+def without_pixels(ref: SlideRef, job: Job) -> Done | None:
+    """Make a slide's folder what it should be if that can be done without opening an image.
+
+    Files are not read again that did not change since their slide was done.
+
+    Returns
+    -------
+    {"called", "kept"} or None
+        None where pixels are needed, or where only opening the slide can tell.
+    """
+    folder, ledger = job.out / ref.slide_id, Ledger(job.out, ref.slide_id)
+    if not (folder / "slide.json").is_file() or not _unchanged(ref, ledger):
+        return None
+    values, said = slide_values(ref), read_slide_json(folder)
+    want = identity(job.made, said["scenes"], said_by(values), said["inputs_sha256"])
+    if said["identity"]["measured"] != want.measured:
+        return None
+    done = call_again(folder, said_by(values), job, want, said["inputs_sha256"])
+    if done == "called" or ledger.values != values:
+        _keep(ledger, folder, ledger.inputs, values)
+    return done
+
+
+def _unchanged(ref: SlideRef, ledger: Ledger) -> bool:
+    """Whether the slide's files are those it was made of, they and its results as they were left, and read alike."""
+    values = slide_values(ref)
+    listed = [path for modality in SCANS for path in scan_files(ref, modality, values)]
+    beside = [ref.path / name for name in ("ctc.csv", "slide.toml")]
+    present = {*parts_of(listed), *(path for path in beside if path.is_file())}
+    return (
+        bool(ledger.values)
+        and all(ledger.values.get(key) == values.get(key) for key in USED if key not in OF_RULES)
+        and present <= {*ledger.inputs}
+        and all(ledger.fresh(file) for file in (*ledger.inputs, *ledger.outputs))
+    )
+
+
+def call_again(folder: Path, said: Mapping[str, Any], job: Job, want: Identity, inputs: Mapping[str, str]) -> Done:
+    """Call the cells of a scored slide again and write what hangs on the calls; no pixel is read.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the slide.
+    said : mapping
+        What is said of the slide now: ``slide_id, patient_id, visit, sheet``.
+    job : Job
+    want : Identity
+        That the result will have.
+    inputs : mapping of str to str
+        SHA-256 of the input files by name.
+
+    Returns
+    -------
+    {"called", "kept"}
+        ``kept`` where the folder is what it should be already.
+    """
+    stored = read_slide_json(folder)
+    if stored["identity"] == want.told() and stored["inputs_sha256"] == dict(inputs):
+        return "kept"
+    subject = Subject(
+        flags=SlideFlag(int(from_text([stored["doubts"]], SlideFlag)[0])),
+        scanned=any(scene["modality"] == "fish" for scene in stored["scenes"]),
+        relocated=stored["relocation"] and bool(stored["relocation"]["trusted"]),
+        **said,
+    )
+    concluded = conclude(subject, read_cells(folder), job.config)
+    # Between the first and the last of these files the folder is nobody's result, and its identity says so.
+    now = stored | concluded.told | {"inputs_sha256": dict(inputs)}
+    write_json(folder / "slide.json", now | {"identity": {"measured": want.measured, "called": ""}})
+    write_cells(concluded.cells, folder)
+    write_text(folder / "report.html", render(folder))
+    write_json(folder / "slide.json", now | {"identity": want.told()})
+    return "called"
+
+
+def said_by(values: Mapping[str, str]) -> dict[str, Any]:
+    """What sheet and ``slide.toml`` say of a slide besides how its images are read."""
+    return {
+        "slide_id": values["slide_id"],
+        "patient_id": values.get("patient_id") or values["slide_id"],
+        "visit": values.get("visit", ""),
+        "sheet": {key: value for key, value in values.items() if key not in USED},
+    }
+
+
+def base_of(files: tuple[Path, ...]) -> Path:
+    """Folder that the names of the input files are relative to: the slide's, or the nearest that holds them all."""
+    if not files:
+        return Path()
+    common = Path(os.path.commonpath([file.parent for file in files]))
+    return common.parent if common.name in ("if", "fish") else common
+
+
+def _said(slide: Slide) -> dict[str, Any]:
+    return {
+        "slide_id": slide.slide_id,
+        "patient_id": slide.patient_id,
+        "visit": slide.visit,
+        "sheet": dict(slide.sheet),
+    }
+
+
+def _keep(ledger: Ledger, folder: Path, inputs: list[Path], values: Mapping[str, str]) -> None:
+    """Remember the files a slide was made of and made into, so that none need be read to know that it is done."""
+    outputs = parts_of([folder])
+    for file in outputs:
+        ledger.sha256(file)
+    ledger.save(inputs, values, outputs)
+
+
+def _still_ours(job: Job) -> None:
+    if not holds(job.out, job.batch):
+        raise UsageError(
+            f"{job.out.name} is not this batch's (any more), or is not seen from this worker; every worker needs the "
+            "folder of the results under the same path."
+        )
+
+
+def _check_worker(job: Job) -> None:
+    _still_ours(job)
+    if job.program != program_sha256():
+        raise UsageError(
+            "the worker runs another ctcfish, or other weights, than the batch; install the same on every machine."
+        )
