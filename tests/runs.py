@@ -94,7 +94,7 @@ def write(out: Path, *slides: SlideResult, eligible: str = "yes", failures: pd.D
     for own in slides:
         folder = out / own.slide_id
         folder.mkdir(parents=True)
-        write_slide(own, INPUTS, pictures(), folder)
+        write_slide(own, {"inputs_sha256": INPUTS}, pictures(), folder)
         write_text(folder / "report.html", f"<p>{own.slide_id}</p>")
     rows = [
         {"patient_id": own.patient_id, "n_slides": 1, "n_ctc": 2, "eligible": eligible, "eligible_guarded": eligible}

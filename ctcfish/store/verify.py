@@ -134,5 +134,7 @@ def _input_hash(study: Path, name: str, wanted: str) -> str | None:
     placed = _hash_of(study / slide / rest) or _hash_of(study / rest)
     if placed is not None:
         return placed
+    while rest.endswith("~2"):  # a file outside the slide's folder, of another's name
+        rest = rest.removesuffix("~2")
     below = (file for file in study.rglob(Path(rest).name) if file.as_posix().endswith("/" + rest))
     return wanted if any(_hash_of(file) == wanted for file in below) else None

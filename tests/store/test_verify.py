@@ -149,6 +149,16 @@ def test_inputs_missing_and_changed_are_named(scored: Path, tmp_path: Path) -> N
     )
 
 
+def test_files_of_one_name_from_two_folders_are_both_found(scored: Path, tmp_path: Path) -> None:
+    """The manifest calls the second ``f.tif~2``."""
+    study = lay(lay(tmp_path / "study", "x/f.tif"), "y/f.tif", content=b"more")
+    digests = {f"a/f.tif{mark}": hashlib.sha256(c).hexdigest() for mark, c in (("", INPUT), ("~2", b"more"))}
+    edit(scored, lambda m: m.update(inputs_sha256=digests))
+    assert verify_run(scored, study).problems == ()
+    (study / "y" / "f.tif").write_bytes(b"other")
+    assert verify_run(scored, study).problems == (Problem("inputs", "missing", "a/f.tif~2"),)
+
+
 def test_a_slide_folder_or_an_image_is_a_study_too(scored: Path, tmp_path: Path) -> None:
     folder = lay(tmp_path / "any name", "fish/f.ome.tif", "if/i.ome.tif")
     assert verify_run(scored, folder).problems == ()
