@@ -113,9 +113,10 @@ def _matches(
         cells = Cells(one.moved_um, if_points["area_um2"].to_numpy(float)[here] * one.warp.similarity.scale**2)
         nuclei = Cells(one.fish_um, fish_points["area_um2"].to_numpy(float)[there])
         pairing = pair(cells, nuclei, one.sigma_um, params.max_residual_um)
-        better = pairing.probability > probability[here]
-        probability[here[better]] = pairing.probability[better]
-        kept = better & (pairing.probability >= params.min_probability)
+        sure = pairing.probability * one.placed
+        better = sure > probability[here]
+        probability[here[better]] = sure[better]
+        kept = better & (sure >= params.min_probability)
         scene[here[kept]] = one.scene
         label[here[kept]] = fish_points["label"].to_numpy(float)[there[pairing.partner[kept]]]
         residual[here[kept]] = pairing.distance_um[kept]

@@ -74,6 +74,8 @@ class Alignment:
         Standard deviation of the residual along one axis.
     log10_chance : float
         Bound on the probability that unrelated constellations agree so well.
+    placed : float
+        Probability that the field lies there, where it was laid by its expected place; else 1.
     """
 
     if_scene: str
@@ -85,6 +87,7 @@ class Alignment:
     share: float
     sigma_um: float
     log10_chance: float
+    placed: float = 1.0
 
     def summary(self) -> dict[str, Any]:
         """What ``slide.json`` carries."""
@@ -100,6 +103,7 @@ class Alignment:
             "rotation_deg": similarity.rotation_deg,
             "mirrored": similarity.mirrored,
             "log10_chance": self.log10_chance,
+            "placed": self.placed,
         }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.stages.relocation.alignment import Alignment, Cloud, Effort, lay
 from ctcfish.stages.relocation.constellation import Prior
+from ctcfish.stages.relocation.placing import Expected, place
 from ctcfish.stages.relocation.warp import Similarity, fit_similarity
 
 Points = NDArray[np.float64]
@@ -22,6 +23,11 @@ _TURN_RAD = float(np.radians(1.5))
 _STAGE_UM = 60.0
 _LEAST_STAGE_UM = 12.0
 _SAME_SCALE = 0.03
+_ORIGIN_ERRORS = 4.0
+_VOUCHING = 6
+_STRANGE = (0.1, 0.5)
+_SLACK_UM = 0.3
+_LEAST_PLACED = 0.6
 _AXES = ((1.0, 1.0), (-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0))
 
 
@@ -90,21 +96,41 @@ def _alike(one: Similarity, other: Similarity) -> bool:
 
 
 def _complete(scans: Scans, found: list[Alignment]) -> list[Alignment]:
-    """Lay the fields that could not be laid alone, led by those that could."""
-    done = {a.scene for a in found}
-    rest = [f for f in scans.fish_scenes if f.name not in done]
-    added = []
-    for here in scans.if_scenes:
-        led = [a for a in found if a.if_scene == here.name]
-        if not led:
-            continue
-        for field in rest:
-            laid = (
-                lay(here, field, prior.similarity.scale, prior) for prior in _priors(led, field.name, scans.stage_um)
-            )
-            one = next((a for a in laid if a is not None), None)
-            added += [one] if one is not None else []
-    return [*found, *added]
+    """Lay the fields that could not be laid alone, led by those that could; then those of few nuclei, led by all."""
+    laid = list(found)
+    for step in (_led, _expected):
+        done = {a.scene for a in laid}
+        added = [
+            one
+            for here in scans.if_scenes
+            if (led := [a for a in laid if a.if_scene == here.name])
+            for field in scans.fish_scenes
+            if field.name not in done and (one := step(here, field, led, scans.stage_um)) is not None
+        ]
+        laid += added
+    return laid
+
+
+def _led(here: Cloud, field: Cloud, led: list[Alignment], stage_um: Mapping[str, Place]) -> Alignment | None:
+    """Lay a field with turn, mirror and scale of the others, at its place by the stage or anywhere."""
+    tried = (lay(here, field, prior.similarity.scale, prior) for prior in _priors(led, field.name, stage_um))
+    return next((one for one in tried if one is not None), None)
+
+
+def _expected(here: Cloud, field: Cloud, led: list[Alignment], stage_um: Mapping[str, Place]) -> Alignment | None:
+    """Lay a field of few nuclei where the stage says, as far as the fields laid so far vouch for the stage."""
+    known = [a for a in led if a.scene in stage_um]
+    if len(known) < _VOUCHING or field.name not in stage_um:
+        return None
+    leader = max(led, key=lambda a: a.n_matched).warp.similarity
+    turned = [a.warp.similarity.a for a in led]
+    back = replace(leader, a=complex(np.median(np.real(turned)), np.median(np.imag(turned)))).inverse()
+    b, error = _origin(known, complex(*stage_um[field.name]), stage_um)
+    similarity = Similarity(back.a, b, back.mirrored).inverse()
+    paired = sum(a.n_matched for a in led) / sum(len(a.fish_um) for a in led)
+    strange = float(np.clip(1 - paired, *_STRANGE))
+    sigma = float(np.hypot(np.median([a.sigma_um for a in led]), _SLACK_UM))
+    return place(here, field, Expected(similarity, error / _ORIGIN_ERRORS / np.sqrt(2), sigma, strange), _LEAST_PLACED)
 
 
 def _priors(led: list[Alignment], name: str, stage_um: Mapping[str, Place]) -> Iterator[Prior]:
@@ -132,7 +158,7 @@ def _origin(known: list[Alignment], wanted: complex, stage_um: Mapping[str, Plac
     fits = [fit_similarity(stage, origin, mirrored) for mirrored in (False, True)]
     errors = [_rms(fit, stage, origin) for fit in fits]
     best = int(np.argmin(errors))
-    return fits[best].move(wanted), float(np.clip(4 * errors[best], _LEAST_STAGE_UM, _STAGE_UM))
+    return fits[best].move(wanted), float(np.clip(_ORIGIN_ERRORS * errors[best], _LEAST_STAGE_UM, _STAGE_UM))
 
 
 def _rms(similarity: Similarity, source: NDArray[np.complex128], target: NDArray[np.complex128]) -> float:
