@@ -45,6 +45,7 @@ class CellFlag(IntFlag):
     UNSURE_KIND = 1 << 12
     SATURATED = 1 << 13
     DENSE_SIGNALS = 1 << 14
+    IF_RESIDUE = 1 << 15
 
 
 class SlideFlag(IntFlag):
@@ -114,6 +115,7 @@ _SENTENCES: dict[type[IntFlag], dict[str, str]] = {
         "UNSURE_MATCH": "The cell could be confused with a neighbour when found again in the FISH scan.",
         "UNSURE_KIND": "CTC or leukocyte: the markers do not decide.",
         "SATURATED": "Part of the cell is saturated in some channel.",
+        "IF_RESIDUE": "Stain left from the immunofluorescence scan shines around the nucleus in a probe's channel.",
         "DENSE_SIGNALS": "So many signals that neighbours overlap; the count may be low.",
     },
     SlideFlag: {

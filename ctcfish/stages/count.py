@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from ctcfish import flags, tables
 from ctcfish.flags import CellFlag, SpotFlag
 from ctcfish.parameters import Count
+from ctcfish.stages.signals.of_cells import of_cells
 from ctcfish.stats.count_posterior import interval_weights, signal_weights
 from ctcfish.types import PROBES, Detections, Nuclei, Probe, SlideModel
 
@@ -69,6 +70,7 @@ def count(
         columns, doubts = _probe_columns(nuclei.label, spots, detections.clusters, probe)
         cells = cells.assign(**columns)
         bits |= doubts
+    bits |= of_cells(nuclei.label, spots)
     cells["her2_compact"] = _largest_compact(nuclei.label, detections.clusters)
     cells["flags"] = flags.to_text(bits, CellFlag) if len(cells) else []
     return cells, tables.SPOTS.check(spots)

@@ -12,9 +12,10 @@ from ctcfish import flags, tables
 from ctcfish.errors import InputError
 from ctcfish.flags import SpotFlag
 from ctcfish.parameters import Detect, Survey
+from ctcfish.stages.signals.doubts import doubts
 from ctcfish.stages.signals.probe import Regions, Signals, detect_probe
 from ctcfish.stages.signals.regions import tiles
-from ctcfish.stages.signals.vetoes import REJECTING, colour_flags
+from ctcfish.stages.signals.vetoes import REJECTING
 from ctcfish.stages.survey import SceneInfo, merge, survey
 from ctcfish.types import PROBES, Detections, Nuclei, Optics, Probe, SlideModel
 
@@ -56,8 +57,8 @@ def detect(
         if probe in model.probes and probe.lower() in pixels
     }
     found = {probe: signals for probe, (signals, _) in both.items()}
-    doubts = colour_flags(found, model, params)
-    frames = [_frame(probe, signals, signals.flags | doubts[probe], model) for probe, signals in found.items()]
+    bits = doubts(found, pixels, nuclei, voxel_um, (model, params))
+    frames = [_frame(probe, signals, signals.flags | bits[probe], model) for probe, signals in found.items()]
     spots = pd.concat(frames, ignore_index=True) if frames else tables.SPOTS.empty()
     spots["spot_id"] = np.arange(1, len(spots) + 1)
     areas = [

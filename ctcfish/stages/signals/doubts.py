@@ -1,0 +1,57 @@
+"""Every doubt about a signal that needs more than its own image: the other colour, the nuclei, the camera's ceiling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctcfish.flags import SpotFlag
+from ctcfish.parameters import Detect
+from ctcfish.stages.signals.camera import Camera
+from ctcfish.stages.signals.overlap import in_two_nuclei
+from ctcfish.stages.signals.probe import Signals
+from ctcfish.stages.signals.residue import residue
+from ctcfish.stages.signals.saturation import saturated
+from ctcfish.stages.signals.vetoes import colour_flags
+from ctcfish.types import Nuclei, Probe, SlideModel
+
+
+def doubts(
+    found: Mapping[Probe, Signals],
+    pixels: Mapping[str, NDArray[np.generic]],
+    nuclei: Nuclei,
+    voxel_um: tuple[float, float, float],
+    given: tuple[SlideModel, Detect],
+) -> dict[Probe, NDArray[np.int64]]:
+    """Flags of every signal besides those of its own fit.
+
+    Parameters
+    ----------
+    found : mapping of Probe to Signals
+    pixels : mapping of role to ndarray, (Z, Y, X)
+    nuclei : Nuclei
+    voxel_um : tuple of float
+    given : tuple
+        Model of the slide, and parameters.
+
+    Returns
+    -------
+    mapping of Probe to ndarray of int64
+    """
+    model, params = given
+    camera = Camera(model.gain_adu_per_photon, model.offset_adu, model.read_noise_photons, model.camera_origin)
+    step = np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
+    bits = colour_flags(found, model, params)
+    for probe, signals in found.items():
+        stack, slide = pixels[probe.lower()], model.probes[probe]
+        stained = nuclei.label[residue(stack, nuclei, camera)]
+        clipped = saturated(stack, signals.position_um, step, (slide.sigma_z_um, slide.sigma_xy_um))
+        for where, flag in (
+            (clipped, SpotFlag.SATURATED),
+            (np.isin(signals.label, stained), SpotFlag.IF_RESIDUE),
+            (in_two_nuclei(signals.position_um, signals.label, nuclei), SpotFlag.TWO_NUCLEI),
+        ):
+            bits[probe][where] |= int(flag)
+    return bits
