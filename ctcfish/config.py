@@ -55,6 +55,7 @@ class Config(BaseModel):
     call: p.Call = p.Call()
     summarise: p.Summarise = p.Summarise()
     report: p.Report = p.Report()
+    qc: p.Qc = p.Qc()
 
     def resolved(self) -> Tree:
         """Every value, as it will be used, in plain types."""

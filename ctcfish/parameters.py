@@ -321,3 +321,38 @@ class Report(Parameters):
 
     max_gallery_cells: int = Field(default=60, ge=0)
     crop_um: float = Field(default=20.0, gt=0, description="side of a cell's window")
+
+
+class Qc(Parameters):
+    """What the laboratory accepts of itself; the shipped limits are starting points, to be set anew on its own slides.
+
+    A limit of an image is a pair ``(green, red)``: as good as the first is green, as bad as the second is red, between
+    them is amber. Which way is good follows from their order.
+    """
+
+    max_cv_within_percent: float = Field(
+        default=4.74, gt=0, description="ratio of totals, one site (UK NEQAS, intra-site)"
+    )
+    max_cv_between_percent: float = Field(default=11.9, gt=0, description="the same between sites (UK NEQAS)")
+    baseline_results: int = Field(
+        default=20, ge=5, description="first results of a control that set target and spread where none are given"
+    )
+    min_control_cells: int = Field(default=20, ge=1, description="evaluable nuclei a control result needs")
+    gate: tuple[str, ...] = Field(
+        default=("ratio", "hybridisation_efficiency", "false_call_rate"),
+        description="quantities whose broken rules hold a release back; all are charted",
+    )
+    limits: dict[str, tuple[float, float]] = {
+        "focus": (0.6, 0.3),
+        "nuclei": (20.0, 3.0),
+        "saturated_percent": (0.01, 0.5),
+        "exposure_percent": (5.0, 1.0),
+        "shading_percent": (30.0, 60.0),
+        "chromatic_shift_um": (0.15, 0.3),
+        "crosstalk_percent": (5.0, 15.0),
+        "her2_snr": (8.0, 5.0),
+        "cep17_snr": (8.0, 5.0),
+        "hybridised_percent": (90.0, 60.0),
+        "out_of_range_percent": (2.0, 10.0),
+        "planes": (7.0, 3.0),
+    }

@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "engine": VALUES | {"config", "io", "resources", "store", ""},
     "unit": VALUES | {"conclude", "config", "engine", "io", "pipeline", "report", "stages", "store"},
     "batch": VALUES | {"config", "device", "engine", "io", "report", "stages", "store", "unit"},
-    "qc": VALUES | {"config", "io", "report", "stages", "stats", "store"},
+    "qc": VALUES | {"config", "io", "report", "resources", "stages", "stats", "store"},
     "doctor": {"config", "nets", ""},
 }
 """Room -> the rooms it may import; itself always. ``cli`` may import all, and nothing imports ``cli``."""

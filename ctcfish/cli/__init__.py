@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import ctcfish
-from ctcfish.cli import batch, runs, scoring, tools, trial
+from ctcfish.cli import batch, qc, runs, scoring, tools, trial
 from ctcfish.errors import CtcfishError
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="HER2 FISH on circulating tumour cells. Research use only.",
 )
-for commands in (batch, runs, scoring, tools, trial):
+for commands in (batch, scoring, runs, qc, tools, trial):
     app.add_typer(commands.app)
 
 

@@ -32,6 +32,7 @@ class ReportKind(StrEnum):
     """Which report."""
 
     SLIDE = "slide"
+    QC = "qc"
 
 
 class ModalityName(StrEnum):

@@ -26,6 +26,7 @@ from ctcfish.cli.options import (
     progress_bar,
     resolve_config,
 )
+from ctcfish.cli.qc import write_run_page
 from ctcfish.errors import RelocationError, UsageError
 
 app = typer.Typer()
@@ -94,8 +95,12 @@ def info(
 def report(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or of one slide in it.")],
     kind: Annotated[ReportKind, typer.Option("--kind", help="Which report.")] = ReportKind.SLIDE,
+    history: Annotated[Path | None, typer.Option("--history", help="Control results, for the report qc.")] = None,
 ) -> None:
     """Make the reports of a run again from its tables, labels and pictures."""
+    if kind is ReportKind.QC:
+        typer.echo(str(write_run_page(run, history)))
+        return
     from ctcfish.report.slide import render
     from ctcfish.report.study import render_study
     from ctcfish.store.atomic import write_text

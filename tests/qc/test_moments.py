@@ -1,0 +1,126 @@
+"""Figures from sums equal those from the values, by other people's code and by the module of statistics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from statsmodels.stats.anova import anova_lm
+
+from ctcfish.qc import moments
+from ctcfish.stats import agreement
+from ctcfish.stats import continuous_agreement as whole
+from ctcfish.stats.bootstrap import FISHER, LOG, BootstrapPlan, bootstrap_interval
+from ctcfish.stats.method_comparison import deming
+
+SHROUT_FLEISS = np.array(
+    [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], dtype=float
+)
+"""Shrout and Fleiss 1979, table 2: six targets, four judges; ICC(2,1) = 0.29, ICC(3,1) = 0.71 (table 4)."""
+
+
+def summed(rows: np.ndarray) -> np.ndarray:
+    return rows.sum(axis=0, keepdims=True)
+
+
+def test_worked_example_of_shrout_and_fleiss() -> None:
+    sums = summed(moments.item_sums(SHROUT_FLEISS))
+    assert moments.icc_agreement(sums)[0] == pytest.approx(0.29, abs=0.005)
+    assert moments.icc_consistency(sums)[0] == pytest.approx(0.71, abs=0.005)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_intraclass_correlations_equal_those_of_the_values(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    table = rng.normal(3, 1, (20, 1)) + rng.normal(0, 0.5, (20, 4)) + np.array([0, 0.3, -0.2, 0.1])
+    sums = summed(moments.item_sums(table))
+    assert moments.icc_agreement(sums)[0] == pytest.approx(whole.icc_agreement(table).value)
+    assert moments.icc_consistency(sums)[0] == pytest.approx(whole.icc_consistency(table).value)
+    assert moments.repeatability_coefficient(sums)[0] == pytest.approx(whole.repeatability_coefficient(table).value)
+
+
+def test_within_spread_equals_the_residual_of_an_analysis_of_variance() -> None:
+    rng = np.random.default_rng(5)
+    table = rng.normal(3, 1, (12, 1)) + rng.normal(0, 0.5, (12, 3))
+    frame = pd.DataFrame({"value": table.ravel(), "item": np.repeat(np.arange(12), 3)})
+    fitted = sm.OLS.from_formula("value ~ C(item)", frame).fit()
+    mean_square = anova_lm(fitted).loc["Residual", "mean_sq"]
+    assert moments.within_sd(summed(moments.item_sums(table)))[0] == pytest.approx(np.sqrt(mean_square))
+
+
+def test_differences_and_concordance_equal_those_of_the_values() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(2, 1, 30)
+    y = x + rng.normal(0.2, 0.3, 30)
+    sums = summed(moments.pair_sums(x, y))
+    oracle = whole.bland_altman(y, x)
+    assert moments.bias(sums)[0] == pytest.approx(oracle.bias.value)
+    assert moments.lower_limit(sums)[0] == pytest.approx(oracle.lower.value)
+    assert moments.upper_limit(sums)[0] == pytest.approx(oracle.upper.value)
+    assert moments.concordance(sums)[0] == pytest.approx(whole.lin_concordance(x, y).value)
+    line = deming(x, y)
+    assert moments.deming_slope(sums)[0] == pytest.approx(line.slope.value)
+    assert moments.deming_intercept(sums)[0] == pytest.approx(line.intercept.value)
+
+
+def test_deming_equals_the_first_principal_axis() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.normal(0, 2, 50)
+    y = 1.5 * x + rng.normal(0, 0.5, 50)
+    axis = np.linalg.svd(np.stack([x - x.mean(), y - y.mean()], axis=1), full_matrices=False)[2][0]
+    assert moments.deming_slope(summed(moments.pair_sums(x, y)))[0] == pytest.approx(axis[1] / axis[0])
+
+
+def test_what_cannot_be_said_is_missing() -> None:
+    one = np.ones(5)
+    flat = summed(moments.pair_sums(one, one))
+    assert np.isnan(moments.concordance(flat)[0])
+    assert np.isnan(moments.deming_slope(flat)[0])
+    single = summed(moments.pair_sums(np.array([1.0]), np.array([2.0])))
+    assert moments.bias(single)[0] == 1.0
+    assert np.isnan(moments.lower_limit(single)[0])
+    equal = summed(moments.item_sums(np.full((4, 3), 2.0)))
+    assert np.isnan(moments.icc_agreement(equal)[0])
+    assert moments.within_sd(equal)[0] == 0.0
+
+
+def test_many_resamples_at_once_equal_each_alone() -> None:
+    rng = np.random.default_rng(3)
+    parts = moments.item_sums(rng.normal(2, 1, (10, 3)))
+    index = rng.integers(0, 10, (7, 10))
+    together = moments.icc_agreement(parts[index].sum(axis=1))
+    alone = [moments.icc_agreement(parts[row].sum(axis=0, keepdims=True))[0] for row in index]
+    np.testing.assert_allclose(together, alone)
+
+
+def test_known_spread_and_known_correlation_are_covered() -> None:
+    """60 cells of two readings: within-cell SD 1, between-cell SD 2, so ICC(2,1) is 4 / 5; 95 % promised."""
+    rng, n, covered = np.random.default_rng(8), 300, {"sd": 0, "icc": 0}
+    plan = BootstrapPlan(resamples=300)
+    for _ in range(n):
+        sums = moments.item_sums(rng.normal(10, 2, (60, 1)) + rng.normal(0, 1, (60, 2)))
+        sd = bootstrap_interval(lambda index, s=sums: moments.within_sd(s[index].sum(axis=1)), 60, LOG, plan)
+        icc = bootstrap_interval(lambda index, s=sums: moments.icc_agreement(s[index].sum(axis=1)), 60, FISHER, plan)
+        covered["sd"] += sd.low <= 1.0 <= sd.high
+        covered["icc"] += icc.low <= 0.8 <= icc.high
+    assert all(0.92 * n <= hits <= 0.98 * n for hits in covered.values()), covered
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_several_readers_with_readings_missing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ratings = np.where(rng.random((30, 4)) < 0.2, -1, (rng.random((30, 4)) < 0.4).astype(int))
+    counts = agreement.rating_counts(ratings, 2)
+    sums = summed(moments.rating_sums(counts))
+    assert moments.fleiss_kappa(sums)[0] == pytest.approx(float(agreement.fleiss_kappa(counts)))
+    assert moments.gwet_ac1(sums)[0] == pytest.approx(float(agreement.gwet_ac1(counts)))
+    alpha = agreement.krippendorff_alpha(counts, agreement.nominal_distance(2))
+    assert moments.krippendorff_alpha(sums)[0] == pytest.approx(float(alpha))
+
+
+def test_one_category_alone_has_no_kappa() -> None:
+    sums = summed(moments.rating_sums(np.array([[3, 0], [2, 0], [1, 0]])))
+    assert np.isnan(moments.fleiss_kappa(sums)[0])
+    assert moments.gwet_ac1(sums)[0] == 1.0
+    assert np.isnan(moments.krippendorff_alpha(sums)[0])
