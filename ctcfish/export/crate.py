@@ -108,7 +108,7 @@ def graph(crate: Path, said: Mapping[str, Any], finished: str) -> list[Entity]:
             "datePublished": finished,
             "license": {"@id": "#licence"},
             "hasPart": _ids(parts),
-            "mentions": [{"@id": "#scoring"}],
+            "mentions": {"@id": "#scoring"},
         },
         {
             "@id": "#licence",
@@ -143,8 +143,10 @@ def _sealed(run: Path) -> dict[str, Path]:
     return {name: run / name for name in (MANIFEST, SIGNATURE) if (run / name).is_file()}
 
 
-def _ids(entities: Iterable[Entity]) -> list[Entity]:
-    return [{"@id": entity["@id"]} for entity in entities]
+def _ids(entities: Iterable[Entity]) -> Entity | list[Entity]:
+    """References; the standard would have a single one stand without a list."""
+    found = [{"@id": entity["@id"]} for entity in entities]
+    return found[0] if len(found) == 1 else found
 
 
 def _stores(files: Mapping[str, Entity]) -> dict[str, list[str]]:
@@ -162,12 +164,12 @@ def _file(name: str, path: Path) -> Entity:
         "@id": quote(name),
         "@type": "File",
         "name": name,
+        "encodingFormat": FORMATS.get(path.suffix, "application/octet-stream"),
         "contentSize": str(path.stat().st_size),
         "sha256": sha256_of(path),
     }
-    kind = FORMATS.get(path.suffix)
     meaning = MEANINGS.get(path.stem)
-    return entity | ({"encodingFormat": kind} if kind else {}) | ({"description": meaning} if meaning else {})
+    return entity | ({"description": meaning} if meaning else {})
 
 
 def _dataset(name: str, parts: list[Entity]) -> Entity:

@@ -71,6 +71,7 @@ def test_every_file_is_described_with_its_hash_and_reached_from_the_root(exporte
         content = on_disk[name].read_bytes()
         assert entity["sha256"] == hashlib.sha256(content).hexdigest()
         assert entity["contentSize"] == str(len(content))
+        assert "/" in entity["encodingFormat"]
     folders = [e for e in entities.values() if e["@type"] == "Dataset"]
     reached = [ref for folder in folders for ref in refs(folder["hasPart"])]
     assert len(reached) == len(set(reached))
@@ -92,6 +93,11 @@ def test_inputs_are_named_with_their_hash_and_not_held(exported: Path) -> None:
     assert {e["name"]: e["sha256"] for e in inputs} == expected
     assert not list(exported.rglob("*.ome.tif"))
     assert entities["#ctcfish"]["softwareVersion"] == "0.1.0"
+
+
+def test_a_single_reference_stands_without_a_list(exported: Path) -> None:
+    for entity in graph(exported).values():
+        assert not [key for key, value in entity.items() if isinstance(value, list) and len(value) == 1]
 
 
 def test_an_independent_reader_finds_the_same(exported: Path) -> None:
