@@ -28,6 +28,23 @@ CONTEXT = [
 
 Entity = dict[str, Any]
 
+FIXED: tuple[Entity, ...] = (
+    {
+        "@id": METADATA,
+        "@type": "CreativeWork",
+        "about": {"@id": "./"},
+        "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
+    },
+    {
+        "@id": "#licence",
+        "@type": "CreativeWork",
+        "name": "None stated",
+        "description": "No licence was given with the data; ask the laboratory that made the run.",
+    },
+    {"@id": "https://spdx.org/licenses/BSD-3-Clause", "@type": "CreativeWork", "name": "BSD-3-Clause"},
+)
+"""Entities that are the same in every crate."""
+
 MEANINGS = {
     "cells": "Every nucleus: counts, intervals, calls.",
     "spots": "Every signal and what became of it.",
@@ -94,12 +111,7 @@ def graph(crate: Path, said: Mapping[str, Any], finished: str) -> list[Entity]:
     inputs = [_input(name, digest) for name, digest in sorted(said["inputs_sha256"].items())]
     parts = [*shown.values(), *folders]
     return [
-        {
-            "@id": METADATA,
-            "@type": "CreativeWork",
-            "about": {"@id": "./"},
-            "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
-        },
+        *FIXED,
         {
             "@id": "./",
             "@type": "Dataset",
@@ -109,12 +121,6 @@ def graph(crate: Path, said: Mapping[str, Any], finished: str) -> list[Entity]:
             "license": {"@id": "#licence"},
             "hasPart": _ids(parts),
             "mentions": {"@id": "#scoring"},
-        },
-        {
-            "@id": "#licence",
-            "@type": "CreativeWork",
-            "name": "None stated",
-            "description": "No licence was given with the data; ask the laboratory that made the run.",
         },
         {
             "@id": "#scoring",
@@ -132,7 +138,6 @@ def graph(crate: Path, said: Mapping[str, Any], finished: str) -> list[Entity]:
             "softwareVersion": said["version"],
             "license": {"@id": "https://spdx.org/licenses/BSD-3-Clause"},
         },
-        {"@id": "https://spdx.org/licenses/BSD-3-Clause", "@type": "CreativeWork", "name": "BSD-3-Clause"},
         *inputs,
         *parts,
         *(files[name] for name in sorted(inside)),
