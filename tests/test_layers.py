@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "synth": VALUES | {"config", "stages", "ops", "stats"},
     "store": VALUES | {"config", "resources", "stats"},
     "trial": BASE | {"tables", "schema", "parameters", "config", "resources", "stats"},
-    "report": VALUES | {"store", "stats"},
+    "report": VALUES | {"store", "stats", "trial"},
     "export": VALUES | {"config", "io", "store"},
     "conclude": VALUES | {"config", "stages", ""},
     "pipeline": VALUES | {"conclude", "config", "gates", "stages", ""},

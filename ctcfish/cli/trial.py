@@ -39,3 +39,28 @@ def check(clinical: ClinicalFile) -> None:
 
     tables = read_clinical(clinical)
     typer.echo(f"{clinical.name}: no problem in {', '.join(tables.given)} ({len(tables.patients)} patients)")
+
+
+@trial_app.command(name="run")
+def run_(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    clinical: ClinicalFile,
+    protocol: Annotated[Path, typer.Option("--protocol", help="TOML of the protocol; 'trial template' writes one.")],
+    qc: Annotated[Path | None, typer.Option("--qc", help="Folder of a reproducibility study.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write into; RUN/trial if not given.")] = None,
+) -> None:
+    """Compute every endpoint and write report, pictures, endpoints.json and exports."""
+    target = out or run / "trial"
+    if target.exists():
+        raise UsageError(f"{target.name}: exists already; choose another output folder.")
+    from ctcfish.report.trial_files import write_trial
+    from ctcfish.trial.analysis import run_trial
+    from ctcfish.trial.protocol import read_protocol
+
+    analysis = run_trial(run, clinical, read_protocol(protocol), qc)
+    write_trial(analysis, target)
+    for step in analysis.steps:
+        typer.echo(f"{step.n:6d}  {step.name}")
+    for claim in analysis.claims:
+        typer.echo(str(claim))
+    typer.echo(str(target))

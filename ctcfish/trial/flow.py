@@ -52,17 +52,20 @@ class Denominators:
     stated: Proportion | None
     agrees: bool
 
+    def parts(self) -> tuple[str, str, str]:
+        """Return what was published, what these data say of it, and what follows."""
+        c = self.claim
+        said = f"{c.percent} % {c.text} ({c.numerator} of '{c.population}')"
+        if self.stated is None:
+            return said, f"other numbers '{c.counted}'", "nothing to compare"
+        told = f"{c.numerator}/{self.stated.denominator} = {100 * self.stated.value:.1f} %"
+        source = " or ".join(self.matches) or "no population of these data"
+        return said, told, "it agrees" if self.agrees else f"{c.percent} % is {source}"
+
     def __str__(self) -> str:
         """Return the comparison in a sentence."""
-        c = self.claim
-        said = f"Published: {c.percent} % {c.text} ({c.numerator} of '{c.population}')."
-        if self.stated is None:
-            return f"{said} These data count other numbers '{c.counted}': nothing to compare."
-        told = f"Here that is {c.numerator}/{self.stated.denominator} = {100 * self.stated.value:.1f} %"
-        if self.agrees:
-            return f"{said} {told}: it agrees."
-        source = " or ".join(self.matches) or "no population of these data"
-        return f"{said} {told}; {c.percent} % is {source}."
+        said, told, follows = self.parts()
+        return f"Published: {said}. Here: {told}; {follows}."
 
 
 def flow(study: Study) -> list[Step]:

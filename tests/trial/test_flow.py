@@ -140,11 +140,11 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Study:
 CLAIMS = [
     # percent, numerator, what it counts, denominator named, what the sentence must say, whether it agrees
     ("78.7", 118, "with at least one CTC", "screened", "118/154 = 76.6 %; 78.7 % is 118/150 enumerated", False),
-    ("78.7", 118, "with at least one CTC", "enumerated", "118/150 = 78.7 %: it agrees", True),
-    ("76.6", 118, "with at least one CTC", "screened", "118/154 = 76.6 %: it agrees", True),
+    ("78.7", 118, "with at least one CTC", "enumerated", "118/150 = 78.7 %; it agrees", True),
+    ("76.6", 118, "with at least one CTC", "screened", "118/154 = 76.6 %; it agrees", True),
     ("9.1", 14, "with amplified CTC", "with at least one CTC", "14/118 = 11.9 %; 9.1 % is 14/154 screened", False),
-    ("11.9", 14, "with amplified CTC", "with at least one CTC", "14/118 = 11.9 %: it agrees", True),
-    ("9.3", 14, "with amplified CTC", "enumerated", "14/150 = 9.3 %: it agrees", True),
+    ("11.9", 14, "with amplified CTC", "with at least one CTC", "14/118 = 11.9 %; it agrees", True),
+    ("9.3", 14, "with amplified CTC", "enumerated", "14/150 = 9.3 %; it agrees", True),
     ("9.0", 14, "with amplified CTC", "screened", "9.0 % is no population of these data", False),
     ("9.1", 13, "with amplified CTC", "screened", "nothing to compare", False),
     ("9.1", 14, "with amplified CTC", "cured", "nothing to compare", False),
@@ -203,4 +203,4 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 def test_a_run_has_no_reproducibility_of_its_own(published: Study) -> None:
     assert isinstance(published.run, Run)
     assert len(published.run.reproducibility) == 0
-    assert "metric" in published.run.reproducibility.columns
+    assert "quantity" in published.run.reproducibility.columns
