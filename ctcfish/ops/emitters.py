@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ctcfish.ops.psf import pixel_profile, pixel_profile_derivatives
+from ctcfish.ops.psf import pixel_profile, pixel_profile_shift
 
 _SMALLEST_MODEL = 0.5  # photons a pixel, read variance included
 _DAMPING = 0.1
@@ -76,6 +76,8 @@ class Frame:
     basis: Tensor
     coarse_products: Tensor
     precision: Tensor
+    height: Tensor
+    wave: Tensor
 
     @classmethod
     def of(cls, shape: tuple[int, int, int], model: CrowdModel, like: Tensor) -> Frame:
@@ -98,8 +100,13 @@ class Frame:
         variance = torch.tensor([power[o] for o in orders], device=like.device, dtype=like.dtype)
         variance = variance / variance.sum()
         variance[0] += 4.0  # the level itself is known only so well
-        products = (coarse[:, None] * coarse[None]).flatten(0, 1).T * share
-        return cls(model, shape, orders, basis, products.contiguous(), (variance * model.background_cv**2).reciprocal())
+        first, second = torch.triu_indices(len(orders), len(orders), device=like.device)
+        products = (coarse[first] * coarse[second]).T * share
+        order = torch.tensor(orders, device=like.device, dtype=like.dtype)
+        wave = order * (math.pi / torch.tensor(shape, device=like.device, dtype=like.dtype))
+        height = torch.where(order > 0, math.sqrt(2), 1.0)
+        precision = (variance * model.background_cv**2).reciprocal()
+        return cls(model, shape, orders, basis, products.contiguous(), precision, height, wave)
 
     @property
     def axes(self) -> int:
@@ -108,12 +115,8 @@ class Frame:
 
     def background_at(self, places: Tensor) -> Tensor:
         """Background functions and their derivatives by the place: (R, M, 1 + D, B)."""
-        order = torch.tensor(self.orders, device=places.device, dtype=places.dtype)
-        length = torch.tensor(self.shape, device=places.device, dtype=places.dtype)
-        height = torch.where(order > 0, math.sqrt(2), 1.0)
-        wave = order * (math.pi / length)
-        phase = (places + 0.5)[..., None, :] * wave
-        value, slope = height * torch.cos(phase), -height * wave * torch.sin(phase)
+        phase = (places + 0.5)[..., None, :] * self.wave
+        value, slope = self.height * torch.cos(phase), -self.height * self.wave * torch.sin(phase)
         columns = [value.prod(-1)]
         for axis in range(3 - self.axes, 3):
             others = [value[..., a] for a in range(3) if a != axis]
@@ -171,17 +174,14 @@ _Profiles = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], tuple[Tensor, Te
 
 def _profiles(frame: Frame, places: Tensor) -> _Profiles:
     """Profile and its derivative by the centre along z, y and x, each (R, M, L)."""
-    out = []
-    for axis, length in enumerate(frame.shape):
-        if length == 1:
-            one = torch.ones_like(places[..., :1])
-            out.append((one, torch.zeros_like(one)))
-            continue
-        sigma = frame.model.sigma_z_px if axis == 0 else frame.model.sigma_xy_px
-        centre = places[..., axis]
-        profile, shift, _ = pixel_profile_derivatives(centre, torch.full_like(centre, sigma), length)
-        out.append((profile, shift))
-    return out[0], out[1], out[2]
+    depth, height, width = frame.shape
+    # one call for both axes of the plane, cut to their lengths
+    both = pixel_profile_shift(places[..., 1:], frame.model.sigma_xy_px, max(height, width))
+    (y, x), (y_shift, x_shift) = ((t[..., 0, :height], t[..., 1, :width]) for t in both)
+    if depth == 1:
+        one = torch.ones_like(places[..., :1])
+        return (one, torch.zeros_like(one)), (y, y_shift), (x, x_shift)
+    return pixel_profile_shift(places[..., 0], frame.model.sigma_z_px, depth), (y, y_shift), (x, x_shift)
 
 
 def expected_light(frame: Frame, state: Emitters, profiles: _Profiles | None = None) -> Tensor:
@@ -208,6 +208,15 @@ def _projections(frame: Frame, image: Tensor, profiles: _Profiles) -> Tensor:
     if frame.axes == 3:
         columns.insert(1, (along_y[:, 0] * z_shift).sum(-1))
     return torch.stack(columns, -1)
+
+
+def _overlaps(frame: Frame, image: Tensor, profiles: _Profiles) -> Tensor:
+    """Sums of ``image`` times each emitter's image: (R, M), the first column of :func:`_projections`."""
+    depth, height, width = frame.shape
+    (z, _), (y, _), (x, _) = profiles
+    along_x = torch.bmm(x, image.view(len(image), depth * height, width).transpose(1, 2))
+    along_y = (along_x.view(len(image), -1, depth, height) * y[:, :, None]).sum(-1)
+    return (along_y * z).sum(-1)
 
 
 def _information(frame: Frame, state: Emitters, local: Tensor, weight: Tensor) -> Tensor:
@@ -237,7 +246,8 @@ def _information(frame: Frame, state: Emitters, local: Tensor, weight: Tensor) -
     coupling = (frame.background_at(state.places) * (state.photons * local)[..., None, None]).flatten(1, 2)
     out[:, :size, size:], out[:, size:, :size] = coupling, coupling.transpose(1, 2)
     coarse = weight.view(crops, *frame.shape)[:, :, ::2, ::2].flatten(1)
-    out[:, size:, size:] = (coarse @ frame.coarse_products).view(crops, len(frame.orders), -1)
+    first, second = torch.triu_indices(len(frame.orders), len(frame.orders), device=out.device)
+    out[:, size + first, size + second] = out[:, size + second, size + first] = coarse @ frame.coarse_products
     return out
 
 
@@ -264,7 +274,7 @@ def refine(frame: Frame, crops: Crops, state: Emitters) -> tuple[Emitters, Tenso
     gradient, precision = _priors(frame, crops, state)
     projected = _projections(frame, residual, profiles) * state.photons[..., None]
     gradient = gradient + torch.cat((projected.flatten(1), residual @ frame.basis.T), 1)
-    local = _projections(frame, weight, profiles)[..., 0]
+    local = _overlaps(frame, weight, profiles)
     information = _information(frame, state, local, weight)
     diagonal = information.diagonal(dim1=1, dim2=2)
     diagonal += precision
@@ -274,8 +284,9 @@ def refine(frame: Frame, crops: Crops, state: Emitters) -> tuple[Emitters, Tenso
     information.diagonal(dim1=1, dim2=2).add_(_DAMPING)
     factor, failed = torch.linalg.cholesky_ex(information)
     # the closed overlaps are not exactly of one matrix: where they cannot be factored, a short step along the gradient
-    short = _SHORT * torch.eye(factor.shape[1], device=factor.device, dtype=factor.dtype)
-    factor = torch.where((failed > 0)[:, None, None], short, factor)
+    if bool(failed.any()):
+        short = _SHORT * torch.eye(factor.shape[1], device=factor.device, dtype=factor.dtype)
+        factor = torch.where((failed > 0)[:, None, None], short, factor)
     log_determinant = 2 * factor.diagonal(dim1=1, dim2=2).log().sum(1) + log_scale
     step = torch.cholesky_solve((gradient * scale)[:, :, None], factor)[:, :, 0] * scale
     return _moved(frame, crops, state, step), log_determinant

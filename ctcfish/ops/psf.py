@@ -38,6 +38,26 @@ def pixel_profile(centre_px: Tensor, sigma_px: Tensor | float, length: int) -> T
     return torch.erf((edges - centre_px[..., None]) / scale * _SQRT_HALF).diff(dim=-1) * 0.5
 
 
+def pixel_profile_shift(centre_px: Tensor, sigma_px: float, length: int) -> tuple[Tensor, Tensor]:
+    """Profile of one axis and its derivative by the centre, of one fixed width: see :func:`pixel_profile_derivatives`.
+
+    Parameters
+    ----------
+    centre_px : Tensor, (...,)
+    sigma_px : float
+    length : int
+        Number of pixels L.
+
+    Returns
+    -------
+    profile, by_centre : Tensor, (..., L)
+    """
+    edges = torch.arange(length + 1, device=centre_px.device, dtype=centre_px.dtype) - 0.5
+    t = (edges - centre_px[..., None]) * (_SQRT_HALF / sigma_px)
+    density = torch.exp(-t.square()) * (-_INV_SQRT_2PI / sigma_px)
+    return torch.erf(t).diff(dim=-1) * 0.5, density.diff(dim=-1)
+
+
 def pixel_profile_derivatives(
     centre_px: Tensor, sigma_px: Tensor | float, length: int
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from ctcfish.ops import emitters
 from ctcfish.ops.crowds import CrowdImage, Reach, Starts, group_points, resolve_crowds
 from ctcfish.ops.emitter_count import CountRule, count_posterior
 from ctcfish.ops.emitters import (
@@ -114,6 +115,36 @@ def test_steps_end_at_the_maximum_of_the_posterior(shape, model):
     left = -torch.linalg.solve(curvature, slope)
     errors = torch.linalg.inv(-curvature).diagonal().sqrt()
     assert (left.abs() < 0.02 * errors).all()
+
+
+@pytest.mark.parametrize(("shape", "model"), [((1, 21, 17), PLANE), ((7, 15, 19), STACK)])
+def test_light_under_each_emitter_is_the_first_of_its_projections(shape, model):
+    """The weight under an emitter is a plain sum over its image, alone or together with the derivatives."""
+    frame = Frame.of(shape, model, torch.zeros(1))
+    rng = np.random.default_rng(21)
+    places = torch.tensor(rng.uniform(2, 12, (2, 3, 3)), dtype=torch.float32) * torch.tensor(
+        [float(shape[0] > 1), 1, 1]
+    )
+    image = torch.tensor(rng.uniform(0, 1, (2, *shape)), dtype=torch.float32)
+    profiles = emitters._profiles(frame, places)
+    local = emitters._overlaps(frame, image.flatten(1), profiles)
+    together = emitters._projections(frame, image.flatten(1), profiles)
+    torch.testing.assert_close(local, together[..., 0], atol=1e-5, rtol=1e-5)
+    for r in range(2):
+        for m in range(3):
+            alone = light(shape, places[r, m : m + 1].numpy(), np.ones(1), 0.0)
+            assert float(local[r, m]) == pytest.approx(float((alone * image[r].numpy()).sum()), rel=1e-4, abs=1e-5)
+
+
+def test_information_is_symmetric_and_holds_the_products_of_the_background():
+    frame = Frame.of((1, 31, 31), PLANE, torch.zeros(1))
+    state = state_of(frame, np.array([[0, 12.0, 14.0], [0, 18.0, 16.0]]), np.array([500.0, 700.0]), 45.0)
+    local, weight = torch.full((1, 2), 0.02), torch.rand(1, 31 * 31, generator=torch.Generator().manual_seed(4))
+    information = emitters._information(frame, state, local, weight)[0]
+    torch.testing.assert_close(information, information.T)
+    coarse = (frame.basis.view(-1, 31, 31) * weight.view(31, 31))[:, ::2, ::2].flatten(1)
+    expected = coarse @ frame.basis.view(-1, 31, 31)[:, ::2, ::2].flatten(1).T * (31 * 31 / 256)
+    torch.testing.assert_close(information[6:, 6:], expected, rtol=1e-4, atol=1e-3)
 
 
 def test_residual_peak_is_where_a_signal_is_missing():
