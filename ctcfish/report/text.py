@@ -34,7 +34,7 @@ def screen(row: dict[str, Any], cells: pd.DataFrame, note: str) -> str:
     lines.append(f"nuclei {row['n_nuclei']}, leukocytes {row['n_leukocytes']}")
     shown = cells[cells["kind"] == "ctc"] if (cells["kind"] == "ctc").any() else cells
     if len(shown):
-        table = shown[SHOWN].head(MOST_ROWS).map(number)
+        table = shown[SHOWN].head(MOST_ROWS).astype(object).map(number)
         lines.append(table.to_string(index=False))
         if len(shown) > MOST_ROWS:
             lines.append(f"... {len(shown) - MOST_ROWS} more in cells.csv")

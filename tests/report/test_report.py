@@ -155,6 +155,8 @@ def test_the_screen_names_denominators_and_doubts() -> None:
     assert "research use only" in text
     absent = make.cells((2, None))
     assert "NO_CEP17" in screen(row, tables.CELLS.check(call(absent, make.rates(), Call())), "")
+    mixed = screen(row, called((3, 2), (None, None), label=pd.array([1, None], dtype="Int64")), "").splitlines()
+    assert [line.split()[2:4] for line in mixed if line.lstrip().startswith("s/f/")] == [["3", "2"], ["–", "–"]]
     many = screen(row, called(*[(2, 2)] * 30), "")
     assert "10 more in cells.csv" in many
 
