@@ -18,6 +18,7 @@ import pandas as pd
 
 from ctcfish import tables
 from ctcfish.parameters import GUARDED, Call, FishRule, Summarise
+from ctcfish.stages.calibrate import false_clusters_of
 from ctcfish.stages.call import passes, states_of
 from ctcfish.stats.estimate import Estimate, undefined
 from ctcfish.stats.heterogeneity import (
@@ -144,8 +145,9 @@ def _points(rates: ErrorRates, rule: Call, margin: float) -> _Points:
     hard = rule.rule if isinstance(rule.rule, FishRule) else GUARDED
     cut = Fraction(hard.cut)
     states = states_of(rule.prior, cut)
+    false = false_clusters_of(rates, "her2")
     each = (
-        operating_points(states, rates.errors, cut, lambda her2, cep17: passes(her2, cep17, hard), times)
+        operating_points(states, rates.errors, cut, lambda her2, cep17: passes(her2, cep17, hard), times, false)
         for times in (1.0, margin)
     )
     return _Points(*each)

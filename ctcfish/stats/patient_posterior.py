@@ -10,13 +10,23 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.checks import FloatArray, as_counts, as_floats, as_rates, check_confidence
-from ctcfish.stats.count_posterior import MAX_CEP17_COUNT, MAX_HER2_COUNT
+from ctcfish.stats.checks import FloatArray, IntArray, as_counts, as_floats, as_rates, check_confidence
+from ctcfish.stats.count_posterior import (
+    MAX_CEP17_COUNT,
+    MAX_HER2_COUNT,
+    CountWeights,
+    interval_weights,
+    reaching_probability,
+)
 from ctcfish.stats.countmodel import CountErrors, CountRule, count_matrix
+from ctcfish.stats.false_clusters import FalseClusters, doubted
 from ctcfish.stats.proportions import patient_by_error
 from ctcfish.stats.state_prior import MAX_CEP17, MAX_HER2, StatePrior, reaching
 
 _MOST_NODES = 400
+_TINY = float(np.finfo(float).tiny)
+_CLUSTER_ENDS = ((0, 8), (3, 41), (1, 9))  # single HER2 signals, copies in the cluster, CEP17 signals
+_CLUSTER_SPREAD = 0.2  # half of a cluster's 95 % interval over its copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +144,12 @@ class CallControl:
 
 
 def operating_points(
-    prior: StatePrior, errors: CountErrors, cut: Fraction, rule: CountRule, margin: float = 1.0
+    prior: StatePrior,
+    errors: CountErrors,
+    cut: Fraction,
+    rule: CountRule,
+    margin: float = 1.0,
+    false: FalseClusters | None = None,
 ) -> OperatingPoints:
     """Return false-call rate and sensitivity of every bar on the posterior, by enumeration of all counts.
 
@@ -150,24 +165,57 @@ def operating_points(
     rule : callable
         Rule on the counts that a call must pass as well.
     margin : float
-        The cells may err this many times as often as ``errors`` say, by which their posterior is made: false calls are
-        those of the worse cells.
+        The cells may err this many times as often as ``errors`` and ``false`` say, by which their posterior is made:
+        false calls are those of the worse cells.
+    false : FalseClusters, optional
+        HER2 clusters that are none; a cell below the cut may show one.
     """
     mask, table = reaching(cut), prior.table()
-    inside = _counts_of(np.where(mask, table, 0.0), errors)
-    outside = _counts_of(np.where(mask, 0.0, table), errors)
-    worse = outside if margin == 1.0 else _counts_of(np.where(mask, 0.0, table), errors.times(margin))
+    below = np.where(mask, 0.0, table)
+    inside, outside = _counts_of(np.where(mask, table, 0.0), errors), _counts_of(below, errors)
+    worse = outside if margin == 1.0 else _counts_of(below, errors.times(margin))
     grid = np.meshgrid(np.arange(1, MAX_HER2_COUNT + 1), np.arange(1, MAX_CEP17_COUNT + 1), indexing="ij")
     passing = rule(grid[0], grid[1]) & (inside + outside > 0)
-    good, bad = inside[passing], worse[passing]
-    value = good / (good + outside[passing])
+    good, bad = inside[passing] / max(inside.sum(), _TINY), worse[passing] / max(worse.sum(), _TINY)
+    value = inside[passing] / (inside[passing] + outside[passing])
+    if false is not None:
+        shown = min(margin * false.rate, 1.0)
+        seen = _false_clusters(below, errors.times(margin), false)
+        called = rule(seen.her2, seen.cep17)
+        posterior = reaching_probability(prior, errors, seen.weights, cut)
+        value = np.concatenate([value, np.nan_to_num(posterior[called])])
+        bad = np.concatenate([(1.0 - shown) * bad, shown * seen.probability[called]])
+        good = np.concatenate([good, np.zeros(int(called.sum()))])
     order = np.argsort(-value, kind="stable")
     last = np.append(np.diff(value[order]) != 0, True)
-    return OperatingPoints(
-        value[order][last],
-        np.minimum(np.cumsum(bad[order])[last] / worse.sum(), 1.0) if worse.any() else np.zeros(int(last.sum())),
-        np.minimum(np.cumsum(good[order])[last] / inside.sum(), 1.0) if inside.any() else np.zeros(int(last.sum())),
+    costs = (np.minimum(np.cumsum(part[order])[last], 1.0) for part in (bad, good))
+    return OperatingPoints(value[order][last], *costs)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What cells below the cut look like where one HER2 signal is taken for a cluster."""
+
+    her2: IntArray
+    cep17: IntArray
+    probability: FloatArray
+    weights: CountWeights
+
+
+def _false_clusters(states: FloatArray, worse: CountErrors, false: FalseClusters) -> _Seen:
+    """Every number of single signals, cluster size and CEP17 count, with its probability and its likelihood."""
+    lone, size, green = (
+        axis.ravel() for axis in np.meshgrid(*(np.arange(*ends) for ends in _CLUSTER_ENDS), indexing="ij")
     )
+    others = np.vstack([states[1:], np.zeros((1, states.shape[1]))])  # the other HER2 copies of the nucleus
+    counts = count_matrix(worse.her2, MAX_HER2, MAX_HER2_COUNT).T @ others
+    counts = counts @ count_matrix(worse.cep17, MAX_CEP17, MAX_CEP17_COUNT)
+    chance = counts[lone, green] / max(counts[:, 1:].sum(), _TINY) * false.size_probability(size)
+    reach = np.maximum(np.round(_CLUSTER_SPREAD * size).astype(np.int64), 1)
+    total = lone + size
+    her2 = interval_weights(total, np.maximum(total - reach, lone), total + reach, MAX_HER2_COUNT)
+    seen = CountWeights(doubted(her2, lone, size, false), interval_weights(green, green, green, MAX_CEP17_COUNT))
+    return _Seen(total, green, chance, seen)
 
 
 def _counts_of(states: FloatArray, errors: CountErrors) -> FloatArray:

@@ -9,8 +9,17 @@ import pytest
 from scipy import integrate, stats
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.count_posterior import exact_weights, reaching_likelihoods, reaching_probability
+from ctcfish.stats.count_posterior import (
+    MAX_CEP17_COUNT,
+    MAX_HER2_COUNT,
+    CountWeights,
+    exact_weights,
+    interval_weights,
+    reaching_likelihoods,
+    reaching_probability,
+)
 from ctcfish.stats.countmodel import CountErrors, SignalErrors, joint_pmf, pass_probability
+from ctcfish.stats.false_clusters import FalseClusters, doubted
 from ctcfish.stats.patient_posterior import SharePrior, any_amplified, control_cut, operating_points
 from ctcfish.stats.proportions import any_by_error
 from ctcfish.stats.ratio_rule import as_cut, reaches
@@ -166,6 +175,36 @@ def test_with_a_margin_the_control_holds_for_cells_that_err_twice_as_often() -> 
     assert worse == pytest.approx(control.false_call, rel=1e-6)
     assert 1 - (1 - worse) ** 100 <= 0.05
     assert control.posterior_cut >= control_cut(plain, 100).posterior_cut
+
+
+def test_false_clusters_raise_the_bar_and_the_control_holds_where_cells_show_them() -> None:
+    """Second path: diploid cells drawn signal by signal, of which a share shows one signal as a cluster."""
+    false = FalseClusters(0.02, 7.0)
+    points = operating_points(DIPLOID, ERRORS, CUT, rule, false=false)
+    assert points.false_call[-1] > operating_points(DIPLOID, ERRORS, CUT, rule).false_call[-1] + 0.015
+    control = control_cut(points, 100)
+    rng = np.random.default_rng(4)
+    n = 200_000
+    seen = rng.binomial(np.where(np.arange(2) == 0, 1, 2), 0.95, (n, 2))
+    lone, green = (seen + rng.binomial(seen, 0.05) + rng.poisson(0.03, seen.shape)).T
+    size = 3 + rng.negative_binomial(2, 1 / 3, n)
+    kept = (green > 0) & (green < 9) & (lone < 8) & (size < 41)
+    lone, green, size = lone[kept], green[kept], size[kept]
+    reach = np.maximum(np.round(0.2 * size).astype(int), 1)
+    total = lone + size
+    weights = interval_weights(total, np.maximum(total - reach, lone), total + reach, MAX_HER2_COUNT)
+    two = CountWeights(doubted(weights, lone, size, false), interval_weights(green, green, green, MAX_CEP17_COUNT))
+    called = (reaching_probability(DIPLOID, ERRORS, two, CUT) >= control.posterior_cut) & rule(total, green)
+    assert 0.02 * called.mean() == pytest.approx(control.false_call, abs=1e-4)
+    assert 1 - (1 - 0.02 * called.mean()) ** 100 <= 0.055
+
+
+def test_no_false_cluster_changes_nothing() -> None:
+    none = operating_points(PRIOR, ERRORS, CUT, rule)
+    never = operating_points(PRIOR, ERRORS, CUT, rule, false=FalseClusters(0.0, 7.0))
+    assert never.false_call[-1] == pytest.approx(none.false_call[-1], rel=1e-12)
+    assert never.sensitivity[-1] == pytest.approx(none.sensitivity[-1], rel=1e-12)
+    assert control_cut(never, 50).false_call == pytest.approx(control_cut(none, 50).false_call, rel=1e-9)
 
 
 def test_a_margin_of_one_changes_nothing() -> None:
