@@ -110,6 +110,20 @@ def test_one_pixel_is_a_clip_at_full_scale_alone() -> None:
     assert saturated(stack, np.zeros((0, 3)), STEP, (0.4, 0.14)).shape == (0,)
 
 
+def test_a_value_that_many_cores_end_at_is_a_clip() -> None:
+    """Against noise, whose highest value stands in one or two pixels of an image."""
+    rng = np.random.default_rng(6)
+    places = np.array([[0.0, 1.0 + 2 * i, 1.0 + 2 * j] for i in range(6) for j in range(6)])
+    stack = rng.poisson(50, (1, 140, 140)).astype(np.uint16)
+    middles = np.rint(places[:, 1:] * 10).astype(int)
+    stack[0, middles[:, 0], middles[:, 1]] = rng.integers(400, 700, len(places))
+    assert saturated(stack, places, STEP, (0.4, 0.14)).sum() == 0
+    clipped = np.minimum(stack, 500)
+    truth = stack[0, middles[:, 0], middles[:, 1]] >= 500
+    assert truth.sum() > 10
+    assert (saturated(clipped, places, STEP, (0.4, 0.14)) == truth).all()
+
+
 def stained_scene(
     stain: float, membrane: bool, planes: int = 5, clean_light: float = 16.0
 ) -> tuple[np.ndarray, Nuclei]:

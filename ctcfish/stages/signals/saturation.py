@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_PLATEAU = 3  # pixels side by side at the image's highest value, where that is no camera's full scale
+_PLATEAU = 3  # pixels of one core at the image's highest value, where that is no camera's full scale
+_SHARED = 10  # pixels of all cores at it: noise does not end so often at one value
 _FULL_SCALES = tuple(2**bits - 1 for bits in range(8, 17))
 
 
@@ -18,7 +19,8 @@ def saturated(
     """Whether a signal's core holds clipped pixels.
 
     A camera clips at its full scale, one pixel of which is enough; a value that no camera ends at (after an offset
-    was taken away, or a rescaling) is a clip where it is the image's highest and a plateau of it lies in one core.
+    was taken away, or a rescaling) is a clip where it is the image's highest and several cores, or a plateau in one,
+    reach it.
 
     Parameters
     ----------
@@ -37,7 +39,6 @@ def saturated(
     if not len(position_um):
         return np.zeros(0, bool)
     highest = stack.max()
-    needed = 1 if float(highest) in _FULL_SCALES else _PLATEAU
     half = np.maximum(np.rint(np.array([sigma_um[0], sigma_um[1], sigma_um[1]]) / step_um), 1).astype(int)
     place = np.rint(position_um / step_um).astype(int)
     seen, held = [], []
@@ -46,6 +47,10 @@ def saturated(
         seen.append(np.clip(wanted, 0, stack.shape[axis] - 1))
         held.append(seen[axis] == wanted)
     z, y, x = seen
-    core = stack[z[:, :, None, None], y[:, None, :, None], x[:, None, None, :]] == highest
+    index = (z[:, :, None, None], y[:, None, :, None], x[:, None, None, :])
+    core = stack[index] == highest
     core &= held[0][:, :, None, None] & held[1][:, None, :, None] & held[2][:, None, None, :]
-    return np.asarray(core.any(axis=1).sum(axis=(1, 2)) >= needed)  # a hot pixel is hot in every plane: counted once
+    pixels = np.ravel_multi_index(np.broadcast_arrays(*index), stack.shape)[core]
+    clip = float(highest) in _FULL_SCALES or len(np.unique(pixels)) >= _SHARED
+    # a hot pixel is hot in every plane: counted once
+    return np.asarray(core.any(axis=1).sum(axis=(1, 2)) >= (1 if clip else _PLATEAU))
