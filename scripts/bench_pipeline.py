@@ -1,8 +1,9 @@
 """Measure the whole route on one 20 x 4 x 2048 x 2048 stack: read, nuclei, signals with fits, counts, calls.
 
 This program and the OpenCV script, which only counts maxima, run in processes of their own, which outlive their imports
-and take turns; each tells its seconds by stage and the most memory it ever held. The stack and the script come from the
-folder of benches beside the repository. What memory bandwidth alone would allow for each stage is printed too.
+and take turns; each tells its seconds by stage and the most memory it ever held. The stack is a simulated field, the
+script is from the folder of benches beside the repository, its threshold chosen so that it counts about as many signals
+as there are. What memory bandwidth alone would allow for each stage is printed too.
 """
 
 from __future__ import annotations
@@ -32,20 +33,25 @@ THRESHOLD = 5.46  # of the OpenCV script in a stack, chosen with the truth
 Run = Callable[[], dict[str, Any]]
 
 
-def make(peers: Path, work: Path) -> Path:
-    """The stack as the peers' generator makes it, once."""
-    target = work / "data" / "e2e.tif"
+def make(target: Path, side_px: int = 2048, planes: int = 20, cells: tuple[int, int] = (40, 150)) -> Path:
+    """A simulated field of so many CTC and leukocytes, made once; its fourth channel is the nuclei again."""
     if target.is_file():
         return target
-    (work / "data").mkdir(parents=True, exist_ok=True)
-    sys.path.insert(0, str(peers))
-    import e2e
-    import gen
+    import tifffile
 
-    image, truth, labels = gen.gen3d()
-    np.savez(work / "data" / "fish3d.npz", im=image, T=truth, lab=labels.astype(np.int16))
-    e2e.HERE, e2e.P = str(work), str(target)
-    e2e.make()
+    from ctcfish.synth.memory import slide_in_memory
+    from ctcfish.synth.spec import SlideSpec
+
+    population = {"ctc": cells[0], "leukocytes": cells[1], "touching_pairs": cells[0] // 4}
+    fish = {"shape_px": [side_px, side_px], "planes": planes}
+    slide, truth = slide_in_memory(SlideSpec.model_validate({"seed": 7, "population": population, "fish": fish}))
+    (scene,) = slide.fish_scenes
+    channels = [scene.read(role) for role in ("nucleus", "her2", "cep17", "nucleus")]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    options = {"metadata": {"axes": "ZCYX"}, "photometric": "minisblack", "ome": False}
+    tifffile.imwrite(target, np.stack(channels, 1), **options)
+    told = {"nuclei": len(truth.cells), "her2": int(truth.cells["countable_her2"].sum()), "voxel_um": scene.voxel_um}
+    target.with_suffix(".json").write_text(json.dumps(told))
     return target
 
 
@@ -99,7 +105,9 @@ def ours(image: Path) -> Run:
 
     fix_threads()
     config = Config()
-    given = Overrides(pixel_um=0.1, z_step_um=0.3, channels={"nucleus": "0", "her2": "1", "cep17": "2"})
+    told = json.loads(image.with_suffix(".json").read_text())
+    step_um, pixel_um, _ = told["voxel_um"]
+    given = Overrides(pixel_um=pixel_um, z_step_um=step_um, channels={"nucleus": "0", "her2": "1", "cep17": "2"})
 
     def run() -> dict[str, Any]:
         watch = Stopwatch()
@@ -146,8 +154,8 @@ def opencv(image: Path, peers: Path) -> Run:
         for channel in (1, 2):
             watch.lap("signals")
             places = p_opencv_fast.det(np.ascontiguousarray(stack[:, channel]), 3, thr=THRESHOLD)[0]
-            inside = labels[np.round(places[:, 1]).astype(int), np.round(places[:, 2]).astype(int)]
-            counts.append(np.bincount(inside, minlength=int(labels.max()) + 1)[1:])
+            y, x = np.clip(np.round(places[:, 1:]).astype(int), 0, np.array(labels.shape) - 1).T
+            counts.append(np.bincount(labels[y, x], minlength=int(labels.max()) + 1)[1:])
         watch.lap("")
         rows = int(counts[0].sum())
         return {"stages": watch.stages, "nuclei": int((np.bincount(labels.ravel())[1:] > 0).sum()), "her2_rows": rows}
@@ -234,8 +242,8 @@ def figures(told: dict[str, list[dict[str, Any]]], channel_bytes: int, bytes_per
 def main(argv: list[str] | None = None) -> None:
     """Print one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peers", type=Path, default=PEERS, help="folder of the generator and the OpenCV script")
-    parser.add_argument("--work", type=Path, default=WORK, help="where the stack is kept, made if it is not there")
+    parser.add_argument("--peers", type=Path, default=PEERS, help="folder of the OpenCV script")
+    parser.add_argument("--work", type=Path, default=WORK, help="where the field is kept, made if it is not there")
     parser.add_argument("--image", type=Path, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--child", choices=("ours", "opencv"), default=None, help=argparse.SUPPRESS)
@@ -243,10 +251,11 @@ def main(argv: list[str] | None = None) -> None:
     if given.child:
         child(given.child, given.image, given.peers)
         return
-    image = given.image or make(given.peers, given.work)
+    image = given.image or make(given.work / "field.tif")
     speed = bandwidth()
     told = turns(image.resolve(), given.peers.resolve(), given.repeats)
-    print(json.dumps(figures(told, 20 * 2048 * 2048 * 2, speed)))
+    truth = json.loads(image.with_suffix(".json").read_text())
+    print(json.dumps(figures(told, 20 * 2048 * 2048 * 2, speed) | {"truth": truth}))
 
 
 if __name__ == "__main__":

@@ -14,22 +14,6 @@ import pytest
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
-GENERATOR = """
-import numpy as np
-def gen3d():
-    return np.full((2, 8, 8), 5, np.uint16), np.zeros((1, 6)), np.zeros((2, 8, 8), np.int32)
-"""
-
-MAKER = """
-from pathlib import Path
-import numpy as np
-HERE = P = ""
-def make():
-    with np.load(f"{HERE}/data/fish3d.npz") as kept:
-        assert kept["im"].shape == (2, 8, 8)
-    Path(P).write_bytes(b"made")
-"""
-
 OPPONENT = {
     "common.py": "def run(*a, **k): raise RuntimeError('a benchmark of its own began')",
     "seg_common.py": "def run(*a, **k): raise RuntimeError('a benchmark of its own began')",
@@ -75,6 +59,7 @@ def stack(tmp_path):
             image[:, channel] += bell.astype(np.uint16)
     path = tmp_path / "e2e.tif"
     tifffile.imwrite(path, image, metadata={"axes": "ZCYX"}, photometric="minisblack", ome=False)
+    path.with_suffix(".json").write_text('{"voxel_um": [0.4, 0.1, 0.1]}')
     return path
 
 
@@ -138,18 +123,19 @@ def test_figures_are_medians_of_pairs_that_ran_in_turns(bench):
     assert out["found"]["ours"] == {"nuclei": 3, "her2_rows": 9, "her2": None}
 
 
-def test_the_stack_is_made_once(bench, tmp_path, monkeypatch):
-    peers = tmp_path / "peers"
-    peers.mkdir()
-    (peers / "gen.py").write_text(GENERATOR)
-    (peers / "e2e.py").write_text(MAKER)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    target = bench.make(peers, tmp_path / "work")
-    assert target.read_bytes() == b"made"
+def test_the_field_is_made_once_with_its_truth_beside_it(bench, tmp_path):
+    import tifffile
+
+    target = bench.make(tmp_path / "own" / "field.tif", 400, 3, (1, 3))
+    image = tifffile.imread(target)
+    assert image.shape == (3, 4, 400, 400)
+    assert (image[:, 0] == image[:, 3]).all()
+    assert not (image[:, 1] == image[:, 2]).all()
+    truth = json.loads(target.with_suffix(".json").read_text())
+    assert truth["nuclei"] == 4
+    assert truth["her2"] > 0
     target.write_bytes(b"kept")
-    assert bench.make(peers, tmp_path / "work").read_bytes() == b"kept"
-    for name in ("gen", "e2e"):
-        del sys.modules[name]
+    assert bench.make(target).read_bytes() == b"kept"
 
 
 def test_both_programs_run_in_turns_on_one_stack(bench, stack, tmp_path):
