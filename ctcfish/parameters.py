@@ -349,7 +349,7 @@ class Qc(Parameters):
         "exposure_percent": (5.0, 1.0),
         "shading_percent": (30.0, 60.0),
         "chromatic_shift_um": (0.15, 0.3),
-        "crosstalk_percent": (5.0, 15.0),
+        "crosstalk_percent": (10.0, 20.0),
         "her2_snr": (8.0, 5.0),
         "cep17_snr": (8.0, 5.0),
         "hybridised_percent": (90.0, 60.0),

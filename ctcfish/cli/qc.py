@@ -148,7 +148,7 @@ def chart(
     from ctcfish.qc.control import control_study
     from ctcfish.qc.output import write_page
 
-    page, frames = control_study(history, resolved.qc)
+    page, frames, _ = control_study(history, resolved.qc)
     write_page(page, frames, place)
     typer.echo(f"{len(frames['controls'])} results on {len(frames['charts'])} charts; see {place}")
 

@@ -273,8 +273,8 @@ def _drawn(chart: Chart) -> Charted:
     )
 
 
-def control_study(history: Path, params: Qc) -> tuple[Page, dict[str, pd.DataFrame]]:
-    """The page of a history and its tables."""
+def control_study(history: Path, params: Qc) -> tuple[Page, dict[str, pd.DataFrame], str]:
+    """The page of a history, its tables, and why the newest results are held back, empty where they are not."""
     results = read_results(history)
     found = make_charts(results, read_targets(history), params)
     try:
@@ -283,4 +283,4 @@ def control_study(history: Path, params: Qc) -> tuple[Page, dict[str, pd.DataFra
     except QcGateError as error:
         verdict = str(error)
     frames = {"controls": results, "charts": chart_table(found), "broken_rules": broken_rules(found)}
-    return control_page(frames["charts"], frames["broken_rules"], drawn(found), verdict), frames
+    return control_page(frames["charts"], frames["broken_rules"], drawn(found), verdict), frames, verdict

@@ -21,7 +21,7 @@ from ctcfish.qc.replicates import slide_folders
 from ctcfish.qc.reproduce import reproduce
 from ctcfish.report.qc_page import Page, Section
 from ctcfish.report.qc_reproduce import reproduce_sections
-from ctcfish.report.qc_run import failure_sections, slide_section
+from ctcfish.report.qc_run import failure_sections, run_section, summary_section
 from ctcfish.store.results import read_slide_json
 from ctcfish.store.tablefiles import read_parquet
 
@@ -46,7 +46,7 @@ def laboratory(run: Path, history: Path | None) -> tuple[Page, dict[str, pd.Data
     manifest: dict[str, Any] = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     config = build(manifest["configuration"])
     frames = technical_failure(run) | {"checks": run_checks(run, config)}
-    sections: list[Section] = [*failure_sections(frames["steps"], frames["reasons"]), slide_section(frames["checks"])]
+    sections: list[Section] = [*failure_sections(frames["steps"], frames["reasons"]), run_section(frames["checks"])]
     try:
         study = reproduce([run], None, config)
     except UsageError:
@@ -54,13 +54,15 @@ def laboratory(run: Path, history: Path | None) -> tuple[Page, dict[str, pd.Data
     else:
         frames |= study.frames()
         sections += reproduce_sections(study.frames())
+    verdict = None
     if history is not None:
-        page, charts = control_study(history, config.qc)
+        page, charts, verdict = control_study(history, config.qc)
         frames |= charts
         sections += page.sections
     name, sha = run.resolve().name, str(manifest["configuration_sha256"])
     origin = f"Run {name}, ctcfish {manifest['version']}, configuration {sha[:12]}."
-    return Page(f"Laboratory quality control: {name}", origin, (*sections, *card(run))), frames
+    short = summary_section(frames["steps"], frames["checks"], verdict)
+    return Page(f"Laboratory quality control: {name}", origin, (short, *sections, *card(run))), frames
 
 
 def run_checks(run: Path, config: Config) -> pd.DataFrame:

@@ -18,11 +18,11 @@ MARKERS = {"ctc": ("o", "#D55E00"), "wbc": ("s", "#999999"), "unknown": ("D", "#
 """Shape and colour of each kind of cell (Okabe and Ito's palette)."""
 
 
-def svg_of(figure: Figure) -> str:
-    """SVG text of a figure, without date and with stable identifiers."""
+def svg_of(figure: Figure, bbox: str | None = "tight") -> str:
+    """SVG text of a figure, without date and with stable identifiers; ``bbox`` None keeps the figure's own frame."""
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "ctcfish", "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches=bbox)
     return buffer.getvalue().partition("<svg")[1] + buffer.getvalue().partition("<svg")[2]
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ctcfish.report.qc_page import Grid, Page, Plot, Section
-from ctcfish.report.qc_plots import drift, levey_jennings
+from ctcfish.report.qc_plots import cumulative_sums, levey_jennings
 from ctcfish.report.words import number
 from ctcfish.stats.control import Drift
 
@@ -82,9 +82,11 @@ def control_page(charts: pd.DataFrame, broken: pd.DataFrame, drawn: Sequence[Cha
 
 
 def _section(chart: Charted) -> Section:
+    title = (
+        f"{chart.name}: Levey-Jennings; squares break a rule; green: moving average (EWMA, weight 0.2) and its limits"
+    )
     plots = (
-        Plot(f"{chart.name}: Levey-Jennings", levey_jennings(chart.z, chart.broken, chart.marks), 2.3),
-        Plot("CUSUM, k = 0.5, h = 5", drift(chart.cusum.high, -chart.cusum.low, chart.cusum.limit, "cusum"), 1.7),
-        Plot("EWMA, weight 0.2", drift(chart.ewma.high, chart.ewma.low, chart.ewma.limit, "ewma"), 1.7),
+        Plot(title, levey_jennings(chart.z, chart.broken, chart.marks, chart.ewma), 2.5),
+        Plot("CUSUM, k = 0.5, h = 5", cumulative_sums(chart.cusum), 1.7),
     )
     return Section(chart.name, "", (), plots)

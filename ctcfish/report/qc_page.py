@@ -21,7 +21,7 @@ MARGIN, LINE = 0.6, 0.155
 """Inches: border of a page, and height of a line of a table."""
 CHARACTER = 0.055
 """Width of a letter of 6.5 points, in inches."""
-MOST_ROWS = 45
+MOST_ROWS = 60
 """Rows of one table in the PDF; the CSV beside it has all."""
 
 
@@ -57,19 +57,31 @@ class Plot:
     draw : callable
         Takes matplotlib axes.
     height_inch : float
+    left_inch : float
+        Room for the labels of the lines.
     """
 
     title: str
     draw: Callable[[Axes], None]
     height_inch: float = 2.4
+    left_inch: float = 0.6
 
     def svg(self) -> str:
         """The plot alone, as SVG."""
-        figure = Figure(figsize=(7.2, self.height_inch))
-        axes = figure.add_subplot()
+        figure = Figure(figsize=(A4_INCH[0] - 2 * MARGIN, self.height_inch))
+        self.place(figure, 0.0, 0.0)
+        return svg_of(figure, None)
+
+    def place(self, figure: Figure, left: float, bottom: float) -> None:
+        """Draw into a figure with the frame's lower left corner there, in inches."""
+        width, height = figure.get_size_inches()
+        across, up = A4_INCH[0] - 2 * MARGIN - self.left_inch - 0.1, self.height_inch - 0.75
+        axes = figure.add_axes(((left + self.left_inch) / width, (bottom + 0.45) / height, across / width, up / height))
         self.draw(axes)
-        axes.set_title(self.title, fontsize=9, loc="left")
-        return svg_of(figure)
+        axes.set_title(self.title, fontsize=8, loc="left")
+        axes.tick_params(labelsize=7)
+        for label in (axes.xaxis.label, axes.yaxis.label):
+            label.set_fontsize(7)
 
 
 @dataclass(frozen=True)
@@ -167,14 +179,7 @@ class _Sheets:
     def plot(self, plot: Plot) -> None:
         """Draw a plot over the page's width."""
         figure = self.room(plot.height_inch + 0.1)
-        left, width = MARGIN + 0.55, A4_INCH[0] - 2 * MARGIN - 0.65
-        bottom = self.top - plot.height_inch + 0.42
-        box = (left / A4_INCH[0], bottom / A4_INCH[1], width / A4_INCH[0], (plot.height_inch - 0.75) / A4_INCH[1])
-        axes = figure.add_axes(box)
-        plot.draw(axes)
-        axes.set_title(plot.title, fontsize=8, loc="left")
-        for item in (axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()):
-            item.set_fontsize(7)
+        plot.place(figure, MARGIN, self.top - plot.height_inch)
         self.top -= plot.height_inch + 0.1
 
     def _close(self) -> None:
@@ -192,7 +197,7 @@ class _Sheets:
 
 def _table(sheets: _Sheets, grid: Grid) -> None:
     lengths = [max(len(row[k]) for row in (grid.header, *grid.rows)) + 2 for k in range(len(grid.header))]
-    lengths = [min(length, 60) for length in lengths]
+    lengths = [min(length, 78) for length in lengths]
     scale = min((A4_INCH[0] - 2 * MARGIN) / sum(lengths), CHARACTER * 1.15)
     size = 6.5 * min(scale / CHARACTER, 1.0)
     places = [MARGIN + scale * sum(lengths[:k]) for k in range(len(lengths))]

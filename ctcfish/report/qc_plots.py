@@ -9,6 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from ctcfish.stats.control import Drift
+
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
 """Okabe and Ito's palette."""
 
@@ -103,7 +105,9 @@ def bars(labels: Sequence[str], counts: Sequence[int], xlabel: str) -> Draw:
     return draw
 
 
-def levey_jennings(z: NDArray[np.float64], broken: NDArray[np.bool_], marks: Sequence[tuple[int, str]]) -> Draw:
+def levey_jennings(
+    z: NDArray[np.float64], broken: NDArray[np.bool_], marks: Sequence[tuple[int, str]], average: Drift
+) -> Draw:
     """Results in standard deviations from the target, broken rules marked, lots and scanners where they change.
 
     Parameters
@@ -113,6 +117,8 @@ def levey_jennings(z: NDArray[np.float64], broken: NDArray[np.bool_], marks: Seq
         Results that break a rule that rejects.
     marks : sequence of (int, str)
         First result of a lot or scanner, and its name.
+    average : Drift
+        Exponentially weighted moving average, drawn over the results with its own limits.
     """
 
     def draw(axes: Axes) -> None:
@@ -120,6 +126,9 @@ def levey_jennings(z: NDArray[np.float64], broken: NDArray[np.bool_], marks: Seq
         for level, style in ((0.0, "-"), (-3.0, "--"), (3.0, "--")):
             axes.axhline(level, color="black", lw=0.7, ls=style)
         axes.plot(np.clip(z, -6, 6), "o-" if len(z) <= MOST_DOTS else "-", color=BLUE, lw=0.7, markersize=2.5)
+        axes.plot(np.clip(average.high, -6, 6), color=GREEN, lw=1.2)
+        for side in (-1, 1):
+            axes.plot(side * average.limit, color=GREEN, lw=0.6, ls=":")
         at = np.flatnonzero(broken)
         axes.plot(at, np.clip(z[at], -6, 6), "s", color=ORANGE, markersize=4, ls="none")
         for place, name in marks[-MOST_MARKS:]:
@@ -131,15 +140,15 @@ def levey_jennings(z: NDArray[np.float64], broken: NDArray[np.bool_], marks: Seq
     return draw
 
 
-def drift(high: NDArray[np.float64], low: NDArray[np.float64], limit: NDArray[np.float64], ylabel: str) -> Draw:
-    """A chart of accumulated deviations with its limit on both sides."""
+def cumulative_sums(sums: Drift) -> Draw:
+    """Cumulative sums of deviations upwards and downwards, with their limit on both sides."""
 
     def draw(axes: Axes) -> None:
-        axes.plot(high, color=BLUE, lw=0.8)
-        axes.plot(low, color=GREEN, lw=0.8)
+        axes.plot(sums.high, color=BLUE, lw=0.8)
+        axes.plot(-sums.low, color=BLUE, lw=0.8)
         for side in (-1, 1):
-            axes.plot(side * limit, color="black", lw=0.7, ls="--")
-        axes.set(xlim=(-1, len(high)), xlabel="result", ylabel=ylabel)
+            axes.plot(side * sums.limit, color="black", lw=0.7, ls="--")
+        axes.set(xlim=(-1, len(sums.high)), xlabel="result", ylabel="cumulative sum")
         _bare(axes)
 
     return draw

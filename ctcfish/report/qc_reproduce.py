@@ -168,7 +168,7 @@ def _plots(frames: Frames, everyone: pd.DataFrame, relation: str, population: st
         {"label": f"{row['quantity']}: {row['statistic']}"} | {n: row[n] for n in ("value", "low", "high")}
         for row in told.to_dict("records")
     ]
-    plots = [Plot("Agreement of readings", agreement_forest(lines), 0.9 + 0.17 * len(lines))] if lines else []
+    plots = [Plot("Agreement of readings", agreement_forest(lines), 0.9 + 0.17 * len(lines), 2.2)] if lines else []
     first, later = _ratio_pairs(frames["readings"], relation, population)
     if len(first) >= 3:
         plots.append(Plot("Ratio of a cell in two readings", ratio_differences(first, later), 2.6))

@@ -8,7 +8,8 @@ from ctcfish.report.qc_page import Grid, Page, Plot, Section
 from ctcfish.report.qc_plots import bars
 from ctcfish.report.words import number
 
-FACTORS = ("operator", "scanner", "probe_lot")
+KEPT = ("nuclei", "focus", "hybridised_percent", "chromatic_shift_um")
+"""Checks shown for every slide of a run."""
 
 
 def failure_sections(steps: pd.DataFrame, reasons: pd.DataFrame) -> list[Section]:
@@ -35,7 +36,7 @@ def failure_sections(steps: pd.DataFrame, reasons: pd.DataFrame) -> list[Section
     )
     labels = ["samples", *(str(step) for step in steps["step"])]
     counts = [int(steps["reached"].iloc[0]), *(int(n) for n in steps["passed"])]
-    flow = Plot("Samples that passed each step", bars(labels, counts, "samples"), 2.6)
+    flow = Plot("Samples that passed each step", bars(labels, counts, "samples"), 2.6, 1.2)
     found = [Section("From samples to evaluable CTC", text, (Grid(header, tuple(rows)),), (flow,))]
     return [*found, _pareto(reasons)] if len(reasons) else found
 
@@ -47,6 +48,7 @@ def _pareto(reasons: pd.DataFrame) -> Section:
             f"Reasons of failure, {level}s",
             bars([str(r) for r in own["reason"]], [int(n) for n in own["failed"]], f"{level}s failed"),
             1.1 + 0.2 * len(own),
+            1.6,
         )
         for level, own in everyone.groupby("level", sort=False)
     ]
@@ -85,6 +87,41 @@ def slide_section(checks: pd.DataFrame) -> Section:
     counts = checks["light"].value_counts()
     text = ", ".join(f"{int(counts.get(tone, 0))} {tone}" for tone in ("red", "amber", "green"))
     return Section("Checks of the images", f"Lights by the configured limits: {text}.", (Grid(header, rows, tones),))
+
+
+def run_section(checks: pd.DataFrame) -> Section:
+    """Lights of a run's slides, one row a slide: the worst light and the figures that are not green."""
+    rows, tones = [], []
+    for slide, own in checks.groupby("slide_id", sort=False):
+        tone = next((tone for tone in ("red", "amber") if (own["light"] == tone).any()), "green")
+        values = {name: float(part["value"].max()) for name, part in own.groupby("check", sort=False)}
+        doubts = [f"{row['check']} {row['value']:.3g}" for row in own[own["light"] != "green"].to_dict("records")]
+        shown = (number(values.get(name)) for name in KEPT)
+        rows.append((str(slide), tone, *shown, ", ".join(doubts).replace("_", " ")))
+        tones.append(tone)
+    order = sorted(range(len(rows)), key=lambda k: (("red", "amber", "green").index(tones[k]), rows[k][0]))
+    header = ("slide", "light", *(name.replace("_", " ") for name in KEPT), "not green")
+    grid = Grid(header, tuple(rows[k] for k in order), tuple(tones[k] for k in order))
+    return Section("Slides", "The worst light of each slide; checks.csv has every check with its limits.", (grid,))
+
+
+def summary_section(steps: pd.DataFrame, checks: pd.DataFrame, verdict: str | None) -> Section:
+    """The few figures of a run that a laboratory files."""
+    declared, arrived = int(steps["reached"].iloc[0]), int(steps["passed"].iloc[-1])
+    failed = int(steps["failed"].sum())
+    worst = checks.assign(rank=checks["light"].map({"red": 2, "amber": 1}).fillna(0)).groupby("slide_id")["rank"].max()
+    red, amber = int((worst == 2).sum()), int((worst == 1).sum())
+    rows = [
+        ("samples with evaluable CTC", f"{arrived} of {declared} declared"),
+        ("samples failed", f"{failed} of {declared}"),
+    ]
+    tones = ["", "red" if failed else "green"]
+    rows.append(("slides by their worst light", f"{red} red, {amber} amber, {len(worst) - red - amber} green"))
+    tones.append("red" if red else "amber" if amber else "green")
+    if verdict is not None:
+        rows.append(("release by the controls", verdict or "no gated rule is broken"))
+        tones.append("red" if verdict else "green")
+    return Section("The run in short", "", (Grid(("figure", "value"), tuple(rows), tuple(tones)),))
 
 
 def image_page(checks: pd.DataFrame, title: str, origin: str) -> Page:

@@ -49,7 +49,9 @@ def test_everything_a_laboratory_files(run: Path, tmp_path: Path) -> None:
     for heading in (
         "From samples to evaluable CTC",
         "Why they failed",
-        "Checks of the images",
+        "The run in short",
+        "1 red, 0 amber, 2 green",
+        "release by the controls",
         "What was repeated",
         "Release",
         "Method card: parameters",

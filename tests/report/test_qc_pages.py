@@ -12,7 +12,7 @@ from ctcfish.qc import tables as declared
 from ctcfish.report.qc_control import NEWEST, Charted, control_page
 from ctcfish.report.qc_page import Grid, Page, Section, to_html, to_pdf
 from ctcfish.report.qc_reproduce import reproduce_page
-from ctcfish.report.qc_run import failure_sections, image_page, slide_section
+from ctcfish.report.qc_run import failure_sections, image_page, run_section, slide_section, summary_section
 from ctcfish.stats.control import cusum, ewma
 
 RATIO = "sum HER2 / sum CEP17"
@@ -146,11 +146,11 @@ def test_warnings_are_no_broken_rules() -> None:
     assert rows_of(control_page(chart_row(), warned, [], ""), "Newest broken rules") == []
 
 
-def test_every_chart_has_three_plots() -> None:
+def test_every_chart_has_two_plots() -> None:
     page = control_page(chart_row(), broken_table(0), [charted("one"), charted("two")], "")
-    assert [len(section.plots) for section in page.sections[-2:]] == [3, 3]
+    assert [len(section.plots) for section in page.sections[-2:]] == [2, 2]
     html = to_html(page)
-    assert html.count("<svg") == 6
+    assert html.count("<svg") == 4
     assert "Levey-Jennings" in html
 
 
@@ -167,6 +167,43 @@ def test_the_worst_light_stands_first() -> None:
     assert [row[0] for row in section.grids[0].rows] == ["s1", "s3", "s0", "s2"]
     assert section.grids[0].tones == ("red", "amber", "green", "")
     assert "1 red, 1 amber, 1 green" in section.text
+
+
+def test_a_slide_of_a_run_is_one_row_with_its_worst_light() -> None:
+    rows = [
+        {"slide_id": slide, "scene": "all", "check": check, "value": value, "light": tone, "about": check}
+        for slide, check, value, tone in (
+            ("a", "nuclei", 60.0, "green"),
+            ("a", "focus", 0.5, "amber"),
+            ("b", "nuclei", 0.0, "red"),
+            ("c", "nuclei", 50.0, "green"),
+            ("c", "focus", 0.9, "green"),
+        )
+    ]
+    (grid,) = run_section(declared.CHECKS.check(pd.DataFrame(rows))).grids
+    assert grid.rows == (
+        ("b", "red", "0.00", "–", "–", "–", "nuclei 0"),
+        ("a", "amber", "60.00", "0.50", "–", "–", "focus 0.5"),
+        ("c", "green", "50.00", "0.90", "–", "–", ""),
+    )
+    assert grid.tones == ("red", "amber", "green")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "tones"),
+    [(None, ("red", "red")), ("", ("red", "red", "green")), ("breaks 1-3s", ("red", "red", "red"))],
+)
+def test_a_run_in_short(verdict: str | None, tones: tuple[str, ...]) -> None:
+    steps = [
+        {"step": "FISH done", "code": "S3", "population": "p", "reached": 9, "failed": 2, "passed": 7},
+        {"step": "evaluable CTC", "code": "S5", "population": "p", "reached": 7, "failed": 1, "passed": 6},
+    ]
+    section = summary_section(declared.STEPS.check(pd.DataFrame(steps)), checks("red", "green", "amber"), verdict)
+    (grid,) = section.grids
+    assert grid.rows[0] == ("samples with evaluable CTC", "6 of 9 declared")
+    assert grid.rows[1] == ("samples failed", "3 of 9")
+    assert grid.rows[2] == ("slides by their worst light", "1 red, 1 amber, 1 green")
+    assert grid.tones == ("", *tones)
 
 
 def test_no_check_is_a_page_all_the_same() -> None:

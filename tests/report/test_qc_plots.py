@@ -14,11 +14,12 @@ from ctcfish.report.qc_plots import (
     MOST_MARKS,
     agreement_forest,
     bars,
-    drift,
+    cumulative_sums,
     levey_jennings,
     ratio_differences,
     readings_in_order,
 )
+from ctcfish.stats.control import cusum, ewma
 
 
 def drawn(draw) -> Axes:
@@ -33,9 +34,11 @@ def points(axes: Axes, line: int = 0) -> np.ndarray:
 
 def test_results_are_drawn_in_their_order_and_broken_rules_marked() -> None:
     z = np.array([0.1, -0.4, 3.5, 0.2])
-    axes = drawn(levey_jennings(z, np.array([False, False, True, False]), [(0, "lot A"), (2, "lot B")]))
+    axes = drawn(levey_jennings(z, np.array([False, False, True, False]), [(0, "lot A"), (2, "lot B")], ewma(z)))
     heights = [points(axes, k) for k in range(len(axes.lines))]
     np.testing.assert_allclose(next(h for h in heights if len(h) == 4), z)
+    assert any(np.array_equal(h, ewma(z).high) for h in heights)
+    assert any(np.array_equal(h, -ewma(z).limit) for h in heights)
     marked = next(line for line in axes.lines if line.get_marker() == "s")
     assert marked.get_xdata().tolist() == [2]
     assert [text.get_text() for text in axes.texts] == ["lot A", "lot B"]
@@ -43,29 +46,30 @@ def test_results_are_drawn_in_their_order_and_broken_rules_marked() -> None:
 
 
 def test_results_far_out_stay_on_the_chart() -> None:
-    axes = drawn(levey_jennings(np.array([0.0, 80.0, -80.0]), np.array([False, True, True]), []))
+    z = np.array([0.0, 80.0, -80.0])
+    axes = drawn(levey_jennings(z, np.array([False, True, True]), [], ewma(z)))
     assert max(points(axes, k).max() for k in range(len(axes.lines))) <= 6
     assert min(points(axes, k).min() for k in range(len(axes.lines))) >= -6
 
 
 @pytest.mark.parametrize(("n", "marker"), [(MOST_DOTS, "o"), (MOST_DOTS + 1, "None")])
 def test_many_results_are_a_line_without_dots(n: int, marker: str) -> None:
-    axes = drawn(levey_jennings(np.zeros(n), np.zeros(n, bool), []))
+    axes = drawn(levey_jennings(np.zeros(n), np.zeros(n, bool), [], ewma(np.zeros(n))))
     whole = next(line for line in axes.lines if len(line.get_xdata()) == n)
     assert whole.get_marker() == marker
 
 
 def test_only_the_newest_changes_of_lot_are_named() -> None:
     marks = [(k, f"L{k}") for k in range(MOST_MARKS + 10)]
-    axes = drawn(levey_jennings(np.zeros(100), np.zeros(100, bool), marks))
+    axes = drawn(levey_jennings(np.zeros(100), np.zeros(100, bool), marks, ewma(np.zeros(100))))
     assert len(axes.texts) == MOST_MARKS
     assert axes.texts[-1].get_text() == f"L{MOST_MARKS + 9}"
 
 
-def test_drift_has_its_limit_on_both_sides() -> None:
-    axes = drawn(drift(np.array([0.0, 1.0]), np.array([0.0, -2.0]), np.array([5.0, 5.0]), "cusum"))
-    assert [points(axes, k).tolist() for k in range(4)] == [[0, 1], [0, -2], [-5, -5], [5, 5]]
-    assert axes.get_ylabel() == "cusum"
+def test_cumulative_sums_have_their_limit_on_both_sides() -> None:
+    z = np.array([1.0, 2.0, -3.0])
+    axes = drawn(cumulative_sums(cusum(z)))
+    assert [points(axes, k).tolist() for k in range(4)] == [[0.5, 2.0, 0.0], [0, 0, -2.5], [-5.0] * 3, [5.0] * 3]
 
 
 def test_differences_of_ratios_lie_about_their_mean() -> None:
