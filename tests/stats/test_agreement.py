@@ -66,7 +66,9 @@ def test_kappas_equal_statsmodels(seed: int) -> None:
     assert ag.cohen_kappa(table, ag.linear_weights(4)) == pytest.approx(cohens_kappa(table, wt="linear").kappa)
     assert ag.cohen_kappa(table, ag.quadratic_weights(4)) == pytest.approx(cohens_kappa(table, wt="quadratic").kappa)
     made = ag.cohen_kappa_interval(table)
-    assert (made.low, made.high) == pytest.approx((plain.kappa_low, plain.kappa_upp), abs=1e-9)
+    spread = (np.arctanh(made.high) - np.arctanh(made.low)) / 2 / 1.959964 * (1 - made.value**2)
+    assert spread == pytest.approx(plain.std_kappa, rel=1e-6)
+    assert np.arctanh(made.high) + np.arctanh(made.low) == pytest.approx(2 * np.arctanh(plain.kappa))
 
 
 def test_two_readers_without_missing_tie_the_families_together() -> None:
@@ -161,10 +163,11 @@ def test_clustered_interval_covers_known_kappa() -> None:
     assert 0.93 <= covered / runs <= 0.97, covered / runs
 
 
-def test_large_sample_kappa_interval_covers() -> None:
+@pytest.mark.parametrize("items", [30, 60])
+def test_large_sample_kappa_interval_covers(items: int) -> None:
     rng = np.random.default_rng(4)
     truth = float(ag.cohen_kappa(simulated(100_000, 1, rng).sum(axis=0)))
-    tables = [simulated(60, 1, rng).sum(axis=0) for _ in range(1000)]
+    tables = [simulated(items, 1, rng).sum(axis=0) for _ in range(1000)]
     covered = np.mean([m.low <= truth <= m.high for m in map(ag.cohen_kappa_interval, tables)])
     assert 0.93 <= covered <= 0.97
 
