@@ -309,7 +309,7 @@ def _hashes_of_slides(out: Path, slide_ids: Iterable[str]) -> dict[str, str]:
 def _over_slides(job: Job, summaries: Mapping[str, dict[str, Any]]) -> dict[str, pd.DataFrame]:
     """Tables over slides and patients, from what each slide left."""
     slides = slides_table(list(summaries.values()))
-    ctc = tables.concatenate([read_ctc(job.out / slide_id) for slide_id in summaries], tables.CELLS)
+    ctc = read_ctc([job.out / slide_id for slide_id in summaries])
     rates = {slide_id: rates_of(summary) for slide_id, summary in summaries.items()}
     params = job.config.summarise
     own = slides[slides["replicate_of"].isna() & slides["control"].isna()]

@@ -5,7 +5,9 @@ A slide scored now and a slide whose cells were stored a year ago come to their 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -37,7 +39,9 @@ class Conclusion:
     told: dict[str, Any]
 
 
-def conclude(subject: Subject, cells: pd.DataFrame, config: Config) -> Conclusion:
+def conclude(
+    subject: Subject, cells: pd.DataFrame, config: Config, controls: Mapping[str, dict[str, Any]] = MappingProxyType({})
+) -> Conclusion:
     """Call the cells of a slide and summarise it.
 
     Parameters
@@ -48,6 +52,8 @@ def conclude(subject: Subject, cells: pd.DataFrame, config: Config) -> Conclusio
         Counted and identified cells; calls that stand in it already are made anew.
     config : Config
         Of it only ``preset``, ``calibrate``, ``call`` and ``summarise`` are used.
+    controls : mapping
+        ``false_amplified`` by preset, as these cells gave it before with the same ``calibrate``.
 
     Returns
     -------
@@ -58,7 +64,9 @@ def conclude(subject: Subject, cells: pd.DataFrame, config: Config) -> Conclusio
     called = tables.CELLS.check(call(cells, rates, config.call))
     row = summarise(subject, called, rates, config.summarise)
     row |= {"preset": config.preset.name, "false_amplified_per_cell": false_amplified(rates, config.call)}
-    named = {name: own for name, (own, _) in rules().items()} | {config.preset.name: config.call}
+    presets = {name: own for name, (own, _) in rules().items()}
+    known = {name: controls[name] for name in controls if name in presets}
+    named = {name: own for name, own in (presets | {config.preset.name: config.call}).items() if name not in known}
     told = {
         "program": "ctcfish",
         "version": ctcfish.__version__,
@@ -67,7 +75,7 @@ def conclude(subject: Subject, cells: pd.DataFrame, config: Config) -> Conclusio
         "rule": config.call.rule.model_dump(mode="json"),
         "slide": {name: row.get(name) for name in tables.SLIDES.names},
         "error_rates": _told_rates(rates),
-        "false_amplified": leukocyte_control(cells, rates, named, config.calibrate),
+        "false_amplified": known | (leukocyte_control(cells, rates, named, config.calibrate) if named else {}),
     }
     return Conclusion(called, told)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from ctcfish.conclude import conclude
 from ctcfish.config import Config
 from ctcfish.engine.identity import Identity, Made, identity, program_sha256
-from ctcfish.engine.ledger import Ledger
+from ctcfish.engine.ledger import Ledger, read_drawings, write_drawings
 from ctcfish.engine.lock import holds
 from ctcfish.errors import UsageError
 from ctcfish.flags import SlideFlag, from_text
@@ -19,7 +19,7 @@ from ctcfish.io import Overrides, SlideRef, open_ref
 from ctcfish.io.open import SCANS
 from ctcfish.io.sheet import USED
 from ctcfish.io.study import scan_files, slide_values
-from ctcfish.report.slide import render
+from ctcfish.report.slide import draw, page
 from ctcfish.stages.summarise import Subject
 from ctcfish.store.atomic import atomic_folder, write_json, write_text
 from ctcfish.store.manifest import hashes, parts_of
@@ -84,9 +84,11 @@ def score_slide(slide: Slide, job: Job, progress: Callable[[str], None], values:
         own = identity(job.made, result.summary["scenes"], _said(slide), inputs)
         about = {"inputs_sha256": inputs, "identity": own.told()}
         write_slide(result, about, take_pictures(slide, result, job.config.report), folder)
-        write_text(folder / "report.html", render(folder))
+        drawings = draw(folder)
+        write_text(folder / "report.html", page(folder, drawings))
         _still_ours(job)
     if job.batch:  # a slide scored alone has no next time
+        write_drawings(job.out, slide.slide_id, own.measured, drawings)
         _keep(ledger, job.out / slide.slide_id, parts_of(slide.files), values)
     return result
 
@@ -181,12 +183,15 @@ def call_again(folder: Path, said: Mapping[str, Any], job: Job, want: Identity, 
         relocated=stored["relocation"] and bool(stored["relocation"]["trusted"]),
         **said,
     )
-    concluded = conclude(subject, read_cells(folder), job.config)
+    same = stored["identity"]["controlled"] == want.controlled
+    concluded = conclude(subject, read_cells(folder), job.config, stored["false_amplified"] if same else {})
     # Between the first and the last of these files the folder is nobody's result, and its identity says so.
     now = stored | concluded.told | {"inputs_sha256": dict(inputs)}
-    write_json(folder / "slide.json", now | {"identity": {"measured": want.measured, "called": ""}})
+    write_json(folder / "slide.json", now | {"identity": want.told() | {"called": ""}})
     write_cells(concluded.cells, folder)
-    write_text(folder / "report.html", render(folder))
+    drawings = read_drawings(job.out, folder.name, want.measured) or draw(folder)
+    write_text(folder / "report.html", page(folder, drawings))
+    write_drawings(job.out, folder.name, want.measured, drawings)
     write_json(folder / "slide.json", now | {"identity": want.told()})
     return "called"
 

@@ -203,7 +203,7 @@ def test_an_interrupted_slide_leaves_no_folder_and_ends_the_batch(job: Job, monk
 
     run_batch(refs("a"), job, "continue", pipeline.quiet)
     before = bytes_of(job.out)
-    monkeypatch.setattr(unit, "render", interrupted)
+    monkeypatch.setattr(unit, "page", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_batch(refs("a", "b"), job, "continue", pipeline.quiet)
     assert bytes_of(job.out) == before

@@ -25,7 +25,9 @@ COUNTS = [(2, 2), (9, 2), (5, 2), (4, 2), (0, 2), (3, 1)]
 @pytest.fixture
 def cells() -> pd.DataFrame:
     leukocytes = make.cells(*[(2, 2)] * 30, kind="wbc", cell_id=[f"s/f/{n}" for n in range(100, 130)])
-    return pd.concat([make.cells(*COUNTS), leukocytes], ignore_index=True)
+    counted = pd.concat([make.cells(*COUNTS), leukocytes], ignore_index=True)
+    points = {f"{probe}_points": counted[f"{probe}_count"] for probe in ("her2", "cep17")}
+    return counted.assign(her2_in_clusters=0, cep17_in_clusters=0, **points)
 
 
 @pytest.mark.parametrize("preset", preset_names())
@@ -36,6 +38,18 @@ def test_called_cells_are_called_anew_as_if_for_the_first_time(cells: pd.DataFra
     again = conclude(make.subject(), before, load(preset))
     pd.testing.assert_frame_equal(again.cells, at_once.cells)
     assert to_json(again.told) == to_json(at_once.told)
+
+
+def test_controls_known_before_are_taken_over_but_for_the_runs_own_rule(cells: pd.DataFrame) -> None:
+    """What the leukocytes say of a preset hangs on the counts alone: known, it is what would be found again."""
+    known = conclude(make.subject(), cells, Config()).told["false_amplified"]
+    own = load("asco_cap_2018", None, ["call.rule.cut=3"])
+    fresh, again = (conclude(make.subject(), cells, own, controls).told for controls in ({}, known))
+    assert to_json(again) == to_json(fresh)
+    marked = {name: {"amplified": -1} for name in [*known, own.preset.name]}
+    taken = conclude(make.subject(), cells, own, marked).told["false_amplified"]
+    assert {name for name, said in taken.items() if said["amplified"] == -1} == set(known)
+    assert own.preset.name in taken
 
 
 def test_a_stored_table_is_called_like_the_one_in_memory(cells: pd.DataFrame, tmp_path: Path) -> None:

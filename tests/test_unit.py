@@ -130,7 +130,7 @@ def test_a_call_that_was_cut_short_is_made_again(run: Run, tmp_path: Path, monke
     run()
     before = results(tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr(unit, "render", lambda _: exec("raise KeyboardInterrupt"))
+        patch.setattr(unit, "page", lambda *_: exec("raise KeyboardInterrupt"))
         with pytest.raises(KeyboardInterrupt):
             run(preset="asco_cap_2018")
     assert read_slide_json(tmp_path / "out" / "a")["identity"]["called"] == ""

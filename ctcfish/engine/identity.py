@@ -1,4 +1,4 @@
-"""What a slide's result hangs on, as two hashes: one of all that the pixels decide, one of all that the rules decide.
+"""What a slide's result hangs on, as hashes: of what the pixels decide, of the controls, of what the rules decide.
 
 Equal hashes mean equal bytes, so that a batch that goes on does again exactly what changed.
 """
@@ -26,22 +26,25 @@ SAID_ELSEWHERE = "slide.toml"
 
 @dataclass(frozen=True)
 class Identity:
-    """Two hashes.
+    """Three hashes.
 
     Attributes
     ----------
     measured : str
         Program, weights, device, inputs, what they are said to be, and the configuration of the stages that see pixels.
+    controlled : str
+        That, and what the error rates and the control of every rule on the leukocytes hang on besides.
     called : str
         All that, the rules, and what the sheet says of the slide.
     """
 
     measured: str
+    controlled: str
     called: str
 
     def told(self) -> dict[str, str]:
         """As ``slide.json`` carries it."""
-        return {"measured": self.measured, "called": self.called}
+        return {"measured": self.measured, "controlled": self.controlled, "called": self.called}
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def identity(
     }
     measured = _sha256(seen)
     ruled = {"measured": measured, "said": said, "inputs": inputs, "configuration": tree}
-    return Identity(measured, _sha256(ruled))
+    controlled = _sha256({"measured": measured, "calibrate": tree["calibrate"]})
+    return Identity(measured, controlled, _sha256(ruled))
 
 
 @cache

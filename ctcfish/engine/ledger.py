@@ -12,7 +12,7 @@ from typing import Any
 
 from ctcfish.engine.lock import PRIVATE
 from ctcfish.errors import InputError
-from ctcfish.store.atomic import write_json
+from ctcfish.store.atomic import write_json, write_text
 from ctcfish.store.manifest import sha256_of
 
 Seen = tuple[int, int, int]
@@ -83,3 +83,22 @@ class Ledger:
 def _seen(file: Path) -> Seen:
     state = file.stat()
     return state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+def read_drawings(out: Path, slide_id: str, measured: str) -> Mapping[str, Any] | None:
+    """What was drawn for a slide's page when the same pixels were measured; None where that is not known."""
+    try:
+        said = json.loads(_drawn(out, slide_id).read_text(encoding="utf-8"))
+        return dict(said["drawings"]) if said["measured"] == measured else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_drawings(out: Path, slide_id: str, measured: str, drawings: Mapping[str, Any]) -> None:
+    """Keep what was drawn for a slide's page, for other calls of the same cells."""
+    text = json.dumps({"measured": measured, "drawings": drawings}, ensure_ascii=False)
+    write_text(_drawn(out, slide_id), text)
+
+
+def _drawn(out: Path, slide_id: str) -> Path:
+    return out / PRIVATE / "drawings" / f"{slide_id}.json"

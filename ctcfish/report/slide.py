@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ from ctcfish.store.tablefiles import read_parquet
 MOST_STRIPS = 10_000
 
 
+Drawings = Mapping[str, Any]
+"""Everything drawn for a page, as text: tiles by cell, panels, overlays, plots by their lines. No call changes them."""
+
+
 def render(folder: Path) -> str:
     """HTML of a slide's report, self-contained.
 
@@ -33,35 +38,73 @@ def render(folder: Path) -> str:
     folder : Path
         ``OUT/<slide_id>`` with tables, ``slide.json``, labels and pictures.
     """
+    return page(folder, draw(folder))
+
+
+def draw(folder: Path) -> Drawings:
+    """Draw what a page shows; drawing takes nearly all the time of a page, and other calls need none of it again."""
     cells = read_parquet(folder / "cells.parquet", tables.CELLS)
     spots = read_parquet(folder / "spots.parquet", tables.SPOTS)
     if_cells = read_parquet(folder / "if_cells.parquet", tables.IF_CELLS)
     summary = json.loads((folder / "slide.json").read_text(encoding="utf-8"))
     pictures, labels = read_pictures(folder / "pictures.zarr"), read_labels(folder / "labels.ome.zarr")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ctcfish.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"number": number, "percent": percent}
-    return environment.get_template("slide.html.j2").render(
+    shown = strips(gallery(cells, MOST_STRIPS), spots, pictures, labels)
+    lines = _cuts(summary)
+    return {
+        "tiles": {strip["cell"]["cell_id"]: strip["tiles"] for strip in shown},
+        "constellations": constellations(
+            cells, if_cells, pictures, (summary["relocation"] or {}).get("transforms", [])
+        ),
+        "overlays": overlays(cells, if_cells, pictures, labels),
+        "plots": {str(lines): counts_plot(cells, lines)},
+    }
+
+
+def page(folder: Path, drawings: Drawings) -> str:
+    """HTML of a slide's report from its tables as they are now and from drawings made before.
+
+    Parameters
+    ----------
+    folder : Path
+    drawings : mapping
+        Of :func:`draw`, by whatever calls the cells had then.
+    """
+    cells = read_parquet(folder / "cells.parquet", tables.CELLS)
+    summary = json.loads((folder / "slide.json").read_text(encoding="utf-8"))
+    tiles, lines = drawings["tiles"], _cuts(summary)
+    shown = gallery(cells, MOST_STRIPS)
+    return _template().render(
         summary=summary,
         row=summary["slide"],
         doubts=sentences(str(summary["slide"]["flags"]), flags.SlideFlag),
-        strips=strips(gallery(cells, MOST_STRIPS), spots, pictures, labels),
-        constellations=constellations(cells, if_cells, pictures, (summary["relocation"] or {}).get("transforms", [])),
+        strips=[
+            {"cell": cell, "tiles": tiles[cell["cell_id"]]}
+            for cell in shown[shown["cell_id"].isin(list(tiles))].to_dict("records")
+        ],
+        constellations=drawings["constellations"],
         most_panels=MOST_PANELS,
-        overlays=overlays(cells, if_cells, pictures, labels),
-        plot=counts_plot(cells, _cuts(summary)),
+        overlays=drawings["overlays"],
+        plot=drawings["plots"].get(str(lines)) or counts_plot(cells, lines),
         reasons=_reasons(cells),
         cell_doubts={f.name: flags.sentence(f) for f in flags.CellFlag},
     )
 
 
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ctcfish.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": number, "percent": percent}
+    return environment.get_template("slide.html.j2")
+
+
 def _cuts(summary: Mapping[str, Any]) -> list[tuple[str, Fraction]]:
+    """Lines of the plot: the usual ones, and another rule's own in the place of 2."""
     rule = summary["rule"]
-    lines = [("ratio 2.2", Fraction(11, 5)), ("ratio 1", Fraction(1))]
-    if rule.get("kind") == "fish" and Fraction(rule["cut"]) != Fraction(11, 5):
-        lines.insert(0, (f"ratio {float(Fraction(rule['cut'])):g}", Fraction(rule["cut"])))
-    return lines
+    own = Fraction(rule["cut"]) if rule.get("kind") == "fish" else Fraction(2)
+    other = Fraction(2) if own == Fraction(11, 5) else own
+    return [(f"ratio {float(cut):g}", cut) for cut in (Fraction(11, 5), other, Fraction(1))]
 
 
 def _reasons(cells: pd.DataFrame) -> list[tuple[str, int, int]]:

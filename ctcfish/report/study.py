@@ -28,8 +28,7 @@ def render_study(out: Path) -> str:
     read = {name: _table(out / f"{name}.csv") for name in ("slides", "patients", "sensitivity", "failures")}
     folders = [out / str(slide) for slide in read["slides"]["slide_id"]]
     owner = dict(zip(read["slides"]["slide_id"].astype(str), read["slides"]["patient_id"].astype(str), strict=True))
-    frames = [read_ctc(folder) for folder in folders]
-    ctc = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["slide_id", "ratio", "call"])
+    ctc = read_ctc(folders)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ctcfish.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )

@@ -24,6 +24,9 @@ PLANES = 7
 PLANE_SHARE = 0.75
 """Side of a plane's window over that of the projection: planes are many, and the nucleus is what they show."""
 
+LEAST_CUT, LEAST_COPIES = 2.0, 6
+"""Ratio and HER2 copies below which no published rule calls a cell amplified."""
+
 STRIP_ROWS = 512
 """Rows read at once for a reduced view: memory does not grow with the scene."""
 
@@ -51,13 +54,14 @@ def take_pictures(slide: Slide, result: SlideResult, params: Report) -> dict[str
 
 
 def gallery(cells: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Cells worth a picture: CTC first, then amplified ones, then the rest; at most ``most``.
+    """Cells worth a picture: CTC first, then those that some rule calls amplified, then the rest; at most ``most``.
+
+    The run's own rule has no say, so that calling again needs no other pictures.
 
     Leukocytes are shown only where there is nothing else to fill a handful of rows.
     """
-    rank = np.select(
-        [cells["kind"] == "ctc", cells["call"] == "amplified", cells["kind"] == "unknown"], [0, 1, 2], default=3
-    )
+    striking = (cells["ratio"] >= LEAST_CUT) | (cells["her2_count"] >= LEAST_COPIES).fillna(False)
+    rank = np.select([cells["kind"] == "ctc", striking, cells["kind"] == "unknown"], [0, 1, 2], default=3)
     ranked = cells.assign(_rank=rank).sort_values(["_rank", "cell_id"], kind="stable")
     shown = ranked[(ranked["_rank"] < 3) | (np.arange(len(ranked)) < min(6, most))]
     return shown.head(most).drop(columns="_rank")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ctcfish.stats.estimate import Estimate
 from ctcfish.store.atomic import atomic_file, write_json, write_text
 from ctcfish.store.labels import write_labels
 from ctcfish.store.pictures import Picture, write_pictures
-from ctcfish.store.tablefiles import read_parquet, write_csv, write_parquet
+from ctcfish.store.tablefiles import read_parquet, read_parquets, write_csv, write_parquet
 from ctcfish.types import ErrorRates, SlideResult
 
 SLIDE_TABLES = (tables.CELLS, tables.SPOTS, tables.IF_CELLS)
@@ -76,10 +76,10 @@ def write_cells(cells: pd.DataFrame, folder: Path) -> None:
         write_parquet(cells, tables.CELLS, work)
 
 
-def read_ctc(folder: Path) -> pd.DataFrame:
-    """CTC of a slide's folder."""
-    cells = read_cells(folder)
-    return cells[cells["kind"] == "ctc"]
+def read_ctc(folders: Sequence[Path]) -> pd.DataFrame:
+    """Declared columns of the CTC of slides, slide by slide in the order of their folders."""
+    files = [folder / "cells.parquet" for folder in folders]
+    return read_parquets(files, tables.CELLS, "kind = 'ctc'") if files else tables.CELLS.empty()
 
 
 def rates_of(summary: Mapping[str, Any]) -> ErrorRates:

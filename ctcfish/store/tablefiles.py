@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -75,6 +76,36 @@ def read_csv(source: Path, table: Table) -> pd.DataFrame:
     # A required text (flags, for one) may be empty, and in CSV empty looks like missing.
     empty = {name: "" for name in (c.name for c in table.columns if c.required and c.kind == "text") if name in frame}
     return table.check(frame.fillna(empty))
+
+
+def read_parquets(sources: Sequence[Path], table: Table, where: str) -> pd.DataFrame:
+    """Read the declared columns of the same table from many files at once, file by file in the order given.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        At least one.
+    table : Table
+    where : str
+        Condition in SQL on the rows.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_parquet`.
+    """
+    files = ", ".join(quote(str(source)) for source in sources)
+    columns = ", ".join(f'"{name}"' for name in table.names)
+    try:
+        with duckdb.connect() as connection:
+            connection.execute("SET threads = 1")
+            query = f"SELECT {columns} FROM read_parquet([{files}], union_by_name = true) WHERE {where}"
+            frame = connection.execute(query).df()
+    except duckdb.Error as error:
+        raise InputError(
+            sources[0].name, str(error).splitlines()[0], f"files of table {table.name}", "Score the slides again."
+        ) from None
+    return table.check(frame)
 
 
 def quote(text: str) -> str:

@@ -33,7 +33,7 @@ def configured(**sections: Any) -> Made:
         {"made": configured(detect__margin_um=2.0)},
         {"made": configured(segment__min_area_um2=20.0)},
         {"made": configured(phenotype__gates="gates_ligthart")},
-        {"made": configured(report__crop_um=20.0)},
+        {"made": configured(report__crop_um=33.0)},
         {"scenes": [{"scene": "f", "voxel_um": (0.0, 0.2, 0.2)}]},
         {"inputs": INPUTS | {"fish/f.tif": "01"}},
         {"inputs": INPUTS | {"fish/g.tif": "00"}},
@@ -65,10 +65,17 @@ def test_what_the_rules_decide_changes_only_the_calls(changes: dict[str, Any]) -
     assert of(**changes).called != of().called
 
 
+def test_only_what_the_controls_hang_on_changes_them() -> None:
+    assert of(made=configured(calibrate__missed=0.1)).controlled != of().controlled
+    assert of(inputs=INPUTS | {"fish/f.tif": "01"}).controlled != of().controlled
+    assert of(made=configured(call__rule__cut=3)).controlled == of().controlled
+    assert of(said=SAID | {"visit": "2"}).controlled == of().controlled
+
+
 def test_equal_is_equal_whatever_the_order_and_the_kind_of_list() -> None:
     same = of(scenes=[{"voxel_um": [0.0, 0.1, 0.1], "scene": "f"}], inputs=dict(reversed(INPUTS.items())))
     assert same == of()
-    assert same.told() == {"measured": of().measured, "called": of().called}
+    assert same.told() == {"measured": of().measured, "controlled": of().controlled, "called": of().called}
 
 
 def test_every_part_of_the_configuration_is_one_or_the_other() -> None:

@@ -109,9 +109,26 @@ def test_equal_slides_are_equal_bytes(tmp_path: Path) -> None:
     assert hashes([tmp_path / "a"], tmp_path / "a") == hashes([tmp_path / "b"], tmp_path / "b")
 
 
-def test_only_ctc_are_read_for_the_patient(tmp_path: Path) -> None:
-    write_slide(result(), {}, {}, tmp_path)
-    assert read_ctc(tmp_path)["cell_id"].tolist() == ["s/f/1", "s/f/3"]
+def test_only_ctc_are_read_for_the_patient_slide_by_slide(tmp_path: Path) -> None:
+    """Slides of other markers among them; columns that only one slide has stay with that slide."""
+    names = ("z", "a", "m")
+    for name in names:
+        (tmp_path / name).mkdir()
+        own = result()
+        cells = own.cells.assign(slide_id=name, cell_id=[f"{name}/f/{k}" for k in range(len(own.cells))])
+        extra = {"if_rare_marker": 1.0} if name == "a" else {}
+        write_slide(dataclasses.replace(own, cells=cells.assign(**extra)), {}, {}, tmp_path / name)
+    ctc = read_ctc([tmp_path / name for name in names])
+    assert ctc["cell_id"].tolist() == [f"{name}/f/{k}" for name in names for k in (0, 2)]
+    assert ctc.columns.tolist() == tables.CELLS.names
+    pd.testing.assert_frame_equal(ctc, tables.CELLS.check(ctc))
+    pd.testing.assert_frame_equal(read_ctc([]), tables.CELLS.empty())
+
+
+def test_cells_that_are_no_table_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "cells.parquet").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="needed files of table cells"):
+        read_ctc([tmp_path])
 
 
 @pytest.mark.parametrize("n", [0, 40], ids=["default rates", "measured rates"])
