@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ctcfish.stats.agreement import clustered, cohen_kappa, percent_agreement, specific_agreement
-from ctcfish.stats.bootstrap import cluster_interval
+from ctcfish.stats.bootstrap import bootstrap_interval
 from ctcfish.stats.estimate import Estimate
 from ctcfish.stats.heterogeneity import CapCategory, cap_2009
 from ctcfish.stats.overdispersion import beta_binomial_rho
@@ -60,8 +60,9 @@ def failure(study: Study) -> list[Finding]:
     found.append(of_proportion(Label("failure", "failed_fish", "FISH attempted, no evaluable CTC"), share))
     cells = study.baseline
     if len(cells):
-        bad = (cells["call"] == "not_evaluable").to_numpy(float)
-        shares = cluster_interval(lambda rows: float(bad[rows].mean()), cells["patient_id"])
+        own = (cells["call"] == "not_evaluable").groupby(cells["patient_id"]).agg(["sum", "size"])
+        bad, size = (own[name].to_numpy(float) for name in ("sum", "size"))
+        shares = bootstrap_interval(lambda rows: bad[rows].sum(axis=1) / size[rows].sum(axis=1), len(own))
         label = Label("failure", "failed_cells", "CTC not evaluable (cells clustered by patient)")
         found.append(Finding(label, shares, "CTC of the baseline visit", len(cells), "share"))
     return found

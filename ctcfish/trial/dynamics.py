@@ -8,10 +8,10 @@ import pandas as pd
 from ctcfish.stats.checks import FloatArray
 from ctcfish.stats.estimate import Estimate
 from ctcfish.stats.proportions import proportion
-from ctcfish.stats.rank import signed_rank, spearman_permutation
+from ctcfish.stats.rank import spearman_permutation
 from ctcfish.trial import library
 from ctcfish.trial.finding import Finding, Label, of_correlation, of_proportion, unknown
-from ctcfish.trial.ranks import median_interval, superiority
+from ctcfish.trial.ranks import median_interval, paired, superiority
 from ctcfish.trial.subjects import Study
 
 
@@ -61,7 +61,7 @@ def _median_change(pairs: pd.DataFrame, population: str, level: float) -> Findin
     if not len(pairs):
         return unknown(label, population, 0, "Nobody was counted at both visits.")
     change = (pairs["during"] - pairs["before"]).to_numpy(float)
-    test = signed_rank(pairs["before"], pairs["during"])
+    test = paired(pairs["before"], pairs["during"])
     method = f"order statistics, exact binomial; {test.method}"
     estimate = _median(change, method, level)
     return Finding(label, estimate, population, len(pairs), "CTC", p_value=test.p_value)
@@ -122,7 +122,7 @@ def ctdna(study: Study) -> list[Finding]:
         return [unknown(label, population, 0, "Nobody has a sample before and one during treatment.")]
     subjects = study.treated.set_index("patient_id")
     change = (pairs["during"] - pairs["before"]).to_numpy(float)
-    test = signed_rank(pairs["before"], pairs["during"])
+    test = paired(pairs["before"], pairs["during"])
     method = f"order statistics, exact binomial; {test.method}"
     units = " or ".join(sorted(pairs["unit"].unique()))
     estimate = _median(change, method, level)

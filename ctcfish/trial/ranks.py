@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.stats import binom, norm
+from scipy.stats import binom, mannwhitneyu, norm, wilcoxon
 
 from ctcfish.stats.checks import BoolArray, FloatArray
 from ctcfish.stats.estimate import Estimate
-from ctcfish.stats.rank import rank_sum
+from ctcfish.stats.rank import TestResult, rank_sum, signed_rank
 from ctcfish.trial.finding import Finding, Label, unknown
+
+MOST_EXACT = 200
+"""Subjects up to which every arrangement is counted; beyond, the normal approximation says the same."""
 
 
 def superiority(label: Label, values: FloatArray, marks: BoolArray, population: str, level: float) -> Finding:
@@ -31,9 +35,23 @@ def superiority(label: Label, values: FloatArray, marks: BoolArray, population: 
         return unknown(label, population, values.size, "One of the two groups is empty.")
     theta = float((np.sign(a[:, None] - b[None, :]) / 2 + 0.5).mean())
     low, high = auc_interval(theta, a.size, b.size, level)
-    method = "Mann-Whitney, exact with ties; interval after Newcombe, method 5"
-    estimate = Estimate(theta, low, high, method, level)
-    return Finding(label, estimate, population, values.size, "probability", p_value=rank_sum(values, marks).p_value)
+    test = rank_sum(values, marks) if values.size <= MOST_EXACT else _large_rank_sum(a, b)
+    estimate = Estimate(theta, low, high, f"{test.method}; interval after Newcombe, method 5", level)
+    return Finding(label, estimate, population, values.size, "probability", p_value=test.p_value)
+
+
+def paired(before: ArrayLike, during: ArrayLike) -> TestResult:
+    """Return Wilcoxon's signed-rank test: exact with ties up to :data:`MOST_EXACT` pairs, then the normal one."""
+    first, second = np.asarray(before, dtype=np.float64), np.asarray(during, dtype=np.float64)
+    if first.size <= MOST_EXACT:
+        return signed_rank(first, second)
+    found = wilcoxon(second, first, method="approx", zero_method="wilcox")
+    return TestResult(float(found.statistic), float(found.pvalue), first.size, "Wilcoxon signed rank, normal with ties")
+
+
+def _large_rank_sum(a: FloatArray, b: FloatArray) -> TestResult:
+    found = mannwhitneyu(a, b, method="asymptotic")
+    return TestResult(float(found.statistic), float(found.pvalue), a.size + b.size, "Mann-Whitney, normal with ties")
 
 
 def median_interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from ctcfish.trial.finding import Label
-from ctcfish.trial.ranks import auc_interval, median_interval, superiority
+from ctcfish.trial.ranks import MOST_EXACT, auc_interval, median_interval, paired, superiority
 
 LABEL = Label("efficacy", "key", "Title")
 
@@ -137,3 +137,24 @@ def test_all_values_equal_is_one_half() -> None:
     found = superiority(LABEL, np.ones(6), np.array([True] * 3 + [False] * 3), "patients", 0.95)
     assert found.estimate.value == 0.5
     assert found.p_value == 1.0
+
+
+@pytest.mark.parametrize("n", [60, 150, MOST_EXACT, MOST_EXACT + 1, 900])
+def test_large_groups_are_compared_by_the_normal_approximation(n: int) -> None:
+    rng = np.random.default_rng(n)
+    values, marks = np.round(rng.normal(size=n), 1), np.arange(n) % 3 == 0
+    found = superiority(LABEL, values, marks, "patients", 0.95)
+    oracle = stats.mannwhitneyu(values[marks], values[~marks], method="asymptotic")
+    assert found.p_value == pytest.approx(oracle.pvalue, abs=0.02)
+    assert ("normal" in found.estimate.method) is (n > MOST_EXACT)
+
+
+@pytest.mark.parametrize("n", [100, 150, MOST_EXACT + 1, 900])
+def test_large_numbers_of_pairs_are_compared_by_the_normal_approximation(n: int) -> None:
+    rng = np.random.default_rng(n)
+    before = rng.integers(0, 60, n)
+    during = np.maximum(before + rng.integers(-6, 7, n), 0)
+    found = paired(before, during)
+    oracle = stats.wilcoxon(during, before, method="approx")
+    assert found.p_value == pytest.approx(oracle.pvalue, abs=0.02)
+    assert ("normal" in found.method) is (n > MOST_EXACT)
