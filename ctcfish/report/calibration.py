@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from ctcfish.report.plots import svg_of
+from ctcfish.report.plots import plain_ticks, svg_of
 from ctcfish.stats.calibration import Reliability
 
 STYLES = (("#0072B2", "o", "-"), ("#D55E00", "s", "--"), ("#009E73", "D", "-."), ("#CC79A7", "^", ":"))
@@ -36,6 +36,7 @@ def reliability_plot(curves: Mapping[str, Reliability]) -> str:
     axes.set(ylabel="share truly amplified", ylim=(-0.03, 1.03), title="Posterior against truth")
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     below.set(xlabel="p_amplified", ylabel="cells", yscale="symlog", xlim=(-0.02, 1.02))
+    plain_ticks(below.yaxis)
     for own in (axes, below):
         own.spines[["top", "right"]].set_visible(False)
     return svg_of(figure)

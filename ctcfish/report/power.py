@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ctcfish.report.plots import svg_of
+from ctcfish.report.plots import plain_ticks, svg_of
 from ctcfish.report.words import number
 from ctcfish.types import ErrorRates
 
@@ -55,6 +55,8 @@ def power_plot(table: pd.DataFrame) -> str:
                 style = {"color": "#999999", "linestyle": (0, (1, 1))}
             axes.plot(line["n_ctc"].astype(float), line["power"], marker="o", markersize=3, label=label, **style)
         axes.set(xscale="log", xlabel="evaluable CTC", title=f"{rule} rule", ylim=(-0.02, 1.02))
+        axes.set_xticks(sorted(own["n_ctc"].astype(float).unique()))
+        plain_ticks(axes.xaxis)
         axes.axhline(0.05, color="#999999", linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("P(at least one called amplified)")

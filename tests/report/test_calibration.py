@@ -44,3 +44,10 @@ def test_curves_differ_in_colour_marker_and_line(curve: Reliability) -> None:
     assert all(len(set(column)) == len(STYLES) for column in zip(*STYLES, strict=True))
     svg = reliability_plot(dict.fromkeys("abcd", curve))
     assert all(colour.lower() in svg for colour, _, _ in STYLES)
+
+
+def test_counts_of_cells_are_plain_numbers(curve: Reliability) -> None:
+    """Formulas are not typeset: a power of ten would stand there as its source."""
+    said = words(reliability_plot({"a": curve}))
+    assert "10" in said
+    assert not any("mathdefault" in word for word in said)

@@ -131,7 +131,17 @@ def test_the_plot_is_the_same_bytes_and_names_its_axes() -> None:
     text = " ".join(e.text or "" for e in ElementTree.fromstring(plot).iter())
     for word in ("HER2 signals", "CEP17 signals", "ratio 2.2", "ctc (1)", "wbc (1)"):
         assert word in text
+    assert {"0", "1", "2", "4"} <= set(text.split())
     ElementTree.fromstring(counts_plot(cells.iloc[:0], cuts))
+
+
+def test_the_plot_bears_an_open_interval_of_either_colour() -> None:
+    cells = called((9, 2), (2, 9), kind="ctc")
+    cells["her2_high"] = pd.array([400, 2], dtype="Int64")
+    cells["cep17_high"] = pd.array([2, 400], dtype="Int64")
+    plot = counts_plot(cells, [("ratio 2.2", Fraction(11, 5))])
+    text = " ".join(e.text or "" for e in ElementTree.fromstring(plot).iter())
+    assert "150" not in text.split()  # the axis ends where the counts end, not where the open intervals do
 
 
 def test_shares_in_per_cent() -> None:

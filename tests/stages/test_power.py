@@ -78,6 +78,7 @@ def test_text_and_picture_name_what_they_show() -> None:
     words = " ".join(e.text or "" for e in ElementTree.fromstring(svg).iter())
     assert "evaluable CTC" in words
     assert "none (error alone)" in words
+    assert "mathdefault" not in words  # formulas are not typeset: a power of ten would stand there as its source
 
 
 def test_the_command_writes_table_and_picture(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
