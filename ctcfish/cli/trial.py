@@ -41,6 +41,20 @@ def check(clinical: ClinicalFile) -> None:
     typer.echo(f"{clinical.name}: no problem in {', '.join(tables.given)} ({len(tables.patients)} patients)")
 
 
+@trial_app.command()
+def simulate(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write into.")],
+    seed: Annotated[int, typer.Option("--seed", help="Another one gives another course.", min=0)] = 1,
+) -> None:
+    """Simulate a clinical course for the patients of a run, to show the trial's report on simulated slides."""
+    from ctcfish.synth.trial_cohort import simulate_clinical
+    from ctcfish.synth.trial_spec import TableCohort
+    from ctcfish.trial.run import read_run
+
+    typer.echo(str(simulate_clinical(read_run(run).slides, TableCohort(seed=seed), out)))
+
+
 @trial_app.command(name="run")
 def run_(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],

@@ -11,7 +11,7 @@ from ctcfish.errors import UsageError
 from ctcfish.synth.cohort import CohortSpec
 from ctcfish.synth.spec import parse_spec
 from ctcfish.synth.trial_course import clinical_tables
-from ctcfish.synth.trial_run import cells_of, run_tables, screen
+from ctcfish.synth.trial_run import cells_of, run_tables, screen, screened_of
 from ctcfish.synth.trial_spec import TableCohort
 
 
@@ -52,4 +52,28 @@ def simulate_tables(cohort: TableCohort, out: Path) -> Path:
         for name, frame in frames.items():
             frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     part.rename(out)
+    return out
+
+
+def simulate_clinical(slides: pd.DataFrame, cohort: TableCohort, out: Path) -> Path:
+    """Write a simulated clinical course for the patients of a run, for demonstration.
+
+    Parameters
+    ----------
+    slides : pandas.DataFrame
+        Slides of the run.
+    cohort : TableCohort
+    out : Path
+        Folder to make.
+
+    Raises
+    ------
+    UsageError
+        The folder exists.
+    """
+    if out.exists():
+        raise UsageError(f"{out.name}: exists already; choose another output folder.")
+    out.mkdir(parents=True)
+    for name, frame in clinical_tables(cohort, screened_of(slides, cohort)).items():
+        frame.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
     return out

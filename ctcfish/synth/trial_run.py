@@ -75,6 +75,32 @@ def screen(cohort: TableCohort) -> Screened:
     return Screened(names, enumerated, ctc, evaluable.astype(np.int64), amplified, treated, responder, code)
 
 
+def screened_of(slides: pd.DataFrame, cohort: TableCohort) -> Screened:
+    """Return the patients of a run as screened, those with amplified CTC treated as often as the cohort says.
+
+    Parameters
+    ----------
+    slides : pandas.DataFrame
+        :data:`ctcfish.tables.SLIDES` of one visit.
+    cohort : TableCohort
+        Shares of treated and responding patients, and the seed.
+    """
+    rng = np.random.default_rng([cohort.seed, 4])
+    by = slides.groupby("patient_id", sort=True)
+    sums = by[["n_ctc", "n_evaluable", "n_amplified"]].sum(min_count=1)
+    seen = sums["n_ctc"].notna().to_numpy()
+    ctc, evaluable, amplified = (sums[name].fillna(0).to_numpy(np.int64) for name in sums)
+    positive = rng.permutation(np.flatnonzero(amplified))
+    treated, responder = np.zeros(seen.size, dtype=np.bool_), np.zeros(seen.size, dtype=np.bool_)
+    chosen = positive[: round(cohort.treated_share * positive.size)]
+    treated[chosen] = True
+    responder[chosen[: round(cohort.response_share * chosen.size)]] = True
+    code = by["technical_code"].first().to_numpy(object)
+    return Screened(
+        sums.index.to_numpy(object), seen, np.where(seen, ctc, -1), evaluable, amplified, treated, responder, code
+    )
+
+
 def _above_one(cohort: TableCohort, rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     """Standard normal draws that give at least one CTC: the tail above ``-mean / sd``."""
     low = ndtr(-cohort.ctc_log_mean / cohort.ctc_log_sd)

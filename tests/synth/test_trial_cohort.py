@@ -10,9 +10,9 @@ import pytest
 from ctcfish import tables
 from ctcfish.errors import ConfigError, UsageError
 from ctcfish.synth.cohort import CohortSpec
-from ctcfish.synth.trial_cohort import cohort_tables, read_any_cohort, simulate_tables
+from ctcfish.synth.trial_cohort import cohort_tables, read_any_cohort, simulate_clinical, simulate_tables
 from ctcfish.synth.trial_course import after_progression
-from ctcfish.synth.trial_run import screen
+from ctcfish.synth.trial_run import screen, screened_of
 from ctcfish.synth.trial_spec import TableCohort
 from ctcfish.trial.read import check_clinical
 from ctcfish.trial.run import read_run
@@ -139,3 +139,48 @@ def test_a_cohort_without_positives_is_a_cohort(tmp_path: Path) -> None:
     assert problems == []
     assert len(clinical.tumours) == len(clinical.survival) == 0
     assert read_run(tmp_path / "c").patients["n_amplified"].fillna(0).sum() == 0
+
+
+def slides_of(*rows: tuple[str, int | None, int, int, str | None]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["patient_id", "n_ctc", "n_evaluable", "n_amplified", "technical_code"])
+    frame = frame.assign(slide_id=[f"S{i}" for i in range(len(frame))], preset="circe_tdm1", n_nuclei=9, flags="")
+    return tables.SLIDES.check(frame)
+
+
+SLIDES = slides_of(
+    ("P1", 9, 8, 2, None),
+    ("P2", 30, 20, 0, None),
+    ("P2", 10, 10, 4, None),
+    ("P3", 0, 0, 0, "S2"),
+    ("P4", None, 0, 0, "S1"),
+    ("P5", 12, 12, 1, None),
+)
+
+
+def test_the_patients_of_a_run_are_screened_as_they_are() -> None:
+    people = screened_of(SLIDES, TableCohort(treated_share=1.0, response_share=1 / 3))
+    assert people.patient_id.tolist() == ["P1", "P2", "P3", "P4", "P5"]
+    assert people.ctc.tolist() == [9, 40, 0, -1, 12]
+    assert people.amplified.tolist() == [2, 4, 0, 0, 1]
+    assert people.enumerated.tolist() == [True, True, True, False, True]
+    assert people.treated.tolist() == [True, True, False, False, True]
+    assert people.responder.sum() == 1
+
+
+def test_a_run_gets_a_clinical_course_without_problems(tmp_path: Path) -> None:
+    simulate_clinical(SLIDES, TableCohort(treated_share=1.0), tmp_path / "clinical")
+    clinical, problems = check_clinical(tmp_path / "clinical")
+    assert problems == []
+    assert clinical.patients["patient_id"].tolist() == ["P1", "P2", "P3", "P4", "P5"]
+    assert set(clinical.survival["patient_id"]) == {"P1", "P2", "P5"}
+    assert clinical.visits["visit"].nunique() >= 2
+    with pytest.raises(UsageError, match="exists already"):
+        simulate_clinical(SLIDES, TableCohort(), tmp_path / "clinical")
+
+
+def test_the_command_takes_a_run_to_clinical_tables(tmp_path: Path) -> None:
+    simulate_tables(TableCohort(patients=40), tmp_path / "run")
+    assert run("trial", "simulate", tmp_path / "run", "--out", tmp_path / "clinical", "--seed", 3) == 0
+    assert run("trial", "check", "--clinical", tmp_path / "clinical") == 0
+    assert run("trial", "simulate", tmp_path / "run", "--out", tmp_path / "clinical") == 2
+    assert run("trial", "simulate", tmp_path / "nowhere", "--out", tmp_path / "other") == 3
