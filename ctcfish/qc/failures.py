@@ -137,8 +137,7 @@ def _population(level: str, reason: str) -> str:
 def cells_of(run: Path, found: pd.DataFrame) -> pd.DataFrame:
     """CTC of the samples that failed at no step before their cells."""
     whole = found[found["code"].isin(["", "S5"])]
-    frames = [read_ctc(run / str(name))[["slide_id", "reason"]] for name in whole["slide_id"]]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["slide_id", "reason"])
+    return read_ctc([run / str(name) for name in whole["slide_id"]])[["slide_id", "reason"]]
 
 
 def technical_failure(run: Path) -> dict[str, pd.DataFrame]:

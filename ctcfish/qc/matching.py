@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,11 +61,22 @@ def match(first: Scored, other: Scored, params: Relocate) -> Matched:
     )
     joined = told.merge(here[[*_KEYS, "cell_id", "kind"]], on=_KEYS, suffixes=("", "_first"))
     rows = joined.assign(item=joined["cell_id_first"], kind=joined["kind_first"])
-    same = relation == "same_image" and first.configuration == other.configuration
     counts = {"n_first": len(here), "n_here": len(there), "n_matched": len(rows)}
-    about = _about(first, other, relation) | counts | {"evidence": evidence}
-    identical = {"identical": first.outputs == other.outputs if same else None}
-    return Matched(_readings(rows, first, other, relation), about | identical)
+    about = _about(first, other, relation) | counts | {"evidence": evidence, "identical": None}
+    return Matched(_readings(rows, first, other, relation), about)
+
+
+def identical(earlier: Sequence[Scored], other: Scored) -> bool | None:
+    """Whether a reading's tables equal those of every earlier one of the same images by the same configuration.
+
+    None where there is no such reading.
+    """
+    same = [
+        one.outputs == other.outputs
+        for one in earlier
+        if one.inputs and one.inputs == other.inputs and one.configuration == other.configuration
+    ]
+    return all(same) if same else None
 
 
 def as_first(first: Scored) -> Matched:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ctcfish.errors import UsageError
 from ctcfish.parameters import FishRule, Summarise
 from ctcfish.qc import agreement
 from ctcfish.qc import tables as declared
-from ctcfish.qc.matching import Matched, as_first, match
+from ctcfish.qc.matching import Matched, as_first, identical, match
 from ctcfish.qc.precision import precision, values_table
 from ctcfish.qc.readers import read_readers
 from ctcfish.qc.replicates import Scored, groups, read_scored
@@ -69,7 +69,7 @@ def reproduce(runs: Sequence[Path], readers: Path | None, config: Config) -> Rep
     """
     scored = read_scored(runs)
     slides = groups(scored) if readers is None else _with_alone(scored)
-    matched = [[as_first(own[0]), *(match(own[0], other, config.relocate) for other in own[1:])] for own in slides]
+    matched = [_matched(own, config) for own in slides]
     flat = [part for own in matched for part in own]
     readings = concatenate([part.readings for part in flat], declared.READINGS)
     if readers is not None:
@@ -91,6 +91,15 @@ def reproduce(runs: Sequence[Path], readers: Path | None, config: Config) -> Rep
         slide_values=values,
         precision=precision(values, limits),
     )
+
+
+def _matched(own: Sequence[Scored], config: Config) -> list[Matched]:
+    """Every reading of a group against the first; equal images also against one another."""
+    found = [as_first(own[0]), *(match(own[0], other, config.relocate) for other in own[1:])]
+    return [
+        replace(part, about=part.about | {"identical": identical(own[:k], one)})
+        for k, (part, one) in enumerate(zip(found, own, strict=True))
+    ]
 
 
 def _with_alone(scored: Sequence[Scored]) -> list[tuple[Scored, ...]]:

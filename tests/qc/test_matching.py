@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ctcfish.parameters import Relocate
-from ctcfish.qc.matching import Matched, as_first, match
+from ctcfish.qc.matching import Matched, as_first, identical, match
 from ctcfish.qc.replicates import FACTORS, Scored, groups
 from tests.qc.conftest import cells_of
 
@@ -123,14 +123,24 @@ def test_equal_images_need_no_constellation(places: Places) -> None:
     assert found.about["relation"] == "same_image"
     assert found.readings["item"].tolist() == ["a/f/1", "a/f/2", "a/f/3"]
     assert found.readings["cell_id"].tolist() == ["b/f/1", "b/f/2", "b/f/3"]
-    assert found.about["identical"] is True
 
 
 def test_tables_must_be_equal_only_by_one_configuration(places: Places) -> None:
     cells = whole("a", places(N))
-    first, other = scored("a", cells, "i"), scored("b", cells, "i", outputs=("y",))
-    assert match(first, other, PARAMS).about["identical"] is False
-    assert match(first, replace(other, configuration="d" * 64), PARAMS).about["identical"] is None
+    first, same = scored("a", cells, "i"), scored("a", cells, "i")
+    differs, scan = scored("b", cells, "i", outputs=("y",)), scored("c", cells, "j")
+    assert identical([first], same) is True
+    assert identical([first], differs) is False
+    assert identical([first], replace(differs, configuration="d" * 64)) is None
+    assert identical([first], scan) is None
+    assert identical([], first) is None
+
+
+def test_repeats_of_a_rescan_are_held_against_the_rescan(places: Places) -> None:
+    cells = whole("a", places(N))
+    first, scan = scored("a", cells, "i"), scored("b", cells, "j")
+    assert identical([first, scan], scored("b", cells, "j")) is True
+    assert identical([first, scan, scored("b", cells, "j")], scored("b", cells, "j", outputs=("y",))) is False
 
 
 def test_slides_without_input_hashes_are_never_the_same_image(places: Places) -> None:
