@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from ctcfish.report.plots import MARKERS, svg_of
-from ctcfish.report.words import number
+from ctcfish.report.words import number, percent
 from ctcfish.store.results import read_ctc
 
 VERDICTS = ("not_evaluable", "no", "yes")
@@ -25,21 +26,30 @@ def render_study(out: Path) -> str:
     out : Path
         Folder of a run.
     """
-    read = {name: _table(out / f"{name}.csv") for name in ("slides", "patients", "sensitivity", "failures")}
+    read = {
+        name: _table(out / f"{name}.csv")
+        for name in ("slides", "patients", "sensitivity", "study_measures", "failures")
+    }
     folders = [out / str(slide) for slide in read["slides"]["slide_id"]]
     owner = dict(zip(read["slides"]["slide_id"].astype(str), read["slides"]["patient_id"].astype(str), strict=True))
     ctc = read_ctc(folders)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ctcfish.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["number"] = number
+    environment.filters |= {"number": number, "percent": percent}
     return environment.get_template("study.html.j2").render(
         patients=read["patients"].astype(object).where(read["patients"].notna(), None).to_dict("records"),
         slides=read["slides"].astype(object).where(read["slides"].notna(), None).to_dict("records"),
         failures=read["failures"].to_dict("records"),
         strip=ratio_strip(ctc.assign(patient_id=ctc["slide_id"].map(owner))),
         matrix=sensitivity_matrix(read["sensitivity"]),
+        measures=_measures(read["study_measures"]),
     )
+
+
+def _measures(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Figures between patients, missing ones as None."""
+    return [{str(k): None if pd.isna(v) else v for k, v in row.items()} for row in table.to_dict("records")]
 
 
 def _table(file: Path) -> pd.DataFrame:

@@ -21,6 +21,6 @@ def sentences(text: str, kind: type[flags.SlideFlag]) -> dict[str, str]:
     return {name: flags.sentence(kind[name]) for name in text.split("|") if name}
 
 
-def percent(share: float | None) -> str:
-    """A share in per cent with two significant figures; a dash where it is missing."""
-    return "–" if share is None or math.isnan(share) else f"{100 * share:.2g} %".replace("1e+02", "100")
+def percent(share: float | None, digits: int = 2) -> str:
+    """A share in per cent with some significant figures; a dash where it is missing."""
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.{digits}g} %".replace("1e+02", "100")

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pandas as pd
 
 from ctcfish import tables
-from ctcfish.report.study import ratio_strip, sensitivity_matrix
+from ctcfish.report.study import ratio_strip, render_study, sensitivity_matrix
+from ctcfish.store.results import RUN_TABLES
 
 
 def words(svg: str) -> list[str]:
@@ -37,3 +40,29 @@ def test_the_matrix_shows_every_rule_and_count() -> None:
     said = words(sensitivity_matrix(tables.SENSITIVITY.check(pd.DataFrame(rows))))
     assert {"A", "r1", "r2", "3", "·"} <= set(said)
     ElementTree.fromstring(sensitivity_matrix(tables.SENSITIVITY.empty()))
+
+
+def write_run(out: Path, **frames: pd.DataFrame) -> Path:
+    """A run without slides, whose tables are the given ones or of no rows."""
+    for table in RUN_TABLES:
+        table.check(frames.get(table.name, table.empty())).to_csv(out / f"{table.name}.csv", index=False)
+    return out
+
+
+def test_figures_between_patients_stand_with_their_populations(tmp_path: Path) -> None:
+    about = {"rule": "circe_tdm1", "denominator": 118, "population": "patients", "method": "clopper-pearson"}
+    rows = [
+        about | {"measure": "eligible_share", "value": 14 / 118, "low": 0.0664, "high": 0.1909, "numerator": 14},
+        about | {"measure": "amplified_share_rho", "value": 0.213, "low": 0.1, "high": 0.4},
+        about | {"measure": "log_ratio_icc", "rule": "counts", "method": "withheld: 3 patients, 10 needed"},
+    ]
+    measures = tables.STUDY_MEASURES.check(pd.DataFrame(rows))
+    page = re.sub(r"\s+", " ", render_study(write_run(tmp_path, study_measures=measures)))
+    assert "<td>11.9 % (6.64 %–19.1 %)</td> <td>14 of 118 patients</td>" in page
+    assert "<td>0.21 (0.10–0.40)</td> <td>118 patients</td>" in page
+    assert "<td>– (–––)</td>" in page
+    assert "withheld: 3 patients, 10 needed" in page
+
+
+def test_a_run_without_patients_says_nothing_between_them(tmp_path: Path) -> None:
+    assert "Between patients" not in render_study(write_run(tmp_path))
