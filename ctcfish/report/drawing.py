@@ -61,7 +61,9 @@ def composite(picture: Picture, roles: Sequence[str], limits: Limits) -> NDArray
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """PNG of an RGB or grey image as a data URI."""
+    """PNG of an RGB or grey image as a data URI; a grey one is written as such, in half the bytes."""
+    if image.ndim == 3 and (image == image[..., :1]).all():
+        image = image[..., 0]
     written = image[..., ::-1] if image.ndim == 3 else image
     _, encoded = cv2.imencode(".png", np.ascontiguousarray(written), [cv2.IMWRITE_PNG_COMPRESSION, 9])
     return "data:image/png;base64," + base64.b64encode(encoded.tobytes()).decode()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from ctcfish import tables
 from ctcfish.parameters import Call
-from ctcfish.report.drawing import PERCENTILES, PLANE_PERCENTILES, limits_of
+from ctcfish.report.drawing import PERCENTILES, PLANE_PERCENTILES, data_uri, limits_of
 from ctcfish.report.strips import PLANE_SIDE, strips
 from ctcfish.stages.call import call
 from ctcfish.store.pictures import Picture, read_pictures, write_pictures
@@ -103,6 +105,18 @@ def test_planes_show_less_of_the_haze() -> None:
     ends = [limits_of(given, own)["her2"] for own in (PERCENTILES, PLANE_PERCENTILES)]
     assert ends[0] == pytest.approx(np.quantile(values, [0.88, 0.998]))
     assert ends[1] == pytest.approx(np.quantile(values, [0.96, 0.999]))
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_a_grey_picture_is_written_as_one_channel(grey: bool) -> None:
+    image = np.random.default_rng(1).integers(0, 200, (40, 30, 3)).astype(np.uint8)
+    image = image[..., :1].repeat(3, axis=2) if grey else image
+    uri = data_uri(image)
+    raw = np.frombuffer(base64.b64decode(uri.removeprefix("data:image/png;base64,")), np.uint8)
+    read = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
+    assert read.ndim == (2 if grey else 3)
+    np.testing.assert_array_equal(cv2.imdecode(raw, cv2.IMREAD_COLOR)[..., ::-1], image)
+    assert len(uri) < (2500 if grey else 6000)
 
 
 def test_heights_are_stored_with_the_pictures(tmp_path: Path) -> None:
