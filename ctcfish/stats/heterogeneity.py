@@ -18,6 +18,11 @@ from ctcfish.stats.diversity import abundances, hill, pielou, shannon, simpson
 from ctcfish.stats.estimate import Estimate, undefined
 from ctcfish.stats.mixture import two_components
 
+CELLS_FOR_SPREAD = 100
+"""Cells from which measures of spread have an interval: a few cells of many copies carry the spread, and of 30 cells
+most samples hold none or too many of them. Of 30 cells with 5 % at 20 copies intervals promised at 95 % covered 78 %
+(CV), 82 % (Gini) and 85 % (Rao); of 100 cells 93 to 95 %."""
+
 
 class CapCategory(Enum):
     """Genetic heterogeneity by the CAP definition of 2009 (Vance, Arch Pathol Lab Med 133:611)."""
@@ -75,9 +80,9 @@ def heterogeneity(her2: ArrayLike, cep17: ArrayLike, plan: HeterogeneityPlan | N
     ``ratio_ashman_d``, ``ratio_bimodality_index``, ``ratio_bic_gain`` (BIC of one less BIC of two components; above 0
     two are preferred). Formulas and sources stand with the functions of `diversity`, `dispersion` and `mixture`.
 
-    Intervals come from the bootstrap over cells. The number of kinds has none (a resample never sees a new kind), nor
-    has the mixture, nor ``ratio_cv``: ratios are so skewed that its bootstrap interval covered 86 % where 95 % was
-    promised; ``ratio_geometric_cv`` stands for it.
+    Intervals come from the bootstrap over cells; measures of spread have one from `CELLS_FOR_SPREAD` cells. The number of
+    kinds has none (a resample never sees a new kind), nor has the mixture, nor ``ratio_cv``: ratios are so skewed that
+    its bootstrap interval covered 86 % where 95 % was promised; ``ratio_geometric_cv`` stands for it.
 
     Parameters
     ----------
@@ -105,6 +110,9 @@ def heterogeneity(her2: ArrayLike, cep17: ArrayLike, plan: HeterogeneityPlan | N
         text = f"withheld: {h.size} cells, {setting.minimum_cells} needed"
         return {name: undefined(text, setting.bootstrap.confidence) for name in (*sources, *_WITHOUT_INTERVAL)}
     made = {name: bootstrap_interval(metric, h.size, LOG, setting.bootstrap) for name, metric in sources.items()}
+    if h.size < CELLS_FOR_SPREAD:
+        why = f"interval withheld: {h.size} cells, {CELLS_FOR_SPREAD} needed"
+        made |= {name: _bare(made[name].value, why) for name in _SPREAD}
     made["her2_hill_0"] = _bare(float(hill(abundances(h), 0)), "number of kinds seen")
     made["ratio_cv"] = _bare(float(variation(ratio)), "sample value")
     return made | _mixture(np.log(ratio), least_cells(_WITHOUT_INTERVAL[-1], setting))
@@ -115,6 +123,7 @@ def least_cells(metric: str, plan: HeterogeneityPlan) -> int:
     return plan.minimum_cells * (3 if metric in _WITHOUT_INTERVAL[2:] else 1)
 
 
+_SPREAD = ("her2_rao", "her2_gini", "her2_cv", "ratio_geometric_cv")
 _WITHOUT_INTERVAL = ("her2_hill_0", "ratio_cv", "ratio_ashman_d", "ratio_bimodality_index", "ratio_bic_gain")
 
 

@@ -178,7 +178,17 @@ def test_heterogeneous_is_strictly_between() -> None:
 @pytest.fixture(scope="module")
 def patient() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(5)
-    return rng.choice([1, 2, 3, 4, 8], 60, p=[0.1, 0.5, 0.2, 0.1, 0.1]), rng.choice([1, 2, 3], 60, p=[0.1, 0.8, 0.1])
+    return rng.choice([1, 2, 3, 4, 8], 120, p=[0.1, 0.5, 0.2, 0.1, 0.1]), rng.choice([1, 2, 3], 120, p=[0.1, 0.8, 0.1])
+
+
+def test_measures_of_spread_have_an_interval_from_a_hundred_cells(patient: tuple[np.ndarray, np.ndarray]) -> None:
+    spread = {"her2_rao", "her2_gini", "her2_cv", "ratio_geometric_cv"}
+    for n, given in ((99, False), (100, True)):
+        made = heterogeneity(*(counts[:n] for counts in patient))
+        assert {name for name in spread if math.isfinite(made[name].low)} == (spread if given else set())
+        assert all(math.isfinite(made[name].value) for name in spread)
+        assert math.isfinite(made["her2_shannon"].low)
+        assert ("interval withheld: 99 cells, 100 needed" in made["her2_cv"].method) != given
 
 
 def test_every_metric_is_there_with_its_interval(patient: tuple[np.ndarray, np.ndarray]) -> None:
