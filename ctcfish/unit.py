@@ -183,7 +183,7 @@ def call_again(folder: Path, said: Mapping[str, Any], job: Job, want: Identity, 
         relocated=stored["relocation"] and bool(stored["relocation"]["trusted"]),
         **said,
     )
-    same = stored["identity"]["controlled"] == want.controlled
+    same = stored["identity"].get("controlled") == want.controlled
     concluded = conclude(subject, read_cells(folder), job.config, stored["false_amplified"] if same else {})
     # Between the first and the last of these files the folder is nobody's result, and its identity says so.
     now = stored | concluded.told | {"inputs_sha256": dict(inputs)}

@@ -164,7 +164,7 @@ def _cluster(where: Where) -> AbstractContextManager[Any]:
         threads_per_worker=1,
         processes=True,
         memory_limit=limit,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         silence_logs=logging.CRITICAL,
     )
 

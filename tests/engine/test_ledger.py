@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ctcfish.engine import ledger as module
-from ctcfish.engine.ledger import Ledger
+from ctcfish.engine.ledger import Ledger, read_drawings, write_drawings
 from ctcfish.errors import InputError
 from ctcfish.store.manifest import hashes, parts_of, sha256_of
 
@@ -122,3 +122,20 @@ def test_every_file_has_a_name_of_its_own(tmp_path: Path) -> None:
     }
     assert parts_of([tmp_path / "base", files[2]]) == [files[0], files[1], files[2]]
     assert hashes(files[:1], tmp_path / "base", lambda _: "digest") == {"1.tif": "digest"}
+
+
+def test_drawings_are_those_of_the_pixels_they_were_made_of(tmp_path: Path) -> None:
+    assert read_drawings(tmp_path, "s", "measured") is None
+    write_drawings(tmp_path, "s", "measured", {"tiles": {"s/f/1": ["<svg>\u00b5</svg>"]}})
+    assert read_drawings(tmp_path, "s", "measured") == {"tiles": {"s/f/1": ["<svg>\u00b5</svg>"]}}
+    assert read_drawings(tmp_path, "s", "of other pixels") is None
+    assert read_drawings(tmp_path, "t", "measured") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"measured": "measured"}', '{"measured": "measured", "drawings": 1}']
+)
+def test_damaged_drawings_are_none(tmp_path: Path, text: str) -> None:
+    write_drawings(tmp_path, "s", "measured", {})
+    (tmp_path / ".ctcfish" / "drawings" / "s.json").write_text(text, encoding="utf-8")
+    assert read_drawings(tmp_path, "s", "measured") is None

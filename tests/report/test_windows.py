@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ctcfish import tables
+from ctcfish.config import load, preset_names
 from ctcfish.parameters import Call, Report
 from ctcfish.report.windows import gallery, take_pictures
 from ctcfish.stages.call import call
@@ -198,3 +199,15 @@ def test_the_gallery_puts_amplified_before_unknown_and_keeps_the_order_of_ids() 
     assert shown["kind"].tolist() == ["ctc", "ctc", "wbc", "unknown"]
     assert "_rank" not in shown
     assert gallery(cells.iloc[::-1], 10)["cell_id"].tolist() == shown["cell_id"].tolist()
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_no_rule_of_the_run_chooses_the_pictures(preset: str) -> None:
+    """Cells that any preset calls amplified come before the rest, in the same order by every preset."""
+    counts = [(2, 2), (4, 2), (9, 2), (6, 5), (2, 1), (6, 6), (3, 2), (1, 0)]
+    kinds = ["wbc", "wbc", "ctc", "wbc", "unknown", "other", "unknown", "wbc"]
+    cells = make.cells(*counts, kind=kinds)
+    shown, usual = (
+        gallery(tables.CELLS.check(call(cells, make.rates(), load(name).call)), 60) for name in (preset, "circe_tdm1")
+    )
+    assert shown["label"].tolist() == usual["label"].tolist() == [3, 2, 4, 5, 6, 7]
