@@ -11,7 +11,7 @@ from ctcfish.stats.proportions import proportion
 from ctcfish.stats.rank import spearman_permutation
 from ctcfish.trial import library
 from ctcfish.trial.finding import Finding, Label, of_correlation, of_proportion, unknown
-from ctcfish.trial.ranks import median_interval, paired, superiority
+from ctcfish.trial.ranks import median_interval, paired, superiority, swapped
 from ctcfish.trial.subjects import Study
 
 
@@ -91,7 +91,9 @@ def _model(study: Study, population: str) -> list[Finding]:
     if patients < 3 or not 0 < during.sum() < during.size or not own["ctc"].to_numpy(float)[during > 0].any():
         return [unknown(label, population, patients, "Fewer than three patients, or no CTC at one of the visits.")]
     groups = own["patient_id"].factorize()[0]
-    estimate, p_value = library.count_ratio(own["ctc"].to_numpy(float), during, groups, study.protocol.confidence)
+    estimate = library.count_ratio(own["ctc"].to_numpy(float), during, groups, study.protocol.confidence)
+    pairs = ctc_pairs(study)
+    p_value = swapped(pairs["before"], pairs["during"]).p_value
     return [Finding(label, estimate, "treated patients counted at either visit", patients, "ratio", p_value=p_value)]
 
 

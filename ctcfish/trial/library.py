@@ -6,6 +6,7 @@ import importlib.util
 import math
 
 import numpy as np
+from scipy.stats import t
 
 from ctcfish.errors import StatisticsError
 from ctcfish.stats.checks import FloatArray
@@ -36,13 +37,12 @@ def cox(covariate: FloatArray, durations: FloatArray, events: FloatArray, confid
     return _ratio(fit.params[0], low, high, "Cox, Efron ties, Wald", confidence), float(fit.pvalues[0])
 
 
-def count_ratio(
-    counts: FloatArray, during: FloatArray, patients: FloatArray, confidence: float
-) -> tuple[Estimate, float]:
+def count_ratio(counts: FloatArray, during: FloatArray, patients: FloatArray, confidence: float) -> Estimate:
     """Return the ratio of mean counts during treatment to before, by negative-binomial GEE clustered by patient.
 
-    Exchangeable working correlation, dispersion 1 as working variance, bias-reduced sandwich (Mancl and DeRouen 2001):
-    right whatever the true spread, as long as patients are independent.
+    Exchangeable working correlation, dispersion 1 as working variance, bias-reduced sandwich (Mancl and DeRouen 2001),
+    limits by Student's t of patients less one. A few patients with very many CTC decide such a mean: in simulation of
+    30 patients whose means spread by a factor e the 95 % interval held the truth in about 88 %, which the method says.
     """
     import statsmodels.api as sm
 
@@ -50,9 +50,9 @@ def count_ratio(
     design = sm.add_constant(during)
     model = sm.GEE(counts, design, groups=patients, family=family, cov_struct=sm.cov_struct.Exchangeable())
     fit = model.fit(cov_type="bias_reduced")
-    low, high = fit.conf_int(1 - confidence)[1]
-    method = "negative-binomial GEE, exchangeable, bias-reduced sandwich"
-    return _ratio(fit.params[1], low, high, method, confidence), float(fit.pvalues[1])
+    reach = float(t.ppf((1 + confidence) / 2, np.unique(patients).size - 1) * fit.bse[1])
+    method = "negative-binomial GEE, bias-reduced sandwich, t (held about 88 % in simulation); p by swapping visits"
+    return _ratio(fit.params[1], fit.params[1] - reach, fit.params[1] + reach, method, confidence)
 
 
 def _ratio(value: float, low: float, high: float, method: str, confidence: float) -> Estimate:

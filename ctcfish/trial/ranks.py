@@ -17,6 +17,9 @@ from ctcfish.trial.finding import Finding, Label, unknown
 MOST_EXACT = 200
 """Subjects up to which every arrangement is counted; beyond, the normal approximation says the same."""
 
+MOST_SWAPPED = 12
+"""Pairs up to which every swap is counted: 4,096."""
+
 
 def superiority(label: Label, values: FloatArray, marks: BoolArray, population: str, level: float) -> Finding:
     """Return the probability that a marked one has the higher value, ties counted half, with the exact rank test.
@@ -47,6 +50,29 @@ def paired(before: ArrayLike, during: ArrayLike) -> TestResult:
         return signed_rank(first, second)
     found = wilcoxon(second, first, method="approx", zero_method="wilcox")
     return TestResult(float(found.statistic), float(found.pvalue), first.size, "Wilcoxon signed rank, normal with ties")
+
+
+def swapped(before: ArrayLike, during: ArrayLike, resamples: int = 9999, seed: int = 0) -> TestResult:
+    """Return the test of the ratio of totals by swapping the visits within patients, which keeps its level exactly.
+
+    Up to 12 patients all swaps are counted; beyond, ``(b + 1) / (m + 1)`` of m random ones (Phipson and Smyth 2010).
+    NaN where one of the visits has no count at all, or there is no patient.
+    """
+    first, second = np.asarray(before, dtype=np.float64), np.asarray(during, dtype=np.float64)
+    n = first.size
+    method = "swapping visits within patients"
+    if not n or not first.sum() or not second.sum():
+        return TestResult(math.nan, math.nan, n, method)
+    if n <= MOST_SWAPPED:
+        swap = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    else:
+        swap = np.random.default_rng(seed).integers(0, 2, (resamples, n))
+    moved = swap @ (second - first)
+    # the total stays: the ratio is extreme where the share of one visit is
+    share = np.abs((first.sum() + moved) / (first.sum() + second.sum()) - 0.5)
+    hits = int((share >= abs(first.sum() / (first.sum() + second.sum()) - 0.5) - 1e-12).sum())
+    p_value = hits / share.size if n <= MOST_SWAPPED else (hits + 1) / (share.size + 1)
+    return TestResult(float(second.sum() / first.sum()), p_value, n, method)
 
 
 def _large_rank_sum(a: FloatArray, b: FloatArray) -> TestResult:

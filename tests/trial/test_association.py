@@ -192,16 +192,15 @@ def simulated_counts(rng: np.random.Generator, patients: int, ratio: float) -> t
 def test_the_count_model_is_that_of_the_paired_means() -> None:
     """With complete pairs the model's ratio is the ratio of the two visits' mean counts."""
     counts, during, groups = simulated_counts(np.random.default_rng(1), 40, 0.5)
-    found, p_value = library.count_ratio(counts, during, groups, 0.95)
+    found = library.count_ratio(counts, during, groups, 0.95)
     assert found.value == pytest.approx(counts[during == 1].mean() / counts[during == 0].mean(), rel=0.02)
     assert found.low < found.value < found.high
-    assert 0 < p_value < 1
 
 
 def test_the_count_model_covers_in_simulation() -> None:
     rng = np.random.default_rng(2)
     hits = 0
     for _ in range(150):
-        found, _ = library.count_ratio(*simulated_counts(rng, 30, 0.6), 0.95)
+        found = library.count_ratio(*simulated_counts(rng, 30, 0.6), 0.95)
         hits += found.low <= 0.6 <= found.high
-    assert 0.90 <= hits / 150 <= 1.0
+    assert 0.82 <= hits / 150 <= 0.97  # skewed means: the method says that it falls short
