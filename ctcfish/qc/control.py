@@ -188,18 +188,20 @@ def _share_chart(own: pd.DataFrame, params: Qc) -> Chart:
 
 
 def broken_rules(found: list[Chart]) -> pd.DataFrame:
-    """Every broken rule with the runs that took part: :data:`ctcfish.qc.tables.BROKEN`."""
-    rows = []
+    """Every broken rule with the runs that took part, the newest last: :data:`ctcfish.qc.tables.BROKEN`."""
+    rows: list[tuple[int, Row]] = []
     for chart in found:
         material, quantity = chart.name
         for rule, where in chart.broken.items():
             length = charts.RULE_LENGTHS.get(rule, 1)
             for at in np.flatnonzero(where).tolist():
                 own, part = chart.results.iloc[at], chart.results.iloc[max(0, at - length + 1) : at + 1]
-                row = {"material": material, "quantity": quantity, "rule": rule, "warning": rule in charts.WARNINGS}
+                row: Row = {"material": material, "quantity": quantity, "rule": rule}
+                row |= {"warning": rule in charts.WARNINGS, "z": chart.z[at]}
                 row |= {name: own[name] for name in ("run", "slide_id", "value")}
-                rows.append(row | {"z": chart.z[at], "involved": "|".join(dict.fromkeys(part["run"].astype(str)))})
-    return declared.BROKEN.check(pd.DataFrame(rows)) if rows else declared.BROKEN.empty()
+                rows.append((at, row | {"involved": "|".join(dict.fromkeys(part["run"].astype(str)))}))
+    ordered = [row for _, row in sorted(rows, key=lambda pair: pair[0])]
+    return declared.BROKEN.check(pd.DataFrame(ordered)) if ordered else declared.BROKEN.empty()
 
 
 def chart_table(found: list[Chart]) -> pd.DataFrame:
@@ -262,15 +264,15 @@ def drawn(found: list[Chart]) -> list[Charted]:
 
 
 def _drawn(chart: Chart) -> Charted:
-    marks = []
+    marks: dict[int, list[str]] = {}
     for name in ("probe_lot", "scanner"):
         given = chart.results[name].fillna("").astype(str)
         changed = np.flatnonzero(given.ne(given.shift()).to_numpy() & given.ne("").to_numpy())
-        marks += [(int(at), f"{name.replace('_', ' ')} {given[at]}") for at in changed]
+        for at in changed.tolist():
+            marks.setdefault(at, []).append(f"{name.replace('_', ' ')} {given[at]}")
     name = " ".join(chart.name).replace("_", " ")
-    return Charted(
-        name, chart.z, charts.rejected(chart.broken), sorted(marks), charts.cusum(chart.z), charts.ewma(chart.z)
-    )
+    told = [(at, ", ".join(names)) for at, names in sorted(marks.items())]
+    return Charted(name, chart.z, charts.rejected(chart.broken), told, charts.cusum(chart.z), charts.ewma(chart.z))
 
 
 def control_study(history: Path, params: Qc) -> tuple[Page, dict[str, pd.DataFrame], str]:

@@ -65,13 +65,13 @@ def control_page(charts: pd.DataFrame, broken: pd.DataFrame, drawn: Sequence[Cha
         (*(str(row[n]) for n in ("material", "quantity", "rule", "run", "slide_id")), number(row["z"]), row["involved"])
         for row in rejected.to_dict("records")
     )
-    asked = Grid(("release", "reason"), (("held back" if verdict else "may go", verdict or "no gated rule is broken"),))
-    asked = Grid(asked.header, asked.rows, ("red" if verdict else "green",))
+    said = ("newest results", "held back" if verdict else "may go")
+    asked = Grid(("release of", "verdict"), (said,), ("red" if verdict else "green",))
     text = (
         "Rules of Westgard: 1-2s warns; 1-3s, 2-2s, R-4s, 4-1s and 10x reject. Cut-off: inverse beta from normal cells."
     )
     sections = [
-        Section("Release", "", (asked,)),
+        Section("Release", verdict or "No gated rule is broken.", (asked,)),
         Section("Charts", text, (Grid(header, rows),)),
         Section(
             "Newest broken rules", "", (Grid(("material", "quantity", "rule", "run", "slide", "SD", "runs"), rules),)

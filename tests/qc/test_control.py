@@ -158,6 +158,20 @@ def test_the_gate_names_rule_and_runs() -> None:
         gate(make_charts(results([1.0]), {}, QC), None, QC)
 
 
+def test_broken_rules_stand_in_the_order_of_the_results() -> None:
+    z = np.array([3.5, 0.0, -3.5, -3.2, 0.0, 2.5])
+    told = broken_rules(make_charts(results(1.0 + 0.1 * z), TARGET, QC))
+    assert told["run"].tolist() == sorted(told["run"])
+    assert told["run"].iloc[-1] == "run5"
+
+
+def test_changes_of_lot_and_scanner_are_marked_where_they_happen() -> None:
+    columns = {"probe_lot": ["A", "A", "B", "B"], "scanner": ["M1", "M1", "M2", None]}
+    (shown,) = drawn(make_charts(results([1.0, 1.1, 0.9, 1.0], **columns), TARGET, QC))
+    assert list(shown.marks) == [(0, "probe lot A, scanner M1"), (2, "probe lot B, scanner M2")]
+    assert shown.name == "line ratio"
+
+
 def test_quantities_that_are_not_gated_hold_nothing_back() -> None:
     both = pd.concat([results([1.0]), results([9.0], "focus")], ignore_index=True)
     targets = TARGET | {("line", "focus"): (1.0, 0.1, "set")}
