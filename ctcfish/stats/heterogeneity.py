@@ -80,9 +80,9 @@ def heterogeneity(her2: ArrayLike, cep17: ArrayLike, plan: HeterogeneityPlan | N
     ``ratio_ashman_d``, ``ratio_bimodality_index``, ``ratio_bic_gain`` (BIC of one less BIC of two components; above 0
     two are preferred). Formulas and sources stand with the functions of `diversity`, `dispersion` and `mixture`.
 
-    Intervals come from the bootstrap over cells; measures of spread have one from `CELLS_FOR_SPREAD` cells. The number of
-    kinds has none (a resample never sees a new kind), nor has the mixture, nor ``ratio_cv``: ratios are so skewed that
-    its bootstrap interval covered 86 % where 95 % was promised; ``ratio_geometric_cv`` stands for it.
+    Intervals come from the bootstrap over cells; measures of spread have one from `CELLS_FOR_SPREAD` cells on. The
+    number of kinds has none (a resample never sees a new kind), nor has the mixture, nor ``ratio_cv``: ratios are so
+    skewed that its bootstrap interval covered 86 % where 95 % was promised; ``ratio_geometric_cv`` stands for it.
 
     Parameters
     ----------
