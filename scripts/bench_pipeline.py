@@ -164,7 +164,10 @@ def opencv(image: Path, peers: Path) -> Run:
 
 
 def child(which: str, image: Path, peers: Path) -> None:
-    """Run once for every line of the input; a line of JSON each."""
+    """Run once for every line of the input, a line of JSON each; or make the field."""
+    if which == "make":
+        make(image)
+        return
     run = ours(image) if which == "ours" else opencv(image, peers)
     print("ready", flush=True)
     for _ in sys.stdin:
@@ -175,11 +178,18 @@ def child(which: str, image: Path, peers: Path) -> None:
         print(json.dumps(told), flush=True)
 
 
+def own_command(image: Path, peers: Path) -> list[str]:
+    """Start this script as a child; the child's name is to follow."""
+    script = str(Path(__file__).resolve())
+    return [sys.executable, script, "--image", str(image), "--peers", str(peers), "--child"]
+
+
 def turns(image: Path, peers: Path, repeats: int) -> dict[str, list[dict[str, Any]]]:
     """Both programs, alternating, after one run of each that does not count."""
-    base = [sys.executable, str(Path(__file__).resolve()), "--image", str(image), "--peers", str(peers), "--child"]
     both = {
-        name: subprocess.Popen([*base, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        name: subprocess.Popen(
+            [*own_command(image, peers), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         for name in ("opencv", "ours")
     }
     told: dict[str, list[dict[str, Any]]] = {name: [] for name in both}
@@ -246,14 +256,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--work", type=Path, default=WORK, help="where the field is kept, made if it is not there")
     parser.add_argument("--image", type=Path, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--child", choices=("ours", "opencv"), default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=("ours", "opencv", "make"), default=None, help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
     if given.child:
         child(given.child, given.image, given.peers)
         return
-    image = given.image or make(given.work / "field.tif")
+    image = (given.image or given.work / "field.tif").resolve()
+    if not image.is_file():
+        # a process inherits the peak memory of the one that started it, so that this one must stay small
+        subprocess.run([*own_command(image, given.peers), "make"], check=True)
     speed = bandwidth()
-    told = turns(image.resolve(), given.peers.resolve(), given.repeats)
+    told = turns(image, given.peers.resolve(), given.repeats)
     truth = json.loads(image.with_suffix(".json").read_text())
     print(json.dumps(figures(told, 20 * 2048 * 2048 * 2, speed) | {"truth": truth}))
 
