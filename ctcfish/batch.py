@@ -121,6 +121,8 @@ def run_batch(refs: Sequence[SlideRef], job: Job, plan: Plan, tell: Tell) -> pd.
     ------
     UsageError
         Another batch writes to the same folder, or the workers cannot be reached.
+    BatchIncompleteError
+        The slides are done as far as they can be, and what stands beside them could not be written.
     """
     job.out.mkdir(parents=True, exist_ok=True)
     with only_batch(job.out) as token:
@@ -138,7 +140,10 @@ def run_batch(refs: Sequence[SlideRef], job: Job, plan: Plan, tell: Tell) -> pd.
                 break
         rows = [failures[ref.slide_id] for ref in refs if ref.slide_id in failures]
         failed = tables.FAILURES.check(pd.DataFrame(rows)) if rows else tables.FAILURES.empty()
-        finish(job, [ref.slide_id for ref in refs], failed)
+        try:
+            finish(job, [ref.slide_id for ref in refs], failed)
+        except OSError as error:
+            raise BatchIncompleteError(f"the tables of the run were not written: {_of_system(error)}") from None
     return failed
 
 

@@ -231,6 +231,21 @@ def test_a_slide_that_hangs_is_given_up_and_writes_nothing_later(job: Job, monke
     assert ended.wait(60)
 
 
+def test_a_full_disk_at_the_very_end_loses_no_slide(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(job.out / "slides.csv"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ctcfish.batch.write_run_tables", full)
+        with pytest.raises(BatchIncompleteError, match=r"tables of the run were not written: the disk .* is full"):
+            run_batch(refs("a"), job, "continue", pipeline.quiet)
+    assert (job.out / "a" / "slide.json").is_file()
+    told: list[str] = []
+    assert len(run_batch(refs("a"), job, "continue", told.append)) == 0
+    assert told == []
+    assert (job.out / "manifest.json").is_file()
+
+
 def test_a_slide_in_time_is_scored_as_without_a_limit(job: Job) -> None:
     outcome = attempt(refs("a")[0], job, timeout_s=600)
     assert (outcome.did, outcome.failure) == ("scored", None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,7 +33,11 @@ def write_parquet(frame: pd.DataFrame, table: Table, target: Path) -> None:
         columns = ", ".join(f'"{name}"' for name in checked.columns)
         connection.execute(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM given")
         options = f"FORMAT parquet, COMPRESSION zstd, {key_values(table)}"
-        connection.execute(f"COPY (SELECT {columns} FROM {table.name}) TO {quote(str(target))} ({options})")
+        try:
+            connection.execute(f"COPY (SELECT {columns} FROM {table.name}) TO {quote(str(target))} ({options})")
+        except duckdb.IOException as error:
+            code = errno.ENOSPC if "No space left" in str(error) else errno.EIO
+            raise OSError(code, os.strerror(code), str(target)) from None
 
 
 def key_values(table: Table) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 from pathlib import Path
@@ -280,3 +281,16 @@ def test_the_manifest_tells_configurations_apart() -> None:
     assert {name: plain[name] for name in same} == {name: guarded[name] for name in same}
     assert set(plain["weights_sha256"]) >= {"nuclei.safetensors"}
     assert all(len(digest) == 64 for digest in plain["weights_sha256"].values())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_a_table_on_a_full_disk_is_refused_as_the_system_does() -> None:
+    """Not as the library that writes it does, whose words name a path and no number."""
+    with pytest.raises(OSError, match="No space left on device") as refused:
+        write_parquet(result().cells, tables.CELLS, Path("/dev/full"))
+    assert refused.value.errno == errno.ENOSPC
+
+
+def test_a_table_that_cannot_be_written_is_an_error_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="Input/output error"):
+        write_parquet(result().cells, tables.CELLS, tmp_path / "no folder" / "cells.parquet")
