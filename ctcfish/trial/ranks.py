@@ -14,7 +14,7 @@ from ctcfish.stats.estimate import Estimate
 from ctcfish.stats.rank import TestResult, rank_sum, signed_rank
 from ctcfish.trial.finding import Finding, Label, unknown
 
-MOST_EXACT = 200
+MOST_EXACT = 80
 """Subjects up to which every arrangement is counted; beyond, the normal approximation says the same."""
 
 MOST_SWAPPED = 12
