@@ -142,14 +142,8 @@ class Detect(Parameters):
     least_probability: float = Field(
         default=0.5, ge=0, le=1, description="a lone signal less likely real than this is DIM and ambiguous"
     )
-    granule_um: float = Field(
-        default=0.1, ge=0, description="distance in the plane up to which signals of both colours may be one granule"
-    )
-    granule_width: float = Field(
-        default=1.1, gt=0, description="a granule's width over a signal's, at least, both colours taken together"
-    )
-    granule_ratio: float = Field(
-        default=3.0, gt=1, description="brightness ratio between colours up to which one object is a granule"
+    granule_odds: float = Field(
+        default=0.07, ge=0, description="autofluorescent granules in nuclei to one pair of a HER2 and a CEP17 signal"
     )
 
 

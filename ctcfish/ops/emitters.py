@@ -16,13 +16,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ctcfish.ops.psf import pixel_profile, pixel_profile_shift
+from ctcfish.ops.psf import pixel_profile_shift
 
 _SMALLEST_MODEL = 0.5  # photons a pixel, read variance included
 _DAMPING = 0.1
 _FAINTEST = 2.5  # σ of the log-normal brightness below its median: fainter is background that is not smooth
 _FARTHEST = 3.0  # prior standard deviations a background coefficient may leave its prior
-_TEXTURE_POWER = 0.6
 _SHORT = 4.0  # divides a step twice
 _LONGEST_STEP = 0.5  # pixels, and units of log photons
 _PIXEL_VARIANCE = 1.0 / 12.0  # a pixel's own width, px²
@@ -49,6 +48,9 @@ class CrowdModel:
     room_per_emitter : float
         Room to one emitter where they are as dense as chance makes them, in products of the widths (in stacks times
         3.5): each further emitter must pay its logarithm.
+    image : tuple of tuple of float
+        Gaussians that make up a point's image, its core first, each ``(light, width along z, width in the plane)`` over
+        the light and the widths above.
     """
 
     sigma_xy_px: float
@@ -59,6 +61,7 @@ class CrowdModel:
     background_cv: float = 0.15
     background_scale: tuple[float, float] = (1.8, 6.2)
     room_per_emitter: float = 90.0
+    image: tuple[tuple[float, float, float], ...] = ((1.0, 1.0, 1.0),)
 
     @property
     def mean_photons(self) -> float:
@@ -173,21 +176,33 @@ _Profiles = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], tuple[Tensor, Te
 
 
 def _profiles(frame: Frame, places: Tensor) -> _Profiles:
-    """Profile and its derivative by the centre along z, y and x, each (R, M, L)."""
+    """Profile and its derivative by the centre along z, y and x, each (R, K M, L), for the K parts of the image."""
+    parts = [_part(frame, places, part) for part in frame.model.image]
+    if len(parts) == 1:
+        return parts[0]
+    z, y, x = (tuple(torch.cat([p[axis][k] for p in parts], 1) for k in range(2)) for axis in range(3))
+    return (z[0], z[1]), (y[0], y[1]), (x[0], x[1])
+
+
+def _part(frame: Frame, places: Tensor, part: tuple[float, float, float]) -> _Profiles:
+    """Profiles of one Gaussian of the image, (R, M, L); its light is in those along z."""
     depth, height, width = frame.shape
+    light, wide_z, wide_xy = part
     # one call for both axes of the plane, cut to their lengths
-    both = pixel_profile_shift(places[..., 1:], frame.model.sigma_xy_px, max(height, width))
+    both = pixel_profile_shift(places[..., 1:], wide_xy * frame.model.sigma_xy_px, max(height, width))
     (y, x), (y_shift, x_shift) = ((t[..., 0, :height], t[..., 1, :width]) for t in both)
     if depth == 1:
-        one = torch.ones_like(places[..., :1])
+        one = torch.full_like(places[..., :1], light)
         return (one, torch.zeros_like(one)), (y, y_shift), (x, x_shift)
-    return pixel_profile_shift(places[..., 0], frame.model.sigma_z_px, depth), (y, y_shift), (x, x_shift)
+    z, z_shift = pixel_profile_shift(places[..., 0], wide_z * frame.model.sigma_z_px, depth)
+    return (light * z, light * z_shift), (y, y_shift), (x, x_shift)
 
 
 def expected_light(frame: Frame, state: Emitters, profiles: _Profiles | None = None) -> Tensor:
     """Expected photons plus read variance, (R, V)."""
     (z, _), (y, _), (x, _) = _profiles(frame, state.places) if profiles is None else profiles
-    zy = ((state.photons[:, :, None] * z)[..., None] * y[:, :, None]).flatten(2)
+    photons = state.photons.repeat(1, len(frame.model.image))
+    zy = ((photons[:, :, None] * z)[..., None] * y[:, :, None]).flatten(2)
     light: Tensor = torch.bmm(zy.transpose(1, 2), x).flatten(1)
     light += state.background @ frame.basis
     light += frame.model.read_variance
@@ -207,13 +222,16 @@ def _projections(frame: Frame, image: Tensor, profiles: _Profiles) -> Tensor:
     columns = [value_and_x[:, 0], by_y, value_and_x[:, 1]]
     if frame.axes == 3:
         columns.insert(1, (along_y[:, 0] * z_shift).sum(-1))
-    return torch.stack(columns, -1)
+    parts = torch.stack(columns, -1)
+    return parts.view(len(image), len(frame.model.image), -1, parts.shape[-1]).sum(1)
 
 
 def _overlaps(frame: Frame, image: Tensor, profiles: _Profiles) -> Tensor:
-    """Sums of ``image`` times each emitter's image: (R, M), the first column of :func:`_projections`."""
+    """Mean of ``image`` under the core of each emitter's image: (R, M)."""
     depth, height, width = frame.shape
-    (z, _), (y, _), (x, _) = profiles
+    slots = profiles[0][0].shape[1] // len(frame.model.image)
+    z, y, x = (profile[:, :slots] for profile, _ in profiles)
+    z = z / frame.model.image[0][0]
     along_x = torch.bmm(x, image.view(len(image), depth * height, width).transpose(1, 2))
     along_y = (along_x.view(len(image), -1, depth, height) * y[:, :, None]).sum(-1)
     return (along_y * z).sum(-1)
@@ -355,46 +373,3 @@ def log_occam(frame: Frame, state: Emitters, log_determinant: Tensor) -> Tensor:
     volume = math.log(2 * math.pi) * 0.5 * (1 + frame.axes) * number
     idle = (state.used.shape[1] - number) * (frame.axes * math.log(_PLACE_PRECISION) - 2 * math.log(model.log_sigma))
     return brightness + process + volume - 0.5 * (log_determinant - idle)
-
-
-def missing_light(frame: Frame, crops: Crops, state: Emitters) -> Tensor:
-    """Significance of light that the model lacks at every pixel, in standard deviations: (R, V)."""
-    light = expected_light(frame, state)
-    image = (crops.data / light - 1.0) * crops.weight
-    image = image.view(len(image), *frame.shape)
-    norm = light.new_ones(())
-    for axis, length in enumerate(frame.shape):
-        if length > 1:
-            sigma = frame.model.sigma_z_px if axis == 0 else frame.model.sigma_xy_px
-            blur = pixel_profile(torch.arange(length, device=light.device, dtype=light.dtype), sigma, length)
-            image = torch.matmul(image.movedim(axis + 1, -1), blur).movedim(-1, axis + 1)
-            norm = norm / blur[length // 2].square().sum().sqrt()
-    return image.flatten(1) * light.sqrt() * norm
-
-
-def overdispersion(significance: Tensor, ring: Tensor) -> Tensor:
-    """Factor by which the likelihood is to be tempered for texture that the background does not follow, at least 1.
-
-    The variance of the significance where no emitter is, as the median of squares over 0.455, that of χ² of one degree
-    of freedom, so that single signals do not count; to a power below 1, because texture is broader than a signal and a
-    signal's own gain less touched by it (power chosen on simulated slides).
-
-    Parameters
-    ----------
-    significance : Tensor, (R, V)
-    ring : Tensor of bool, (R, V)
-        Pixels away from every candidate.
-
-    Returns
-    -------
-    Tensor, (R,)
-    """
-    squares = torch.where(ring, significance.square(), torch.nan)[:, ::2]
-    return (squares.nanmedian(1).values / 0.455).nan_to_num(1.0).clamp(min=1.0).pow(_TEXTURE_POWER)
-
-
-def brightest_pixel(frame: Frame, significance: Tensor, allowed: Tensor) -> Tensor:
-    """Pixel z, y, x of highest significance among ``allowed`` (R, V): (R, 3)."""
-    at = torch.where(allowed, significance, -torch.inf).argmax(1)
-    plane = frame.shape[1] * frame.shape[2]
-    return torch.stack((at // plane, at % plane // frame.shape[2], at % frame.shape[2]), 1).to(significance.dtype)

@@ -18,13 +18,11 @@ from ctcfish.ops.emitters import (
     Crops,
     Emitters,
     Frame,
-    brightest_pixel,
     log_likelihood,
     log_occam,
-    missing_light,
-    overdispersion,
     refine,
 )
+from ctcfish.ops.missing import brightest_pixel, missing_light, overdispersion
 
 _SIMILAR = (2, 5, 9, 14)  # regions of up to so many emitters are refined together
 

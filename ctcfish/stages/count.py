@@ -1,9 +1,10 @@
 """From signals to counts: the rules cytogeneticists use.
 
-Two signals of one colour in one nucleus whose centres lie within one signal diameter of each other in projection are
-one (sister chromatids; Leica HER2 FISH kit guide TA9217): the fainter becomes a ``doublet``. One diameter is a multiple
-of the measured FWHM of that colour's isolated signals. Three or more unresolved emitters are a cluster, counted by its
-estimate. Signals of the other colour never matter.
+Two signals of one colour and of like size in one nucleus whose centres lie within one signal diameter of each other in
+projection are one (sister chromatids; Leica HER2 FISH kit guide TA9217): the fainter becomes a ``doublet``. So does one
+that lies within the width at half height of a brighter one, whatever its size: no reader sees it apart. One diameter is
+a multiple of the measured FWHM of that colour's isolated signals. Three or more unresolved emitters are a cluster,
+counted by its estimate. Signals of the other colour never matter.
 """
 
 from __future__ import annotations
@@ -58,8 +59,7 @@ def count(
     spots = detections.spots.assign(slide_id=slide_id, scene=scene)
     spots["cell_id"] = [prefix + str(label) if label else None for label in spots["label"]]
     for probe, probe_model in model.probes.items():
-        diameter_um = params.diameter_per_fwhm * FWHM_PER_SIGMA * probe_model.sigma_xy_um
-        spots = _mark_doublets(spots, probe, diameter_um, params.like_size_ratio)
+        spots = _mark_doublets(spots, probe, FWHM_PER_SIGMA * probe_model.sigma_xy_um, params)
     cells = _identity(nuclei, prefix, slide_id, scene)
     bits = nuclei.flags.copy()
     for probe in PROBES:
@@ -84,43 +84,48 @@ def no_cells() -> pd.DataFrame:
 
 
 def doublets(
-    position_um: NDArray[np.float64], photons: NDArray[np.float64], diameter_um: float, like: float
+    position_um: NDArray[np.float64], photons: NDArray[np.float64], fwhm_um: float, params: Count
 ) -> NDArray[np.bool_]:
-    """Mark signals that lie within one diameter of a brighter one of like size that is kept.
+    """Mark signals that are one with a brighter one that is kept.
 
-    Brightest first: a signal is kept unless a kept one of like size lies closer than the diameter.
+    Brightest first: a signal is kept unless a kept one of like size lies closer than the diameter, or any kept one
+    closer than the width at half height.
 
     Parameters
     ----------
     position_um : ndarray, (N, 2)
         ``(y, x)``.
     photons : ndarray, (N,)
-    diameter_um : float
-    like : float
-        Brightness ratio up to which two signals are of like size.
+    fwhm_um : float
+        Width at half height of the colour's isolated signals.
+    params : Count
+        One diameter in widths, and the brightness ratio up to which two signals are of like size.
 
     Returns
     -------
     ndarray of bool, (N,)
     """
+    diameter_um = params.diameter_per_fwhm * fwhm_um
     merged = np.zeros(len(photons), bool)
     order = np.lexsort((position_um[:, 1], position_um[:, 0], -photons))
     neighbours = cKDTree(position_um).query_ball_point(position_um, diameter_um) if len(photons) else []
     kept = np.zeros(len(photons), bool)
     for i in order.tolist():
-        close = [j for j in neighbours[i] if kept[j] and photons[j] <= like * photons[i]]
-        merged[i] = any(float(np.hypot(*(position_um[i] - position_um[j]))) < diameter_um for j in close)
+        close = [j for j in neighbours[i] if kept[j]]
+        apart = np.hypot(*(position_um[close] - position_um[i]).T)
+        alike = photons[close] <= params.like_size_ratio * photons[i]
+        merged[i] = bool(((apart < np.where(alike, diameter_um, fwhm_um)) & (apart < diameter_um)).any())
         kept[i] = not merged[i]
     return merged
 
 
-def _mark_doublets(spots: pd.DataFrame, probe: Probe, diameter_um: float, like: float) -> pd.DataFrame:
+def _mark_doublets(spots: pd.DataFrame, probe: Probe, fwhm_um: float, params: Count) -> pd.DataFrame:
     single = (spots["probe"] == probe) & (spots["status"] == "counted") & (spots["cluster"] == 0) & (spots["label"] > 0)
     rows = np.flatnonzero(single)
     position, photons = (spots[names].to_numpy(float)[rows] for names in (["y_um", "x_um"], "photons"))
     chosen: list[NDArray[np.int64]] = []
     for own in _by_label(spots["label"].to_numpy(np.int64)[rows]).values():
-        chosen.append(rows[own[doublets(position[own], photons[own], diameter_um, like)]])
+        chosen.append(rows[own[doublets(position[own], photons[own], fwhm_um, params)]])
     if not sum(map(len, chosen)):
         return spots
     index = spots.index[np.concatenate(chosen)]

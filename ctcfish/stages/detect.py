@@ -13,7 +13,8 @@ from ctcfish.errors import InputError
 from ctcfish.flags import SpotFlag
 from ctcfish.parameters import Detect, Survey
 from ctcfish.stages.signals.doubts import doubts
-from ctcfish.stages.signals.probe import Regions, Signals, detect_probe
+from ctcfish.stages.signals.granules import granules
+from ctcfish.stages.signals.probe import Regions, Signals, look, signals_of
 from ctcfish.stages.signals.regions import tiles
 from ctcfish.stages.signals.vetoes import REJECTING
 from ctcfish.stages.survey import SceneInfo, merge, survey
@@ -51,18 +52,20 @@ def detect(
     Detections
         No rows where there is nothing.
     """
-    both = {
-        probe: detect_probe(pixels[probe.lower()], nuclei, voxel_um, model, (probe, params, device))
-        for probe in PROBES
-        if probe in model.probes and probe.lower() in pixels
-    }
+    used = [probe for probe in PROBES if probe in model.probes and probe.lower() in pixels]
+    setting = {probe: (probe, params, device) for probe in used}
+    seen = {p: look(pixels[p.lower()], nuclei, voxel_um, model, setting[p]) for p in used}
+    objects = {p: own.objects(model.probes[p].threshold_snr, params.broad_ratio, voxel_um) for p, own in seen.items()}
+    axes = 3 if any(len(pixels[p.lower()]) > 1 for p in used) else 2
+    shared = granules(objects, axes, model, params)
+    both = {p: signals_of(pixels[p.lower()], (seen[p], shared[p]), nuclei, voxel_um, model, setting[p]) for p in used}
     found = {probe: signals for probe, (signals, _) in both.items()}
-    bits = doubts(found, pixels, nuclei, voxel_um, (model, params))
+    bits = doubts(found, pixels, nuclei, voxel_um, model)
     frames = [_frame(probe, signals, signals.flags | bits[probe], model) for probe, signals in found.items()]
     spots = pd.concat(frames, ignore_index=True) if frames else tables.SPOTS.empty()
     spots["spot_id"] = np.arange(1, len(spots) + 1)
     areas = [
-        _cluster_frame(probe, own, _with_granule(spots, probe), _bright_members(spots, probe, model, len(own.copies)))
+        _cluster_frame(probe, own, _bright_members(spots, probe, model, len(own.copies)))
         for probe, (_, own) in both.items()
     ]
     clusters = pd.concat(areas, ignore_index=True) if areas else tables.CLUSTERS.empty()
@@ -70,13 +73,6 @@ def detect(
         spots[[n for n in tables.SPOTS.names if n not in _ADDED_LATER]],
         clusters[[n for n in tables.CLUSTERS.names if n not in _ADDED_LATER]],
     )
-
-
-def _with_granule(spots: pd.DataFrame, probe: Probe) -> NDArray[np.int64]:
-    """Clusters of which a member shines alike in both colours."""
-    members = spots[(spots["probe"] == probe) & (spots["cluster"] > 0)]
-    bits = flags.from_text(members["flags"].to_numpy(), SpotFlag) & int(SpotFlag.BOTH_COLOURS)
-    return np.unique(members["cluster"].to_numpy(np.int64)[bits != 0])
 
 
 def _bright_members(spots: pd.DataFrame, probe: Probe, model: SlideModel, n_clusters: int) -> NDArray[np.int64]:
@@ -87,25 +83,19 @@ def _bright_members(spots: pd.DataFrame, probe: Probe, model: SlideModel, n_clus
     return np.bincount(own["cluster"].to_numpy(np.int64), minlength=n_clusters + 1)[1 : n_clusters + 1]
 
 
-def _cluster_frame(
-    probe: Probe, own: Regions, with_granule: NDArray[np.int64], bright: NDArray[np.int64]
-) -> pd.DataFrame:
+def _cluster_frame(probe: Probe, own: Regions, bright: NDArray[np.int64]) -> pd.DataFrame:
     """Estimates of the clusters.
 
-    The lower end is never above the number of members as bright as signals: light alone may be haze. A granule among
-    the members leaves no more than that something is there.
+    The lower end is never above the number of members as bright as signals: light alone may be haze.
     """
-    number = np.arange(1, len(own.copies) + 1)
-    granule = np.isin(number, with_granule)
-    countable = pd.Series(own.countable & ~granule, dtype=bool)
     return pd.DataFrame(
         {
             "probe": probe,
-            "cluster": number,
+            "cluster": np.arange(1, len(own.copies) + 1),
             "label": own.label,
             "copies": own.copies,
-            "copies_low": np.where(granule, np.minimum(own.low, 1), np.minimum(own.low, np.maximum(bright, 1))),
-            "copies_high": pd.Series(own.high, dtype="Int64").where(countable),
+            "copies_low": np.minimum(own.low, np.maximum(bright, 1)),
+            "copies_high": pd.Series(own.high, dtype="Int64").where(pd.Series(own.countable, dtype=bool)),
             "photons": own.photons,
             "compact": own.compact,
         }

@@ -41,7 +41,7 @@ def read_signals(yx_um: NDArray[np.float64], photons: NDArray[np.float64], fwhm_
 
     Signals that lie closer than a width at half height in projection are not resolved; three or more so linked are a
     cluster, whose estimate is the number of its members. Of the others the brightest first is kept, and one of like
-    size within a signal diameter of a kept one is its doublet.
+    size within a signal diameter of a kept one is its doublet; so is one of any size that is not resolved from it.
 
     Parameters
     ----------
@@ -60,10 +60,11 @@ def read_signals(yx_um: NDArray[np.float64], photons: NDArray[np.float64], fwhm_
     cluster = (np.cumsum(large) * large)[part].astype(np.int32)
     doublet = np.zeros(n, bool)
     single = np.flatnonzero(cluster == 0)
-    near = cdist(yx_um, yx_um) < DIAMETER_PER_FWHM * fwhm_um
+    apart = cdist(yx_um, yx_um)
+    unresolved, near = apart < fwhm_um, apart < DIAMETER_PER_FWHM * fwhm_um
     kept: list[int] = []
     for i in single[np.argsort(-photons[single], kind="stable")].tolist():
-        doublet[i] = any(near[i, j] and photons[j] <= LIKE_SIZE * photons[i] for j in kept)
+        doublet[i] = any(unresolved[i, j] or (near[i, j] and photons[j] <= LIKE_SIZE * photons[i]) for j in kept)
         if not doublet[i]:
             kept.append(i)
     return Reading(n - int(doublet.sum()), cluster, doublet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,15 +17,14 @@ from ctcfish.ops.emitters import (
     CrowdModel,
     Emitters,
     Frame,
-    brightest_pixel,
     expected_light,
     log_likelihood,
     log_occam,
-    missing_light,
-    overdispersion,
     refine,
 )
+from ctcfish.ops.missing import brightest_pixel, missing_light, overdispersion
 from ctcfish.ops.resolve import Growth, Path, Zones, grow
+from ctcfish.synth import optics
 
 READ_VARIANCE = 4.0
 PLANE = CrowdModel(1.3, 1.4, 500.0, 0.4, READ_VARIANCE)
@@ -338,3 +338,50 @@ def test_significance_has_unit_variance_on_plain_background_and_more_on_texture(
     assert values[0][0] == pytest.approx(1.0, abs=0.05)
     assert values[0][1] < 1.4
     assert values[1][1] > 1.9
+
+
+WIDE_FIELD = ((0.65, 0.80, 0.81), (3.2, 4.3, 3.5))
+
+
+def a_point(photons: float) -> torch.Tensor:
+    """Stack of one bright point through a scalar pupil of NA 1.3, every plane of which holds all its light."""
+    stack = np.full((15, 41, 41), 40.0, np.float32)
+    shape = optics.profile(optics.Lens(1.3, 1.518, 0.588), 0.45, (8.0, 6.0), (0.05, 0.02))
+    optics.add_point(stack, shape, (7.2, 20.3, 19.8), photons, (0.4, 0.1, 0.1))
+    return torch.tensor(camera(np.random.default_rng(4), stack), dtype=torch.float32)
+
+
+def test_light_out_of_focus_belongs_to_the_emitter() -> None:
+    """The image that holds the defocus explains a point through a pupil far better, and finds its place."""
+    stack = a_point(2400.0)
+    likelihood = []
+    for image in (WIDE_FIELD, ((1.0, 1.0, 1.0),)):
+        model = CrowdModel(1.84, 1.19, 2600.0, 0.3, READ_VARIANCE, image=image)
+        frame = Frame.of((15, 41, 41), model, stack)
+        background = torch.zeros(1, len(frame.orders))
+        background[:, 0] = 40.0
+        crops = Crops(stack.flatten()[None] + READ_VARIANCE, torch.ones(1, stack.numel()), torch.tensor([40.0]))
+        state = Emitters(
+            torch.tensor([[[7.0, 20.0, 20.0]]]), torch.log(torch.tensor([[6000.0]])), torch.ones(1, 1), background
+        )
+        for _ in range(15):
+            state, _ = refine(frame, crops, state)
+        np.testing.assert_allclose(state.places[0, 0].numpy(), [7.2, 20.3, 19.8], atol=0.06)
+        likelihood.append(float(log_likelihood(frame, crops, state)[0]))
+    assert likelihood[0] > likelihood[1] + 100
+
+
+def test_the_parts_of_an_image_add_up() -> None:
+    """Light of two parts is the sum of two models of one part each, read variance taken once."""
+    parts = [replace(STACK, image=(part,)) for part in WIDE_FIELD]
+    shape = (9, 21, 21)
+    like = torch.zeros(1)
+    state = Emitters(
+        torch.tensor([[[4.2, 9.7, 11.1], [3.0, 12.0, 8.0]]]),
+        torch.log(torch.tensor([[900.0, 1500.0]])),
+        torch.ones(1, 2),
+        torch.zeros(1, len(Frame.of(shape, STACK, like).orders)),
+    )
+    whole = expected_light(Frame.of(shape, replace(STACK, image=WIDE_FIELD), like), state)
+    each = [expected_light(Frame.of(shape, part, like), state) - STACK.read_variance for part in parts]
+    torch.testing.assert_close(whole, each[0] + each[1] + STACK.read_variance, rtol=1e-4, atol=0.02)

@@ -65,8 +65,9 @@ def test_the_doublet_rule_looks_at_the_projection_and_at_one_colour() -> None:
 
 
 def test_unlike_signals_do_not_merge() -> None:
-    like = counted([spot(3, 3, photons=2900.0), spot(3, 3.1)])[0]
-    unlike = counted([spot(3, 3, photons=3100.0), spot(3, 3.1)])[0]
+    apart = 1.1 * make.FWHM_UM
+    like = counted([spot(3, 3, photons=2900.0), spot(3, 3 + apart)])[0]
+    unlike = counted([spot(3, 3, photons=3100.0), spot(3, 3 + apart)])[0]
     assert (like["her2_count"][0], unlike["her2_count"][0]) == (1, 2)
 
 
@@ -122,10 +123,11 @@ def test_doublets_do_not_depend_on_order_and_keep_signals_apart(
     points: list[tuple[float, float, float]], random
 ) -> None:
     array = np.array(sorted(set(points)), float).reshape(-1, 3)
-    merged = doublets(array[:, :2], array[:, 2], 0.5, 1e9)
+    params = Count(like_size_ratio=1e9)
+    merged = doublets(array[:, :2], array[:, 2], 0.5 / params.diameter_per_fwhm, params)
     order = list(range(len(array)))
     random.shuffle(order)
-    again = doublets(array[order, :2], array[order, 2], 0.5, 1e9)
+    again = doublets(array[order, :2], array[order, 2], 0.5 / params.diameter_per_fwhm, params)
     assert again.tolist() == merged[order].tolist()
     kept = array[~merged, :2]
     distance = np.hypot(*(kept[:, None] - kept[None]).transpose(2, 0, 1)) + np.eye(len(kept))
@@ -153,3 +155,13 @@ def test_the_order_of_rows_does_not_matter() -> None:
     assert listed[0]["her2_in_clusters"].tolist() == [7, 0, 14]
     assert 0 < (listed[1]["status"] == "doublet").sum() < len(spots)
     assert listed[1]["status"].to_numpy()[order].tolist() == shuffled[1]["status"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("apart_um", "photons", "merged"),
+    [(0.29, 200.0, True), (0.31, 200.0, False), (0.31, 400.0, True), (0.47, 400.0, True), (0.49, 400.0, False)],
+    ids=["unresolved", "unlike size", "like size", "within a diameter", "beyond"],
+)
+def test_a_pair_is_one_within_its_width_whatever_its_size(apart_um: float, photons: float, merged: bool) -> None:
+    place = np.array([[0.0, 0.0], [0.0, apart_um]])
+    assert doublets(place, np.array([1000.0, photons]), 0.3, Count()).tolist() == [False, merged]

@@ -14,7 +14,7 @@ from ctcfish import tables
 from ctcfish.errors import InputError
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Detect, Survey
-from ctcfish.stages.detect import _bright_members, _cluster_frame, _with_granule, detect, detect_spots
+from ctcfish.stages.detect import _bright_members, _cluster_frame, detect, detect_spots
 from ctcfish.stages.nuclei.outlines import from_labels
 from ctcfish.stages.signals.probe import Regions
 from ctcfish.stages.survey import SceneInfo, merge, survey
@@ -306,19 +306,11 @@ def test_a_cluster_that_cannot_be_counted_has_no_upper_end() -> None:
     one, yes = np.array([7]), np.array([True, False])
     twice = np.repeat(one, 2)
     regions = Regions(twice, twice - 2, twice + 9, twice * 1.0, twice, yes, yes)
-    frame = _cluster_frame("HER2", regions, np.zeros(0, np.int64), np.array([9, 9]))
+    frame = _cluster_frame("HER2", regions, np.array([9, 9]))
     assert frame["copies_low"].tolist() == [5, 5]
     assert frame["copies_high"].iloc[0] == 16
     assert frame["copies_high"].isna().tolist() == [False, True]
     tables.CLUSTERS.check(frame.assign(slide_id="s", scene="f"))
-
-
-def test_a_granule_in_a_cluster_leaves_no_estimate() -> None:
-    twice, yes = np.array([7, 7]), np.array([True, True])
-    regions = Regions(twice, twice - 2, twice + 9, twice * 1.0, twice, yes, yes)
-    frame = _cluster_frame("HER2", regions, np.array([2]), np.array([9, 9]))
-    assert frame["copies_low"].tolist() == [5, 1]
-    assert frame["copies_high"].isna().tolist() == [False, True]
 
 
 def test_faint_members_do_not_raise_the_lower_end() -> None:
@@ -327,19 +319,5 @@ def test_faint_members_do_not_raise_the_lower_end() -> None:
     assert _bright_members(spots, "HER2", model, 3).tolist() == [2, 1, 0]
     assert _bright_members(spots, "CEP17", model, 2).tolist() == [0, 0]
     one, yes = np.array([12]), np.array([True])
-    frame = _cluster_frame(
-        "HER2", Regions(one, one - 4, one, one * 1.0, one, yes, yes), np.zeros(0, int), np.array([5])
-    )
+    frame = _cluster_frame("HER2", Regions(one, one - 4, one, one * 1.0, one, yes, yes), np.array([5]))
     assert (frame["copies_low"][0], frame["copies"][0], frame["copies_high"][0]) == (5, 12, 12)
-
-
-def test_members_that_shine_in_both_colours_name_their_cluster() -> None:
-    spots = pd.DataFrame(
-        {
-            "probe": ["HER2", "HER2", "HER2", "CEP17"],
-            "cluster": [1, 2, 0, 3],
-            "flags": ["IN_CLUSTER", "BOTH_COLOURS|IN_CLUSTER", "BOTH_COLOURS", "BOTH_COLOURS"],
-        }
-    )
-    assert _with_granule(spots, "HER2").tolist() == [2]
-    assert _with_granule(spots.iloc[:1], "CEP17").tolist() == []

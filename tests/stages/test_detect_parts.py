@@ -175,11 +175,16 @@ def test_crowds_are_three_together_or_one_unexplained() -> None:
     single = torch.tensor([True, True, True, True, True, False, True])
     fitted = fits_of(stack, places)
     exact = Fitted(torch.tensor(places).double(), fitted.fits, fitted.whole)
-    split = partition(exact, single, SIGMA)
+    none = torch.zeros(7, dtype=torch.bool)
+    split = partition(exact, single, none, SIGMA)
     assert split.alone.tolist() == [True, True, False, False, False, False, True]
     assert split.region.tolist() == [-1, -1, 0, 0, 0, 1, -1]
-    nobody = partition(exact.rows(torch.zeros(7, dtype=torch.bool)), single[:0], SIGMA)
+    nobody = partition(exact.rows(none), single[:0], none[:0], SIGMA)
     assert len(nobody.alone) == len(nobody.region) == 0
+    granule = torch.tensor([False, False, True, False, False, False, False])
+    without = partition(exact, single, granule, SIGMA)
+    assert without.alone.tolist() == [True, True, True, True, True, False, True]
+    assert without.region.tolist() == [-1, -1, -1, -1, -1, 0, -1]
 
 
 def test_probability_rises_with_snr_and_with_likeness_to_the_slide() -> None:

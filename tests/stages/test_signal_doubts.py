@@ -10,7 +10,6 @@ import pytest
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from ctcfish.flags import CellFlag, SpotFlag, from_text
-from ctcfish.parameters import Detect
 from ctcfish.stages.nuclei.outlines import from_labels
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.doubts import doubts
@@ -172,8 +171,7 @@ def test_doubts_stand_beside_the_other_colours() -> None:
     her2 = signals([(8.0, 8.0, 1500, 0.14, 0.8), (22.0, 22.0, 1500, 0.14, 0.8)])
     cep17 = replace(her2, photons=her2.photons * 0.1)
     found = {"HER2": replace(her2, label=np.array([1, 2])), "CEP17": replace(cep17, label=np.array([1, 2]))}
-    given = (slide({"HER2>CEP17": 0.1}), Detect())
-    bits = doubts(found, {"her2": stack, "cep17": clean}, nuclei, (0.4, 0.1, 0.1), given)
+    bits = doubts(found, {"her2": stack, "cep17": clean}, nuclei, (0.4, 0.1, 0.1), slide({"HER2>CEP17": 0.1}))
     assert [SpotFlag(int(b)) for b in bits["HER2"]] == [SpotFlag(0), SpotFlag.IF_RESIDUE]
     assert [SpotFlag(int(b)) for b in bits["CEP17"]] == [SpotFlag.CROSSTALK | SpotFlag.SATURATED, SpotFlag.CROSSTALK]
 

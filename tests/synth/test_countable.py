@@ -38,6 +38,11 @@ def test_signals_of_unlike_size_are_two(ratio: float, count: int) -> None:
     assert read([(0, 0), (0, 0.6)], [900 * ratio, 900]).count == count
 
 
+def test_what_is_not_resolved_is_one_whatever_its_size() -> None:
+    assert read([(0, 0), (0, 0.49)], [9000, 900]).count == 1
+    assert read([(0, 0), (0, 0.51)], [9000, 900]).count == 2
+
+
 def test_three_unresolved_are_a_cluster_of_three() -> None:
     reading = read([(0, 0), (0, 0.4), (0, 0.8)])
     assert reading.count == 3

@@ -15,6 +15,11 @@ from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.fits import Fitted
 from ctcfish.types import ProbeModel
 
+_IN_FOCUS = ((1.0, 1.0, 1.0),)
+_WIDE_FIELD = ((0.65, 0.80, 0.81), (3.2, 4.3, 3.5))
+"""Image of a point in a stack, as Gaussians: light over that of the one fitted to its core, and widths along z and in
+the plane over its. In a wide field every plane holds the light of the focus, spread out. Fitted to scalar images of
+loci of 0.3 to 0.75 um through NA 0.75 to 1.4, where the figures came out alike."""
 _FEW = 2  # so many explained signals side by side need no joint fit
 
 
@@ -33,7 +38,7 @@ class Partition:
     region: Tensor
 
 
-def partition(fitted: Fitted, single: Tensor, sigma_px: tuple[float, float]) -> Partition:
+def partition(fitted: Fitted, single: Tensor, granule: Tensor, sigma_px: tuple[float, float]) -> Partition:
     """Split signals into those alone and crowds: near another, or too bright or ill fitted to be one.
 
     Parameters
@@ -41,18 +46,23 @@ def partition(fitted: Fitted, single: Tensor, sigma_px: tuple[float, float]) -> 
     fitted : Fitted
     single : Tensor of bool, (N,)
         Signals that one emitter of some width explains.
+    granule : Tensor of bool, (N,)
+        Objects that are no signals: they stand alone, and the signals near them are split as if they were not there.
     sigma_px : tuple of float
         ``(z, xy)``.
     """
-    group = group_points(fitted.position_px, (sigma_px[0], sigma_px[1], sigma_px[1]), Reach().link)
+    signals = (~granule).nonzero()[:, 0]
+    group = group_points(fitted.position_px[signals], (sigma_px[0], sigma_px[1], sigma_px[1]), Reach().link)
+    region = torch.full(single.shape, -1, dtype=torch.int64, device=single.device)
+    alone = torch.ones_like(single)
     if not len(group):
-        return Partition(single, group)
+        return Partition(alone, region)
     size = torch.bincount(group)[group]
-    plain = torch.bincount(group, single.double())[group] == size
-    alone = plain & (size <= _FEW)
-    region = torch.full_like(group, -1)
-    if bool((~alone).any()):
-        region[~alone] = torch.unique(group[~alone], return_inverse=True)[1]
+    plain = torch.bincount(group, single[signals].double())[group] == size
+    crowded = ~(plain & (size <= _FEW))
+    alone[signals] = ~crowded
+    if bool(crowded.any()):
+        region[signals[crowded]] = torch.unique(group[crowded], return_inverse=True)[1]
     return Partition(alone, region)
 
 
@@ -77,6 +87,13 @@ def resolve(stack: NDArray[np.generic], fitted: Fitted, split: Partition, camera
     return resolve_crowds(CrowdImage(pixels, camera.offset_adu, camera.gain_adu_per_photon), starts, model)
 
 
-def crowd_model(slide: ProbeModel, sigma_px: tuple[float, float], read_variance: float) -> CrowdModel:
+def crowd_model(slide: ProbeModel, sigma_px: tuple[float, float], read_variance: float, planes: int) -> CrowdModel:
     """What is known of a crowd: the slide's isolated signals."""
-    return CrowdModel(sigma_px[1], sigma_px[0], slide.photons_median, slide.photons_log_sd, read_variance)
+    return CrowdModel(
+        sigma_px[1],
+        sigma_px[0],
+        slide.photons_median,
+        slide.photons_log_sd,
+        read_variance,
+        image=_WIDE_FIELD if planes > 1 else _IN_FOCUS,
+    )

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.flags import SpotFlag
-from ctcfish.parameters import Detect
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.overlap import in_two_nuclei
 from ctcfish.stages.signals.probe import Signals
@@ -23,7 +22,7 @@ def doubts(
     pixels: Mapping[str, NDArray[np.generic]],
     nuclei: Nuclei,
     voxel_um: tuple[float, float, float],
-    given: tuple[SlideModel, Detect],
+    model: SlideModel,
 ) -> dict[Probe, NDArray[np.int64]]:
     """Flags of every signal besides those of its own fit.
 
@@ -33,17 +32,15 @@ def doubts(
     pixels : mapping of role to ndarray, (Z, Y, X)
     nuclei : Nuclei
     voxel_um : tuple of float
-    given : tuple
-        Model of the slide, and parameters.
+    model : SlideModel
 
     Returns
     -------
     mapping of Probe to ndarray of int64
     """
-    model, params = given
     camera = Camera(model.gain_adu_per_photon, model.offset_adu, model.read_noise_photons, model.camera_origin)
     step = np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
-    bits = colour_flags(found, model, params)
+    bits = colour_flags(found, model)
     for probe, signals in found.items():
         stack, slide = pixels[probe.lower()], model.probes[probe]
         stained = nuclei.label[residue(stack, nuclei, camera)]

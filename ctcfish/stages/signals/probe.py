@@ -17,6 +17,7 @@ from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.candidates import Candidates, Search, find
 from ctcfish.stages.signals.crowds import crowd_model, partition, resolve
 from ctcfish.stages.signals.fits import Fitted, explained, fit_at
+from ctcfish.stages.signals.granules import Objects
 from ctcfish.stages.signals.hot import without_hot_pixels
 from ctcfish.stages.signals.measure import Measures, measure
 from ctcfish.stages.signals.optics import patch_half, sigma_px
@@ -83,14 +84,62 @@ class Signals:
     flags: NDArray[np.int64]
 
 
-def detect_probe(
+@dataclass(frozen=True)
+class Seen:
+    """What was found of one probe before crowds are resolved.
+
+    Attributes
+    ----------
+    found : Candidates
+    measures : Measures
+    accepted : Tensor of bool, (K,)
+        Candidates above the threshold.
+    fitted : Fitted
+        Accepted candidates, N rows.
+    shape : Measures
+        Of those rows.
+    single, broad : Tensor of bool, (N,)
+        Explained by one emitter; one smooth object far too wide.
+    """
+
+    found: Candidates
+    measures: Measures
+    accepted: Tensor
+    fitted: Fitted
+    shape: Measures
+    single: Tensor
+    broad: Tensor
+
+    def objects(self, threshold_snr: float, wide: float, voxel_um: tuple[float, float, float]) -> Objects:
+        """The fitted objects, then the broad maxima that were not accepted, in micrometres."""
+        rows = self.wide(threshold_snr, wide)
+        place = torch.cat([self.fitted.position_px, self.found.place_px[rows].to(self.fitted.position_px)])
+        photons = torch.cat([self.fitted.fits.photons, self.found.photons[rows]])
+        width = torch.cat([self.shape.width_px, self.measures.width_px[rows]])
+        return Objects(
+            place.cpu().numpy().astype(np.float64) * _step_um(voxel_um),
+            photons.cpu().numpy().astype(np.float64),
+            width.cpu().numpy().astype(np.float64) * (voxel_um[1] * voxel_um[2]) ** 0.5,
+        )
+
+    def wide(self, threshold_snr: float, ratio: float) -> Tensor:
+        """Bright maxima that are too broad to be accepted: smooth objects, (K,)."""
+        plain = ~self.accepted & ~self.measures.hot
+        return plain & (self.found.snr > threshold_snr) & (self.measures.ratio > ratio)
+
+
+Setting = tuple[Probe, Detect, str]
+"""Probe, parameters and device."""
+
+
+def look(
     stack: NDArray[np.generic],
     nuclei: Nuclei,
     voxel_um: tuple[float, float, float],
     model: SlideModel,
-    setting: tuple[Probe, Detect, str],
-) -> tuple[Signals, Regions]:
-    """Signals above the slide's threshold, in nuclei or a margin around them.
+    setting: Setting,
+) -> Seen:
+    """Find and fit what passes the slide's threshold in nuclei or a margin around them.
 
     Parameters
     ----------
@@ -103,8 +152,7 @@ def detect_probe(
         Probe, parameters and device.
     """
     probe, params, device = setting
-    slide = model.probes[probe]
-    camera = Camera(model.gain_adu_per_photon, model.offset_adu, model.read_noise_photons, model.camera_origin)
+    slide, camera = model.probes[probe], camera_of(model)
     sigma = sigma_px((slide.sigma_z_um, slide.sigma_xy_um), voxel_um)
     bands = Bands.of(sigma, len(stack), params.surround)
     gain = bands.signal_gain(sigma)
@@ -121,21 +169,60 @@ def detect_probe(
     fitted, order = known.joined(added), torch.cat([accepted.nonzero()[:, 0], late.nonzero()[:, 0]])
     accepted, shape = accepted | late, measures.rows(order)
     told = explained(stack, fitted, (sigma, camera), slide, params)
-    broad = torch.zeros_like(accepted)
-    broad[order] = told.broad
-    accepted, keep = accepted & ~broad, ~told.broad
-    fitted, shape = told.fitted.rows(keep), shape.rows(keep)
-    split = partition(fitted, told.single[keep], sigma)
-    scale = _Scale(np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]]), slide, nuclei, nuclei.paint())
-    crowds = resolve(stack, fitted, split, camera, crowd_model(slide, sigma, camera.read_variance))
+    return Seen(found, measures, accepted, told.fitted, shape, told.single, told.broad)
+
+
+def signals_of(
+    stack: NDArray[np.generic],
+    seen: tuple[Seen, NDArray[np.bool_]],
+    nuclei: Nuclei,
+    voxel_um: tuple[float, float, float],
+    model: SlideModel,
+    setting: Setting,
+) -> tuple[Signals, Regions]:
+    """Signals of one probe, crowds resolved.
+
+    Parameters
+    ----------
+    stack : ndarray, (Z, Y, X)
+    seen : tuple
+        What was found, and which of the fitted objects are granules.
+    nuclei : Nuclei
+    voxel_um : tuple of float
+    model : SlideModel
+    setting : tuple
+        Probe, parameters and device.
+    """
+    own = seen[0]
+    granule = torch.from_numpy(seen[1][: len(own.single)]).to(own.single.device)
+    probe, params, _ = setting
+    slide, camera = model.probes[probe], camera_of(model)
+    sigma = sigma_px((slide.sigma_z_um, slide.sigma_xy_um), voxel_um)
+    bands = Bands.of(sigma, len(stack), params.surround)
+    stack = without_hot_pixels(stack, own.found.place_px[own.measures.hot], camera)
+    nothing = granule | own.broad
+    split = partition(own.fitted, own.single, nothing, sigma)
+    scale = _Scale(_step_um(voxel_um), slide, nuclei, nuclei.paint())
+    crowds = resolve(stack, own.fitted, split, camera, crowd_model(slide, sigma, camera.read_variance, len(stack)))
     per_photon = bands.signal_gain(sigma) / float(bands.noise_gain().median().sqrt())
     crowded, clusters = _crowded(crowds, (sigma[1], per_photon, camera.read_variance), scale)
+    bits = granule.long() * int(SpotFlag.BOTH_COLOURS) | own.broad.long() * int(SpotFlag.BROAD)
     parts = [
-        _dim(_alone(fitted, shape, split.alone, scale), params, model),
+        _dim(_alone(own, split.alone & ~nothing, 0, scale), params, model),
         crowded,
-        _rejected(found, measures, (accepted, broad), (slide.threshold_snr, params.broad_ratio), scale),
+        _alone(own, nothing, bits[nothing], scale),
+        _rejected(own, (slide.threshold_snr, params.broad_ratio), scale),
     ]
     return _joined(parts), clusters
+
+
+def camera_of(model: SlideModel) -> Camera:
+    """The slide's camera."""
+    return Camera(model.gain_adu_per_photon, model.offset_adu, model.read_noise_photons, model.camera_origin)
+
+
+def _step_um(voxel_um: tuple[float, float, float]) -> NDArray[np.float64]:
+    return np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
 
 
 @dataclass(frozen=True)
@@ -166,15 +253,16 @@ class _Scale:
         )
 
 
-def _alone(fitted: Fitted, shape: Measures, alone: Tensor, scale: _Scale) -> Signals:
+def _alone(seen: Seen, rows: Tensor, bits: Tensor | int, scale: _Scale) -> Signals:
+    fitted, shape = seen.fitted, seen.shape
     columns = {
-        "photons": fitted.fits.photons[alone],
-        "background": fitted.fits.background[alone],
-        "width": shape.width_px[alone],
-        "snr": shape.snr[alone],
+        "photons": fitted.fits.photons[rows],
+        "background": fitted.fits.background[rows],
+        "width": shape.width_px[rows],
+        "snr": shape.snr[rows],
     }
-    bits = (~fitted.whole[alone]).long() * int(SpotFlag.EDGE) | shape.hot[alone].long() * int(SpotFlag.HOT_PIXEL)
-    return scale.signals(fitted.position_px[alone], columns, bits)
+    bits = bits | (~fitted.whole[rows]).long() * int(SpotFlag.EDGE) | shape.hot[rows].long() * int(SpotFlag.HOT_PIXEL)
+    return scale.signals(fitted.position_px[rows], columns, bits)
 
 
 def _dim(signals: Signals, params: Detect, model: SlideModel) -> Signals:
@@ -228,14 +316,12 @@ def _extent(
     return np.sqrt(np.bincount(region, square, count) / number), most, most == least
 
 
-def _rejected(
-    found: Candidates, measures: Measures, judged: tuple[Tensor, Tensor], limits: tuple[float, float], scale: _Scale
-) -> Signals:
+def _rejected(seen: Seen, limits: tuple[float, float], scale: _Scale) -> Signals:
     """Bright maxima that are no signals: hot pixels and broad objects; borders of nuclei are neither."""
     threshold, wide = limits
-    accepted, broad = judged
-    hot = measures.hot & ~accepted & ~broad
-    broad = broad | (~accepted & ~hot & (found.snr > threshold) & (measures.ratio > wide))
+    found, measures = seen.found, seen.measures
+    hot = measures.hot & ~seen.accepted
+    broad = seen.wide(threshold, wide)
     rows = hot | broad
     bits = hot[rows].long() * int(SpotFlag.HOT_PIXEL) | broad[rows].long() * int(SpotFlag.BROAD)
     columns = {
