@@ -56,20 +56,21 @@ def _program(manifest: Mapping[str, Any], said: list[dict[str, Any]]) -> Section
 
 def _optics(said: list[dict[str, Any]]) -> Section:
     """Probes and optics, each distinct set once with the slides that share it."""
-    seen: dict[tuple[str, ...], list[str]] = {}
+    seen: dict[tuple[str, ...], set[str]] = {}
+    told: set[tuple[str, ...]] = set()
     for slide in said:
         for scene in slide["scenes"]:
             optics = scene["optics"]
             emission = ", ".join(f"{role} {nm:g}" for role, nm in sorted(optics["emission_nm"].items()))
-            origin = ", ".join(sorted({f"{key}: {value}" for key, value in scene["origin"].items()}))
             voxel = " x ".join(f"{size:.4g}" for size in scene["voxel_um"])
-            planes, rows, columns = scene["shape_czyx"][1:]
-            shape = f"{planes} x {rows} x {columns}"
-            about = (scene["modality"], voxel, shape, number(optics["na"]), emission, ", ".join(scene["roles"]), origin)
-            seen.setdefault(about, []).append(str(slide["slide"]["slide_id"]))
-    rows = [(*about, f"{len(set(slides))} slides") for about, slides in seen.items()]
-    header = ("scan", "voxel um (z, y, x)", "z, y, x", "NA", "emission nm", "channels", "told by", "slides")
-    return Section("Method card: probes and optics", "", _grid(header, rows))
+            shape = " x ".join(str(size) for size in scene["shape_czyx"][1:])
+            about = (scene["modality"], voxel, shape, number(optics["na"]), emission)
+            seen.setdefault(about, set()).add(str(slide["slide"]["slide_id"]))
+            told |= {(scene["modality"], key, str(value)) for key, value in scene["origin"].items()}
+    rows = [(*about, f"{len(slides)} slides") for about, slides in seen.items()]
+    header = ("scan", "voxel um (z, y, x)", "z, y, x", "NA", "emission nm", "slides")
+    grids = (*_grid(header, rows), *_grid(("scan", "what", "told by"), sorted(told)))
+    return Section("Method card: probes and optics", "", grids)
 
 
 def _parameters(manifest: Mapping[str, Any]) -> Section:

@@ -82,9 +82,7 @@ def control_page(charts: pd.DataFrame, broken: pd.DataFrame, drawn: Sequence[Cha
 
 
 def _section(chart: Charted) -> Section:
-    title = (
-        f"{chart.name}: Levey-Jennings; squares break a rule; green: moving average (EWMA, weight 0.2) and its limits"
-    )
+    title = "Levey-Jennings; squares break a rule; green: EWMA, weight 0.2, with its limits"
     plots = (
         Plot(title, levey_jennings(chart.z, chart.broken, chart.marks, chart.ewma), 2.5),
         Plot("CUSUM, k = 0.5, h = 5", cumulative_sums(chart.cusum), 1.7),
