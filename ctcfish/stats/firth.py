@@ -167,7 +167,10 @@ def _fit(model: Model, size: int, confidence: float) -> FirthFit:
         low, high = (_limit(model, best, index, side * float(errors[index]), top - drop) for side in (-1, 1))
         method = "Firth, profile penalised likelihood"
         coefficients.append(Estimate(float(best[index]), low, high, method, confidence))
-        null = _profile(model, best, index, 0.0)[0]
+        try:
+            null = _highest(model, (best, np.zeros(size)), index, 0.0)
+        except np.linalg.LinAlgError:
+            raise StatisticsError("the penalised likelihood holds no information at 0: too few subjects") from None
         p_values.append(float(stats.chi2.sf(max(2 * (top - null), 0.0), 1)))
     return FirthFit(tuple(coefficients), tuple(p_values), tuple(float(e) for e in errors), top)
 
@@ -227,9 +230,31 @@ def _limit(model: Model, best: FloatArray, index: int, step: float, bar: float) 
         near, far, held = far, best[index] + 2 * (far - best[index]), reached
 
     def above(at: float) -> float:
-        return max(_profile(model, start, index, at)[0] for start in (held, reached)) - bar
+        return _highest(model, (held, reached), index, at) - bar
 
-    return float(optimize.brentq(above, near, far, xtol=1e-9))
+    try:
+        return float(optimize.brentq(above, near, far, xtol=1e-9))
+    except np.linalg.LinAlgError:
+        return math.copysign(math.inf, step)
+
+
+def _highest(model: Model, starts: tuple[FloatArray, ...], index: int, fixed: float) -> float:
+    """Return the highest profile reached from several starts; one that runs out of information does not count.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        All of them do.
+    """
+    values = []
+    for start in starts:
+        try:
+            values.append(_profile(model, start, index, fixed)[0])
+        except np.linalg.LinAlgError:
+            continue
+    if not values:
+        raise np.linalg.LinAlgError
+    return max(values)
 
 
 def _table(covariates: ArrayLike, subjects: int) -> FloatArray:

@@ -199,3 +199,19 @@ def test_one_responder_with_the_highest_value_has_an_interval(scale: float) -> N
     assert slope.low * scale == pytest.approx(0.07406, rel=1e-3)
     assert slope.high * scale == pytest.approx(7.59903, rel=1e-3)
     assert fit.coefficients[0].low < fit.coefficients[0].value < fit.coefficients[0].high
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [4.333333, 9.0, 12.5, 19.0, 5.0, 11.0],
+        [1.0, 1.584963, 0.0, 0.0, 1.0, 0.0],
+        [6.666667, 6.0, 5.0, 3.333333, 5.0, 2.5],
+    ],
+)
+def test_one_responder_of_six_at_the_edge_is_no_error(values: list[float]) -> None:
+    """So few subjects that the profile runs out of information: limits may be infinite, never crossed."""
+    fit = firth_logistic(np.array(values)[:, None], [1, 0, 0, 0, 0, 0])
+    for coefficient, p_value in zip(fit.coefficients, fit.p_values, strict=True):
+        assert coefficient.low < coefficient.value < coefficient.high
+        assert 0 < p_value <= 1
