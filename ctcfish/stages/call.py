@@ -3,7 +3,8 @@
 ``call`` is pure in its inputs: a correction of a count or another rule calls again at once. The posterior is
 ``P(countable HER2 / countable CEP17 >= cut | counts with their intervals, error rates, prior over true states)``
 (:mod:`ctcfish.stats.count_posterior`); the hard rule never looks at it. The guard does, and on a slide outside the
-range the detection was calibrated for it trusts no posterior: what passes the hard rule there is ``UNCERTAIN``.
+range the detection was calibrated for, and in a cell with stain left from IF, it trusts no posterior: what passes the
+hard rule there is ``UNCERTAIN``.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def call(cells: pd.DataFrame, rates: ErrorRates, params: Call) -> pd.DataFrame:
     called["ratio"] = np.divide(her2, cep17, out=np.full(len(cells), np.nan), where=(cep17 > 0) & np.isfinite(her2))
     why_not = _why_not_evaluable(cells, rates)
     evidence = _evidence(cells, rates, params.prior, GUARDED)
-    trusted = SlideFlag.OUT_OF_RANGE not in rates.flags
+    trusted = _trusted(cells, rates)
     called["call_guarded"], called["reason_guarded"] = _fish_call(cells, GUARDED, evidence.posterior * trusted, why_not)
     match params.rule:
         case FishRule() as rule:
@@ -84,6 +85,12 @@ def call(cells: pd.DataFrame, rates: ErrorRates, params: Call) -> pd.DataFrame:
     called["p_amplified"], called["log10_bayes_factor"] = evidence.posterior, evidence.log10_bayes_factor
     called["patterns"] = patterns(cells, why_not == "")
     return called
+
+
+def _trusted(cells: pd.DataFrame, rates: ErrorRates) -> NDArray[np.bool_]:
+    """Cells whose posterior may be believed: stain left from IF grows false signals that no leukocyte shows."""
+    stained = (flags.from_text(cells["flags"].to_numpy(), CellFlag) & int(CellFlag.IF_RESIDUE)) != 0
+    return np.asarray(~stained & (SlideFlag.OUT_OF_RANGE not in rates.flags))
 
 
 def passes(her2: NDArray[np.int64], cep17: NDArray[np.int64], rule: FishRule) -> NDArray[np.bool_]:

@@ -164,6 +164,16 @@ def test_outside_the_calibrated_range_the_guard_trusts_no_posterior() -> None:
     assert called["p_amplified"][0] > 0.95
 
 
+def test_in_a_cell_with_stain_left_the_guard_trusts_no_posterior() -> None:
+    """Patches of stain count as signals; leukocytes, which carry none, cannot tell how often."""
+    cells = make.cells((20, 2), (20, 2), (2, 2))
+    cells["flags"] = ["IF_RESIDUE", "", "IF_RESIDUE"]
+    called = call(cells, make.rates(), Call())
+    assert called["call"].tolist() == ["amplified", "amplified", "not_amplified"]
+    assert called["call_guarded"].tolist() == ["not_evaluable", "amplified", "not_amplified"]
+    assert called["reason_guarded"].tolist() == ["UNCERTAIN", None, None]
+
+
 def test_no_cells_is_a_table_of_no_rows() -> None:
     called = call(make.cells(), make.rates(), Call())
     assert len(called) == 0
