@@ -119,7 +119,7 @@ def forest(axes: Axes, findings: Sequence[Finding], percent: bool = True) -> Non
             axes.errorbar(scale * e.value, row, xerr=[[ends[0]], [ends[1]]], color=BLUE, capsize=2, linewidth=1)
         axes.plot(scale * e.value, row, "s", color=BLUE, markersize=4)
         count = f"{f.numerator}/{f.n}" if f.numerator is not None else f"n = {f.n}"
-        axes.text(1.01, row, count, transform=axes.get_yaxis_transform(), fontsize=6.5, va="center")
+        axes.text(0.995, row - 0.32, count, transform=axes.get_yaxis_transform(), fontsize=6.5, va="center", ha="right")
     _rows(axes, [f.label.title for f in shown])
     axes.set(xlabel="%" if percent else "value")
 
@@ -208,7 +208,7 @@ def sensitivity(axes: Axes, table: pd.DataFrame) -> None:
             axes.plot([low, high], [row, row], color=BLUE, linewidth=1)
         axes.plot(value, row, "s", color=BLUE, markersize=4)
         count = f"{int(line['numerator'])}/{line['n']}" if pd.notna(line["numerator"]) else f"n = {line['n']}"
-        axes.text(1.01, row, count, transform=axes.get_yaxis_transform(), fontsize=6.5, va="center")
+        axes.text(0.995, row - 0.32, count, transform=axes.get_yaxis_transform(), fontsize=6.5, va="center", ha="right")
     _rows(axes, [f"{k}: {s}" for k, s in zip(table["kind"], table["setting"], strict=True)])
     axes.set(xlabel="%" if (table["unit"] == "share").all() else "months")
 
