@@ -52,7 +52,9 @@ def test_from_images_to_the_report(tmp_path: Path) -> None:
     assert (both.iloc[:, 0] - both.iloc[:, 1]).abs().median() == 0
 
     history = tmp_path / "lab.sqlite"
-    assert make.run("qc", "control", "add", run, "--history", history, "--set", "qc.min_control_cells=5") == 0
+    assert (
+        make.run("qc", "control", "add", run, "--history", history, "--set", "qc.min_control_cells=5") == 0
+    )  # no IF: none
     assert make.run("report", run, "--kind", "qc", "--history", history) == 0
     html = (tmp_path / "run.qc" / "report.html").read_text(encoding="utf-8")
     for text in (
