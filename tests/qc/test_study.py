@@ -61,7 +61,6 @@ def test_from_images_to_the_report(tmp_path: Path) -> None:
         "1 of 1 declared",
         "Method card: probes and optics",
         "0.5 x 0.12 x 0.12",
-        "of 20 results of the baseline",
         "tiny-d1-s2",
     ):
         assert text in html
