@@ -15,7 +15,7 @@ from ctcfish.io import Overrides, SlideRef, open_ref
 from ctcfish.types import Scene, Slide
 
 SECONDS_PER_MEGAVOXEL = 0.5
-"""Time of one core per million voxels of all channels; measured on simulated slides, for orders of magnitude."""
+"""Time of one core per million voxels of all channels; an order of magnitude, not a measurement."""
 
 BASE_GB = 0.9
 """Memory of a process that has scored a small slide."""

@@ -69,7 +69,7 @@ def _false_clusters(cells: pd.DataFrame, params: Calibrate) -> dict[str, Estimat
     leukocytes = cells[cells["kind"] == "wbc"]
     own = leukocytes[flags.from_text(leukocytes["flags"].to_numpy(), CellFlag) & spoiled == 0]
     before = FalseClusters(params.false_cluster, params.false_cluster_copies)
-    told = {}
+    told: dict[str, Estimate] = {}
     for probe in ("her2", "cep17"):
         column = f"{probe}_in_clusters"
         copies = own[column].fillna(0).to_numpy(np.int64) if column in own else np.zeros(0, np.int64)

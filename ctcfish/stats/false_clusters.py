@@ -83,11 +83,12 @@ def measured_clusters(copies: ArrayLike, before: FalseClusters, worth: float) ->
     seen = as_counts(copies, "copies in clusters").ravel()
     found = int((seen > 0).sum())
     a, b = before.rate * worth + found, (1.0 - before.rate) * worth + seen.size - found
-    share = Estimate(a / (a + b), *(float(q) for q in stats.beta.ppf([0.025, 0.975], a, b)), "Beta posterior")
+    low, high = stats.beta.ppf([0.025, 0.975], a, b).tolist()
+    share = Estimate(a / (a + b), low, high, "Beta posterior")
     further = np.maximum(seen[seen > 0] - LEAST, 0)
     shape, rate = (before.copies - LEAST) * _SIZE_WORTH + further.sum(), _SIZE_WORTH + found
-    ends = (LEAST + float(q) for q in stats.gamma.ppf([0.025, 0.975], shape, scale=1.0 / rate))
-    return share, Estimate(LEAST + float(shape / rate), *ends, "Gamma posterior")
+    low, high = (LEAST + stats.gamma.ppf([0.025, 0.975], shape, scale=1.0 / rate)).tolist()
+    return share, Estimate(LEAST + float(shape / rate), low, high, "Gamma posterior")
 
 
 def doubted(weights: FloatArray, points: ArrayLike, copies: ArrayLike, false: FalseClusters) -> FloatArray:
