@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,12 +13,13 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ctcfish.ops.emitter_count import CountPosterior, CountRule, count_posterior
-from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame
+from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame, log_likelihood, refine
 from ctcfish.ops.resolve import Growth, Zones, grow, settle
 from ctcfish.ops.windows import cut_windows
 
 _SIMILAR = (1, 4, 9)  # batches hold regions of up to so many candidates
 _FOREIGN = 8  # signals of other groups looked at around one region
+_SETTLED = 8  # steps after which one emitter rests
 _HALF_STEP = 3  # half sizes of windows are multiples of this, so that few shapes are in use
 _WHOLE = ("estimate", "low", "high", "resolved", "countable")
 _BATCH_VALUES = 1 << 19  # window values held at once
@@ -168,9 +170,59 @@ def resolve_crowds(
         No rows where there is no region.
     """
     reach, growth, rule = reach or Reach(), growth or Growth(), rule or CountRule()
-    table, half, centre = _layout(image, starts, model, reach)
     parts: list[_Part] = []
-    # one shape a batch, and about one number of candidates, so that small regions do not carry empty slots
+    for batch in _batches(image, starts, model, reach):
+        slots = batch.start.used.shape[1]
+        roomy = replace(growth, most_emitters=max(growth.most_emitters, slots + growth.patience))
+        path = grow(batch.frame, batch.crops, batch.start, batch.zones, roomy)
+        count = count_posterior(path, model, rule)
+        state = settle(batch.frame, batch.crops, path, count.estimate, roomy)
+        parts.append((batch.rows, replace(state, places=state.places + batch.corner[:, None]), count))
+    return _collected(parts, _regions(starts), starts.photons)
+
+
+def log_likelihoods(image: CrowdImage, starts: Starts, model: CrowdModel) -> Tensor:
+    """Say how well a model explains every region by the emitters it starts with, and no others.
+
+    Parameters
+    ----------
+    image : CrowdImage
+    starts : Starts
+    model : CrowdModel
+
+    Returns
+    -------
+    Tensor, (G,)
+        Logarithm of the likelihood, up to a constant of the region.
+    """
+    out = starts.photons.new_zeros(_regions(starts))
+    for batch in _batches(image, starts, model, Reach()):
+        state = batch.start
+        for _ in range(_SETTLED):
+            state, _ = refine(batch.frame, batch.crops, state)
+        out[batch.rows] = log_likelihood(batch.frame, batch.crops, state)
+    return out
+
+
+def _regions(starts: Starts) -> int:
+    return int(starts.region.max()) + 1 if len(starts.region) else 0
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Regions of one window size: which they are, and what is needed to fit them."""
+
+    rows: Tensor
+    frame: Frame
+    crops: Crops
+    zones: Zones
+    start: Emitters
+    corner: Tensor
+
+
+def _batches(image: CrowdImage, starts: Starts, model: CrowdModel, reach: Reach) -> Iterator[_Batch]:
+    """One shape a batch, and about one number of candidates, so that small regions do not carry empty slots."""
+    table, half, centre = _layout(image, starts, model, reach)
     number = torch.bucketize((table >= 0).sum(1), torch.tensor(_SIMILAR, device=table.device))
     keys = torch.stack((half[:, 0], half[:, 1], number), 1)
     for key in torch.unique(keys, dim=0):
@@ -181,13 +233,7 @@ def resolve_crowds(
         for chunk in rows.split(size):
             slots = int((table[chunk] >= 0).sum(1).max())
             crops, zones, start = _batch(image, starts, (chunk, centre[chunk], table[chunk, :slots]), frame, reach)
-            roomy = replace(growth, most_emitters=max(growth.most_emitters, slots + growth.patience))
-            path = grow(frame, crops, start, zones, roomy)
-            count = count_posterior(path, model, rule)
-            state = settle(frame, crops, path, count.estimate, roomy)
-            corner = centre[chunk] - torch.tensor(window, device=centre.device)
-            parts.append((chunk, replace(state, places=state.places + corner[:, None]), count))
-    return _collected(parts, len(half), starts.photons)
+            yield _Batch(chunk, frame, crops, zones, start, centre[chunk] - torch.tensor(window, device=centre.device))
 
 
 _Part = tuple[Tensor, Emitters, CountPosterior]
@@ -196,7 +242,7 @@ _Part = tuple[Tensor, Emitters, CountPosterior]
 def _layout(image: CrowdImage, starts: Starts, model: CrowdModel, reach: Reach) -> tuple[Tensor, Tensor, Tensor]:
     """Candidates of each region (G, S), brightest first, −1 where none; half sizes and centres of windows (G, 3)."""
     device = starts.photons.device
-    regions = int(starts.region.max()) + 1 if len(starts.region) else 0
+    regions = _regions(starts)
     order = torch.argsort(starts.photons, descending=True, stable=True)
     order = order[torch.argsort(starts.region[order], stable=True)]
     number = torch.bincount(starts.region, minlength=regions)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ctcfish.ops import emitters
-from ctcfish.ops.crowds import CrowdImage, Reach, Starts, group_points, resolve_crowds
+from ctcfish.ops.crowds import CrowdImage, Reach, Starts, group_points, log_likelihoods, resolve_crowds
 from ctcfish.ops.emitter_count import CountRule, count_posterior
 from ctcfish.ops.emitters import (
     Crops,
@@ -385,3 +385,23 @@ def test_the_parts_of_an_image_add_up() -> None:
     whole = expected_light(Frame.of(shape, replace(STACK, image=WIDE_FIELD), like), state)
     each = [expected_light(Frame.of(shape, part, like), state) - STACK.read_variance for part in parts]
     torch.testing.assert_close(whole, each[0] + each[1] + STACK.read_variance, rtol=1e-4, atol=0.02)
+
+
+@pytest.mark.parametrize("through_a_pupil", [True, False])
+def test_signals_that_stand_alone_tell_the_image_of_a_point(through_a_pupil: bool) -> None:
+    """Second path: the same point drawn through a pupil and as one Gaussian."""
+    gaussian = light((15, 41, 41), np.array([[7.2, 20.3, 19.8]]), np.array([6000.0]), 40.0)
+    drawn = torch.tensor(camera(np.random.default_rng(4), gaussian), dtype=torch.float32)
+    stack = a_point(2400.0) if through_a_pupil else drawn
+    sigma = (1.84, 1.19) if through_a_pupil else (1.3, 1.4)
+    start = Starts(
+        torch.tensor([[7.0, 20.0, 20.0]]),
+        torch.tensor([6000.0]),
+        torch.zeros(1, dtype=torch.int64),
+        torch.zeros(0, 3),
+    )
+    wide, focused = (
+        float(log_likelihoods(CrowdImage(stack), start, CrowdModel(*sigma, 2600.0, 0.3, READ_VARIANCE, image=image))[0])
+        for image in (WIDE_FIELD, ((1.0, 1.0, 1.0),))
+    )
+    assert (wide > focused + 20) if through_a_pupil else (focused > wide + 20)

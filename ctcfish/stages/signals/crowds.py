@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctcfish.ops.crowds import CrowdImage, Crowds, Reach, Starts, group_points, resolve_crowds
+from ctcfish.ops.crowds import CrowdImage, Crowds, Reach, Starts, group_points, log_likelihoods, resolve_crowds
 from ctcfish.ops.emitters import CrowdModel
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.fits import Fitted
@@ -20,6 +20,7 @@ _WIDE_FIELD = ((0.65, 0.80, 0.81), (3.2, 4.3, 3.5))
 """Image of a point in a stack, as Gaussians: light over that of the one fitted to its core, and widths along z and in
 the plane over its. In a wide field every plane holds the light of the focus, spread out. Fitted to scalar images of
 loci of 0.3 to 0.75 um through NA 0.75 to 1.4, where the figures came out alike."""
+_TOLD_BY = 40  # signals
 _FEW = 2  # so many explained signals side by side need no joint fit
 
 
@@ -84,16 +85,25 @@ def resolve(stack: NDArray[np.generic], fitted: Fitted, split: Partition, camera
     starts = Starts(place[crowded], photons[crowded], split.region[crowded], place[split.alone])
     native = np.require(stack, stack.dtype.newbyteorder("="), ["C", "W"])  # torch refuses any other array
     pixels = torch.from_numpy(native).to(photons.device)
-    return resolve_crowds(CrowdImage(pixels, camera.offset_adu, camera.gain_adu_per_photon), starts, model)
+    image = CrowdImage(pixels, camera.offset_adu, camera.gain_adu_per_photon)
+    if len(stack) > 1 and len(starts.photons):
+        model = _with_its_image(image, (place, photons), split.alone, model)
+    return resolve_crowds(image, starts, model)
 
 
-def crowd_model(slide: ProbeModel, sigma_px: tuple[float, float], read_variance: float, planes: int) -> CrowdModel:
+def _with_its_image(image: CrowdImage, light: tuple[Tensor, Tensor], alone: Tensor, model: CrowdModel) -> CrowdModel:
+    """Choose the image of a point that explains the brightest lone signals best; in doubt that of the wide field."""
+    place, photons = light
+    own = alone.nonzero()[:, 0]
+    told = own[torch.argsort(photons[own], descending=True, stable=True)[:_TOLD_BY]]
+    rest = torch.ones_like(alone)
+    rest[told] = False
+    starts = Starts(place[told], photons[told], torch.arange(len(told), device=place.device), place[rest])
+    wide, focused = (replace(model, image=parts) for parts in (_WIDE_FIELD, _IN_FOCUS))
+    gain = log_likelihoods(image, starts, wide).double().sum() - log_likelihoods(image, starts, focused).double().sum()
+    return wide if float(gain) >= 0.0 else focused
+
+
+def crowd_model(slide: ProbeModel, sigma_px: tuple[float, float], read_variance: float) -> CrowdModel:
     """What is known of a crowd: the slide's isolated signals."""
-    return CrowdModel(
-        sigma_px[1],
-        sigma_px[0],
-        slide.photons_median,
-        slide.photons_log_sd,
-        read_variance,
-        image=_WIDE_FIELD if planes > 1 else _IN_FOCUS,
-    )
+    return CrowdModel(sigma_px[1], sigma_px[0], slide.photons_median, slide.photons_log_sd, read_variance)

@@ -203,7 +203,7 @@ def signals_of(
     nothing = granule | own.broad
     split = partition(own.fitted, own.single, nothing, sigma)
     scale = _Scale(_step_um(voxel_um), slide, nuclei, nuclei.paint())
-    crowds = resolve(stack, own.fitted, split, camera, crowd_model(slide, sigma, camera.read_variance, len(stack)))
+    crowds = resolve(stack, own.fitted, split, camera, crowd_model(slide, sigma, camera.read_variance))
     per_photon = bands.signal_gain(sigma) / float(bands.noise_gain().median().sqrt())
     crowded, clusters = _crowded(crowds, (sigma[1], per_photon, camera.read_variance), scale)
     bits = granule.long() * int(SpotFlag.BOTH_COLOURS) | own.broad.long() * int(SpotFlag.BROAD)
