@@ -322,7 +322,12 @@ STUDY_MEASURES = Table(
             "amplified_share_rho, correlation within patients (beta-binomial); log_..._icc, intraclass correlation.",
             required=True,
         ),
-        Column("rule", "text", "Preset or threshold by which CTC were called; counts where calls play no part."),
+        Column(
+            "rule",
+            "text",
+            "Preset or threshold by which CTC were called; counts where calls play no part.",
+            required=True,
+        ),
         Column("value", "real", "Its value; missing where withheld or undefined."),
         Column("low", "real", "Lower end of its 95 % interval."),
         Column("high", "real", "Upper end of its 95 % interval."),

@@ -52,6 +52,7 @@ def draw(folder: Path) -> Drawings:
     lines = _cuts(summary)
     return {
         "tiles": {strip["cell"]["cell_id"]: strip["tiles"] for strip in shown},
+        "planes": {strip["cell"]["cell_id"]: strip["planes"] for strip in shown},
         "constellations": constellations(
             cells, if_cells, pictures, (summary["relocation"] or {}).get("transforms", [])
         ),
@@ -78,7 +79,7 @@ def page(folder: Path, drawings: Drawings) -> str:
         row=summary["slide"],
         doubts=sentences(str(summary["slide"]["flags"]), flags.SlideFlag),
         strips=[
-            {"cell": cell, "tiles": tiles[cell["cell_id"]]}
+            {"cell": cell, "tiles": tiles[cell["cell_id"]], "planes": drawings["planes"][cell["cell_id"]]}
             for cell in shown[shown["cell_id"].isin(list(tiles))].to_dict("records")
         ],
         constellations=drawings["constellations"],

@@ -20,7 +20,7 @@ _WIDE_FIELD = ((0.65, 0.80, 0.81), (3.2, 4.3, 3.5))
 """Image of a point in a stack, as Gaussians: light over that of the one fitted to its core, and widths along z and in
 the plane over its. In a wide field every plane holds the light of the focus, spread out. Fitted to scalar images of
 loci of 0.3 to 0.75 um through NA 0.75 to 1.4, where the figures came out alike."""
-_TOLD_BY = 40  # signals
+_TOLD_BY, _SPEAK_FOR_IT = 40, 0.1  # signals asked, and the share of them that decides for a wide field
 _FEW = 2  # so many explained signals side by side need no joint fit
 
 
@@ -92,7 +92,11 @@ def resolve(stack: NDArray[np.generic], fitted: Fitted, split: Partition, camera
 
 
 def _with_its_image(image: CrowdImage, light: tuple[Tensor, Tensor], alone: Tensor, model: CrowdModel) -> CrowdModel:
-    """Choose the image of a point that explains the brightest lone signals best; in doubt that of the wide field."""
+    """Choose the image of a point that explains the brightest lone signals; in doubt that of the wide field.
+
+    Loci differ in size, so that single signals through a wide field speak for either image; where there is no light out
+    of focus, all speak against it.
+    """
     place, photons = light
     own = alone.nonzero()[:, 0]
     told = own[torch.argsort(photons[own], descending=True, stable=True)[:_TOLD_BY]]
@@ -100,8 +104,8 @@ def _with_its_image(image: CrowdImage, light: tuple[Tensor, Tensor], alone: Tens
     rest[told] = False
     starts = Starts(place[told], photons[told], torch.arange(len(told), device=place.device), place[rest])
     wide, focused = (replace(model, image=parts) for parts in (_WIDE_FIELD, _IN_FOCUS))
-    gain = log_likelihoods(image, starts, wide).double().sum() - log_likelihoods(image, starts, focused).double().sum()
-    return wide if float(gain) >= 0.0 else focused
+    gain = log_likelihoods(image, starts, wide) - log_likelihoods(image, starts, focused)
+    return wide if float((gain > 0).double().mean()) >= _SPEAK_FOR_IT else focused
 
 
 def crowd_model(slide: ProbeModel, sigma_px: tuple[float, float], read_variance: float) -> CrowdModel:
