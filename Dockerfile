@@ -21,13 +21,14 @@ RUN python -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 FROM python:3.11.14-slim-bookworm AS cpu
 ARG TORCH_INDEX=""
 ENV PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1
-COPY constraints.txt /tmp/constraints.txt
+WORKDIR /build
+COPY constraints.txt ./
 RUN if [ -n "$TORCH_INDEX" ]; then \
-        python -m pip install --no-cache-dir --constraint /tmp/constraints.txt --index-url "$TORCH_INDEX" torch; \
+        python -m pip install --no-cache-dir --constraint constraints.txt --index-url "$TORCH_INDEX" torch; \
     fi
 COPY --from=wheel /wheels /wheels
-RUN python -m pip install --no-cache-dir --constraint /tmp/constraints.txt "$(ls /wheels/*.whl)[sign]" \
-    && rm -r /wheels /tmp/constraints.txt \
+RUN python -m pip install --no-cache-dir --constraint constraints.txt "$(ls /wheels/*.whl)[sign]" \
+    && rm -r /wheels constraints.txt \
     && useradd --uid 10001 --no-create-home ctcfish
 # Fonts and caches of libraries go where any user may write.
 ENV HOME=/tmp MPLCONFIGDIR=/tmp

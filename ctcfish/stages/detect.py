@@ -58,7 +58,7 @@ def detect(
     objects = {p: own.objects(model.probes[p].threshold_snr, params.broad_ratio, voxel_um) for p, own in seen.items()}
     axes = 3 if any(len(pixels[p.lower()]) > 1 for p in used) else 2
     shared = granules(objects, axes, model, params)
-    both = {p: signals_of(pixels[p.lower()], (seen[p], shared[p]), nuclei, voxel_um, model, setting[p]) for p in used}
+    both = {p: signals_of((seen[p], shared[p]), nuclei, voxel_um, model, setting[p]) for p in used}
     found = {probe: signals for probe, (signals, _) in both.items()}
     bits = doubts(found, pixels, nuclei, voxel_um, model)
     frames = [_frame(probe, signals, signals.flags | bits[probe], model) for probe, signals in found.items()]

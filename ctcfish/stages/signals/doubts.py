@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.flags import SpotFlag
-from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.overlap import in_two_nuclei
-from ctcfish.stages.signals.probe import Signals
+from ctcfish.stages.signals.probe import Signals, camera_of
 from ctcfish.stages.signals.residue import residue
 from ctcfish.stages.signals.saturation import saturated
 from ctcfish.stages.signals.vetoes import colour_flags
@@ -38,7 +37,7 @@ def doubts(
     -------
     mapping of Probe to ndarray of int64
     """
-    camera = Camera(model.gain_adu_per_photon, model.offset_adu, model.read_noise_photons, model.camera_origin)
+    camera = camera_of(model)
     step = np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
     bits = colour_flags(found, model)
     for probe, signals in found.items():

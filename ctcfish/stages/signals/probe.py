@@ -90,6 +90,8 @@ class Seen:
 
     Attributes
     ----------
+    stack : ndarray, (Z, Y, X)
+        Without hot pixels; the scene's own where there are none.
     found : Candidates
     measures : Measures
     accepted : Tensor of bool, (K,)
@@ -102,6 +104,7 @@ class Seen:
         Explained by one emitter; one smooth object far too wide.
     """
 
+    stack: NDArray[np.generic]
     found: Candidates
     measures: Measures
     accepted: Tensor
@@ -169,11 +172,10 @@ def look(
     fitted, order = known.joined(added), torch.cat([accepted.nonzero()[:, 0], late.nonzero()[:, 0]])
     accepted, shape = accepted | late, measures.rows(order)
     told = explained(stack, fitted, (sigma, camera), slide, params)
-    return Seen(found, measures, accepted, told.fitted, shape, told.single, told.broad)
+    return Seen(stack, found, measures, accepted, told.fitted, shape, told.single, told.broad)
 
 
 def signals_of(
-    stack: NDArray[np.generic],
     seen: tuple[Seen, NDArray[np.bool_]],
     nuclei: Nuclei,
     voxel_um: tuple[float, float, float],
@@ -184,7 +186,6 @@ def signals_of(
 
     Parameters
     ----------
-    stack : ndarray, (Z, Y, X)
     seen : tuple
         What was found, and which of the fitted objects are granules.
     nuclei : Nuclei
@@ -198,12 +199,11 @@ def signals_of(
     probe, params, _ = setting
     slide, camera = model.probes[probe], camera_of(model)
     sigma = sigma_px((slide.sigma_z_um, slide.sigma_xy_um), voxel_um)
-    bands = Bands.of(sigma, len(stack), params.surround)
-    stack = without_hot_pixels(stack, own.found.place_px[own.measures.hot], camera)
+    bands = Bands.of(sigma, len(own.stack), params.surround)
     nothing = granule | own.broad
     split = partition(own.fitted, own.single, nothing, sigma)
     scale = _Scale(_step_um(voxel_um), slide, nuclei, nuclei.paint())
-    crowds = resolve(stack, own.fitted, split, camera, crowd_model(slide, sigma, camera.read_variance))
+    crowds = resolve(own.stack, own.fitted, split, camera, crowd_model(slide, sigma, camera.read_variance))
     per_photon = bands.signal_gain(sigma) / float(bands.noise_gain().median().sqrt())
     crowded, clusters = _crowded(crowds, (sigma[1], per_photon, camera.read_variance), scale)
     bits = granule.long() * int(SpotFlag.BOTH_COLOURS) | own.broad.long() * int(SpotFlag.BROAD)
