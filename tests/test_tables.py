@@ -110,3 +110,14 @@ CONTRACT = {
 @pytest.mark.parametrize("table", [tables.CELLS, tables.SPOTS], ids=lambda t: t.name)
 def test_the_published_columns_are_there(table: Table) -> None:
     assert set(CONTRACT[table.name].split()) <= set(table.names)
+
+
+def test_the_trial_reads_agreement_as_quality_control_writes_it() -> None:
+    """Two rooms that do not know each other name the same columns of one file, of the same kind."""
+    from ctcfish.qc.tables import STATISTICS
+    from ctcfish.trial.tables import REPRODUCIBILITY
+
+    written = {column.name: column.kind for column in STATISTICS.columns}
+    read = {column.name: column.kind for column in REPRODUCIBILITY.columns}
+    assert REPRODUCIBILITY.name == STATISTICS.name
+    assert read == {name: written.get(name) for name in read}

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ctcfish.qc import moments
 from ctcfish.stats import agreement as agree
+from ctcfish.stats import moments
 from ctcfish.stats.bootstrap import (
     FISHER,
     IDENTITY,

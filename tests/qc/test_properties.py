@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctcfish.parameters import Qc
-from ctcfish.qc import moments
 from ctcfish.qc import tables as declared
 from ctcfish.qc.agreement import Wide, eligibility, near_cut
 from ctcfish.qc.control import broken_rules, make_charts
 from ctcfish.qc.failures import STEPS, reasons, steps
 from ctcfish.qc.precision import layout
+from ctcfish.stats import moments
 from ctcfish.stats.bootstrap import BootstrapPlan
 from ctcfish.stats.control import RULE_LENGTHS
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ctcfish.qc import moments
 from ctcfish.qc.agreement import Wide, eligibility
 from ctcfish.qc.precision import RATIO, precision
+from ctcfish.stats import moments
 from ctcfish.stats.bootstrap import FISHER, LOG, BootstrapPlan, bootstrap_interval
 
 PLAN = BootstrapPlan(resamples=200)

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcfish.qc import moments
 from ctcfish.qc.agreement import Wide, eligibility, statistics
-from ctcfish.stats import method_comparison
+from ctcfish.stats import method_comparison, moments
 from ctcfish.stats.bootstrap import BootstrapPlan
 
 PLAN = BootstrapPlan(resamples=100)

@@ -8,8 +8,7 @@ import pytest
 import statsmodels.api as sm
 from statsmodels.stats.anova import anova_lm
 
-from ctcfish.qc import moments
-from ctcfish.stats import agreement
+from ctcfish.stats import agreement, moments
 from ctcfish.stats import continuous_agreement as whole
 from ctcfish.stats.bootstrap import FISHER, LOG, BootstrapPlan, bootstrap_interval
 from ctcfish.stats.method_comparison import deming
