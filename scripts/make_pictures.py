@@ -44,7 +44,7 @@ PICTURES: dict[str, Picture] = {
     "outside": Picture((Dot(92, 84, 9), Dot(172, 40, 9)), "HER2 1, one outside"),
     "two_nuclei": Picture(
         (Dot(98, 84, 9), Dot(55, 78, 9), Dot(140, 92, 9)),
-        "HER2 1 each, one ambiguous",
+        "HER2 1 each, 1 unsure",
         ((65, 80, 48, 46), (133, 88, 48, 46)),
     ),
     "crosstalk": Picture(
