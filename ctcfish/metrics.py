@@ -54,11 +54,6 @@ class PointMatch:
         """Share of the true points that were found."""
         return _ratio(len(self.truth), self.n_truth)
 
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
-        return _ratio(2 * len(self.found), self.n_found + self.n_truth)
-
 
 def match_points(found_um: ArrayLike, truth_um: ArrayLike, radius_um: float | Sequence[float]) -> PointMatch:
     """Pair found with true points: as many pairs as possible, and among those the least total distance.
@@ -350,11 +345,6 @@ class CallScores:
     def sensitivity(self) -> float:
         """Detected over called among the truly amplified."""
         return _ratio(self.detected, self.detected + self.missed)
-
-    @property
-    def false_amplified_rate(self) -> float:
-        """False calls over all truly not amplified cells, called or not."""
-        return _ratio(self.false_amplified, self.n_not_amplified)
 
     @property
     def accuracy(self) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
-from ctcfish.stats import agreement, continuous_agreement, method_comparison, survival
+from ctcfish.stats import survival
 from ctcfish.stats.bootstrap import IDENTITY, BootstrapPlan, cluster_interval
 from ctcfish.stats.design_inference import Outcome, stagewise_interval
 from ctcfish.stats.designs import TwoStage
@@ -156,42 +156,19 @@ def between(n: int) -> Callable[[np.random.Generator], Held]:
     return once
 
 
-def methods(n: int) -> Callable[[np.random.Generator], Held]:
-    """Intervals of agreement and method comparison, and of survival."""
+def survivors(n: int) -> Callable[[np.random.Generator], Held]:
+    """Kaplan and Meier's curve at a moment, and its median."""
 
     def once(rng: np.random.Generator) -> Held:
-        true = rng.normal(0, 1, n)
-        readers = true[:, None] + rng.normal(0, 0.3, 3) + rng.normal(0, 0.5, (n, 3))
-        first, second = true + rng.normal(0, 0.5, n), 0.3 + true + rng.normal(0, 0.5, n)
-        bland = continuous_agreement.bland_altman(first, second)
-        spread = math.sqrt(0.5)
         time, limit = rng.exponential(1, n), rng.uniform(0.5, 3, n)
         km = survival.kaplan_meier(np.minimum(time, limit), time <= limit)
         moment = float(rng.uniform(0.3, 0.8))
-        yes = rng.random(n) < 0.4
-        one, two = (yes ^ (rng.random(n) < 0.1) for _ in range(2))
-        table = np.bincount(2 * one + two, minlength=4).reshape(2, 2)
         return {
-            "ICC(2,1)": _holds(continuous_agreement.icc_agreement(readers), 1 / (1 + 0.09 + 0.25)),
-            "ICC(3,1)": _holds(continuous_agreement.icc_consistency(readers), 1 / 1.25),
-            "Lin CCC": _holds(continuous_agreement.lin_concordance(first, second), 2 / (2.5 + 0.09)),
-            "Bland-Altman bias": _holds(bland.bias, -0.3),
-            "Bland-Altman upper limit": _holds(bland.upper, -0.3 + 1.959964 * spread),
-            "Deming slope": _holds(method_comparison.deming(first, second).slope, 1.0),
-            "Passing-Bablok slope": _holds(method_comparison.passing_bablok(first, second).slope, 1.0),
-            "Cohen kappa": _holds(agreement.cohen_kappa_interval(table), KAPPA),
             "Kaplan-Meier": _holds(km.at(moment), math.exp(-moment)),
             "Kaplan-Meier median": _holds(km.median(), math.log(2)),
         }
 
     return once
-
-
-_AGREE = 0.9**2 + 0.1**2
-_POSITIVE = 0.4 * 0.9 + 0.6 * 0.1
-_CHANCE = _POSITIVE**2 + (1 - _POSITIVE) ** 2
-KAPPA = (_AGREE - _CHANCE) / (1 - _CHANCE)
-"""Of two readers who each err in a tenth of cells, of which 40 % are positive."""
 
 
 def cases(sizes: tuple[int, ...] = (30, 100)) -> Iterator[Case]:
@@ -202,7 +179,7 @@ def cases(sizes: tuple[int, ...] = (30, 100)) -> Iterator[Case]:
     for n in sizes:
         yield "exact", f"n = {n}", proportions(n)
         yield "large-sample", f"n = {n}", scores(n)
-        yield "large-sample", f"n = {n}", methods(n)
+        yield "large-sample", f"n = {n}", survivors(n)
         yield "large-sample", f"{n} patients", between(n)
         yield "posterior", f"{n} leukocytes", error_rates(n)
         for name in STATES:

@@ -11,9 +11,8 @@ import pandas as pd
 from ctcfish.qc import tables as declared
 from ctcfish.qc.replicates import FACTORS, Scored
 from ctcfish.stats.checks import FloatArray
-from ctcfish.stats.continuous_agreement import chi_square_spread
 from ctcfish.stats.estimate import Estimate
-from ctcfish.stats.precision import nested_components
+from ctcfish.stats.precision import chi_square_spread, nested_components
 
 POPULATIONS = {"CTC": "ctc", "leukocytes": "wbc", "all nuclei": ""}
 """Named populations and the kind of cell each takes; empty takes every nucleus."""

@@ -79,32 +79,3 @@ def limit_of_detection(
     share = float(special.betaincinv(blank + 1.0, cells - blank, 1.0 - beta))  # P(X > blank) = 1 - beta
     fraction = (share - false_call) / (se - false_call)
     return max(fraction, 0.0) if fraction <= 1.0 else float("nan")
-
-
-def share_in_error(prevalence: ArrayLike, sensitivity: ArrayLike, false_positive: ArrayLike) -> FloatArray:
-    """Return the share of positive patients who are positive by error alone: those a trial would treat for nothing.
-
-    ``(1 - p) a / ((1 - p) a + p se)`` with patient-level rates, one minus the positive predictive value.
-
-    Parameters
-    ----------
-    prevalence : array_like
-        Share of patients with truly amplified cells among their CTC.
-    sensitivity, false_positive : array_like
-        Probability that such a patient, and that any other, is positive; broadcast.
-
-    Returns
-    -------
-    ndarray
-        NaN where nobody is positive.
-
-    Raises
-    ------
-    StatisticsError
-        A rate outside [0, 1].
-    """
-    p, se = as_rates(prevalence, "prevalence"), as_rates(sensitivity, "sensitivity")
-    a = as_rates(false_positive, "false-positive rate")
-    false, true = np.broadcast_arrays((1 - p) * a, p * se)
-    total = np.asarray(false + true)
-    return np.asarray(np.divide(false, total, out=np.full(total.shape, np.nan), where=total > 0))

@@ -104,26 +104,6 @@ def exact_weights(her2: ArrayLike, cep17: ArrayLike) -> CountWeights:
     )
 
 
-def state_posterior(prior: StatePrior, errors: CountErrors, seen: CountWeights) -> FloatArray:
-    """Return P(true HER2, true CEP17 | counts).
-
-    Returns
-    -------
-    ndarray, shape (N, MAX_HER2 + 1, MAX_CEP17 + 1)
-        Each nucleus sums to one; NaN where the counts are impossible under the model (rates of exactly zero).
-    """
-    her2, cep17 = _likelihoods(errors, seen)
-    joint = prior.table()[None] * her2[:, :, None] * cep17[:, None, :]
-    return _divide(joint, joint.sum(axis=(1, 2), keepdims=True))
-
-
-def class_posterior(prior: StatePrior, errors: CountErrors, seen: CountWeights) -> FloatArray:
-    """Return P(class | counts), shape (N, classes) in the order of ``prior.names``; rows sum to one."""
-    her2, cep17 = _likelihoods(errors, seen)
-    joint = np.einsum("nh,khc,nc->nk", her2, prior.class_tables(), cep17, optimize=True)
-    return _divide(joint, joint.sum(axis=1, keepdims=True))
-
-
 def reaching_probability(prior: StatePrior, errors: CountErrors, seen: CountWeights, cut: Fraction) -> FloatArray:
     """Return P(true HER2/CEP17 >= cut | counts), shape (N,); NaN where the counts are impossible under the model."""
     inside, outside = reaching_likelihoods(prior, errors, seen, cut)

@@ -92,23 +92,6 @@ class DesignFigures:
     expected: float
 
 
-def acceptance(design: TwoStage, rate: float) -> float:
-    """Return the probability that a design goes on with the drug at a true response rate."""
-    first = np.arange(design.r1 + 1, design.n1 + 1)
-    later = stats.binom.sf(design.r - first, design.n - design.n1, rate)
-    return float(stats.binom.pmf(first, design.n1, rate) @ later)
-
-
-def early_stop(design: TwoStage, rate: float) -> float:
-    """Return the probability to stop after the first stage at a true response rate."""
-    return float(stats.binom.cdf(design.r1, design.n1, rate))
-
-
-def expected_size(design: TwoStage, rate: float) -> float:
-    """Return the expected number of patients at a true response rate."""
-    return design.n1 + (1 - early_stop(design, rate)) * (design.n - design.n1)
-
-
 def all_designs(hypotheses: Hypotheses, largest: int = 60) -> list[DesignFigures]:
     """Return the best design for each n and n1 up to ``largest``: smallest expected size, alpha and beta kept.
 

@@ -57,39 +57,6 @@ class RateFit:
     n_nuclei: int
 
 
-def maximum_likelihood(her2: ArrayLike, cep17: ArrayLike, minimum: int = 1) -> FloatArray:
-    """Return the rates that make the counts most likely, shape (7,), in the order of ``PARAMETERS``.
-
-    Split and extra signals of few nuclei are told apart only weakly (both make three of two): read the sum, or use
-    `fit_rates`.
-
-    Parameters
-    ----------
-    her2, cep17 : array_like of int, shape (N,)
-        Counts of the leukocytes; those with fewer than ``minimum`` of a colour are left out.
-    minimum : int
-        Smallest count of each colour that is scored.
-
-    Raises
-    ------
-    StatisticsError
-        No leukocyte is left, or lengths differ.
-    """
-    table = _count_table(her2, cep17, minimum)
-    if not table.any():
-        raise StatisticsError(f"no leukocyte shows both colours {minimum} times: use the laboratory's history")
-    bounds = [(1e-9, 0.999), (1e-9, 0.999), (1e-9, 20.0)] * 2 + [(1e-9, 0.999)]
-
-    def objective(rates: FloatArray) -> tuple[float, FloatArray]:
-        steps = np.concatenate([np.zeros((1, 7)), np.diag(rates) * 1e-5, -np.diag(rates) * 1e-5])
-        values = _log_likelihood(rates + steps, table, minimum)
-        gradient = (values[1:8] - values[8:]) / (2e-5 * rates)
-        return -float(values[0]), -gradient
-
-    found = optimize.minimize(objective, _start(), jac=True, bounds=bounds, method="L-BFGS-B")
-    return np.asarray(found.x, dtype=np.float64)
-
-
 def fit_rates(
     her2: ArrayLike,
     cep17: ArrayLike,

@@ -22,42 +22,6 @@ class Line:
     intercept: Estimate
 
 
-def deming(x: ArrayLike, y: ArrayLike, variance_ratio: float = 1.0, confidence: float = 0.95) -> Line:
-    """Return Deming's line with the jackknife intervals of Linnet (1990).
-
-    Parameters
-    ----------
-    x, y : array_like, shape (n,)
-        Paired measurements.
-    variance_ratio : float
-        Error variance of y over that of x.
-    confidence : float
-
-    Raises
-    ------
-    StatisticsError
-        Fewer than three pairs, no covariance, or a ratio that is not positive.
-    """
-    check_confidence(confidence)
-    first, second = as_paired(x, y, "measurements")
-    n = first.size
-    if n < 3 or not variance_ratio > 0:
-        raise StatisticsError(f"Deming needs 3 pairs and a variance ratio above 0, found {n} and {variance_ratio:g}")
-    whole = _deming(first[None], second[None], variance_ratio)[:, 0]
-    keep = ~np.eye(n, dtype=np.bool_)
-    left_first, left_second = (np.broadcast_to(v, (n, n))[keep].reshape(n, n - 1) for v in (first, second))
-    parts = _deming(left_first, left_second, variance_ratio)
-    if not (np.isfinite(whole).all() and np.isfinite(parts).all()):
-        raise StatisticsError("x and y do not vary together: a line through them has no slope")
-    pseudo = n * whole[:, None] - (n - 1) * parts
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 2)) * pseudo.std(axis=1, ddof=1) / math.sqrt(n)
-    slope, intercept = (
-        Estimate(float(value), float(value - reach), float(value + reach), "Deming, jackknife", confidence)
-        for value, reach in zip(whole, half, strict=True)
-    )
-    return Line(slope, intercept)
-
-
 def passing_bablok(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> Line:
     """Return the line of Passing and Bablok (1983): the shifted median of all pairwise slopes, with rank intervals.
 
@@ -98,17 +62,6 @@ def passing_bablok(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> Line
         Estimate(middle, low, high, method, confidence),
         Estimate(ends[0], min(ends[1], ends[0]), max(ends[2], ends[0]), method, confidence),
     )
-
-
-def _deming(x: FloatArray, y: FloatArray, ratio: float) -> FloatArray:
-    """Return slopes and intercepts of rows, shape (2, rows)."""
-    mx, my = x.mean(axis=1), y.mean(axis=1)
-    dx, dy = x - mx[:, None], y - my[:, None]
-    sxx, syy, sxy = (dx**2).mean(axis=1), (dy**2).mean(axis=1), (dx * dy).mean(axis=1)
-    gap = syy - ratio * sxx
-    top = gap + np.sqrt(gap**2 + 4 * ratio * sxy**2)
-    slope = np.divide(top, 2 * sxy, out=np.full(len(sxy), np.nan), where=sxy != 0)
-    return np.stack([slope, my - slope * mx])
 
 
 def _pairwise_slopes(x: FloatArray, y: FloatArray) -> FloatArray:

@@ -46,11 +46,6 @@ class TwoComponents:
         pooled = math.sqrt(self.share[0] * self.spread[0] ** 2 + self.share[1] * self.spread[1] ** 2)
         return math.sqrt(self.share[0] * self.share[1]) * (self.mean[1] - self.mean[0]) / pooled
 
-    @property
-    def prefers_two(self) -> bool:
-        """Whether BIC prefers two components."""
-        return self.bic_two < self.bic_one
-
 
 def two_components(values: ArrayLike) -> TwoComponents:
     """Fit two Gaussians of unequal spread by EM (Dempster 1977), started from the best split of the sorted values.

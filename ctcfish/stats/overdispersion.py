@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.checks import FloatArray, IntArray, as_counts, as_floats, check_confidence
+from ctcfish.stats.checks import IntArray, as_counts, as_floats, check_confidence
 from ctcfish.stats.estimate import Estimate
 
 
@@ -123,9 +123,3 @@ def _log_likelihood(share: float, rho: float, k: IntArray, n: IntArray) -> float
 
 def _crossing(bar: float, start: float, stop: float, k: IntArray, n: IntArray) -> float:
     return float(optimize.brentq(lambda rho: _profile(rho, k, n) - bar, start, stop, xtol=1e-6))
-
-
-def williams_weights(trials: ArrayLike, rho: float) -> FloatArray:
-    """Return how many independent cells each patient's cells are worth, ``n / (1 + (n - 1) rho)`` (Williams 1982)."""
-    n = as_counts(trials, "trials").astype(np.float64)
-    return np.asarray(n / (1 + (np.maximum(n, 1) - 1) * rho))

@@ -11,7 +11,6 @@ from scipy import stats
 
 from ctcfish.errors import StatisticsError
 from ctcfish.stats.checks import FloatArray, as_floats, check_confidence
-from ctcfish.stats.continuous_agreement import chi_square_spread
 from ctcfish.stats.estimate import Estimate
 
 
@@ -118,6 +117,13 @@ def verification_limit(claimed: float, freedom: float, samples: int = 1, alpha: 
             f"claim {claimed:g}, {freedom:g} degrees of freedom, {samples} samples: all must be above 0"
         )
     return claimed * math.sqrt(float(stats.chi2.ppf(1 - alpha / samples, freedom)) / freedom)
+
+
+def chi_square_spread(variance: float, freedom: float, confidence: float) -> tuple[float, float]:
+    """Return the limits of a standard deviation from a variance with chi-square degrees of freedom."""
+    tail = (1 + confidence) / 2
+    ends: FloatArray = np.sqrt(variance * freedom / stats.chi2.ppf([tail, 1 - tail], freedom))
+    return float(ends[0]), float(ends[1])
 
 
 def _mean_squares(data: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

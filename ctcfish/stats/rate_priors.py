@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.checks import FloatArray, as_counts, as_floats
+from ctcfish.stats.checks import FloatArray, as_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,67 +90,3 @@ def discounted(history: Mapping[tuple[int, int], int], worth: float) -> tuple[tu
     nuclei = as_counts(list(history.values()), "nuclei of the history")
     weight = min(1.0, worth / max(int(nuclei.sum()), 1))
     return tuple((h, c, n * weight) for (h, c), n in zip(pairs.tolist(), nuclei.tolist(), strict=True) if n)
-
-
-def priors_of_slides(rates: ArrayLike) -> RatePriors:
-    """Return the priors that a laboratory's past slides suggest, each parameter by its own moments.
-
-    Parameters
-    ----------
-    rates : array_like, shape (slides, 7)
-        Estimates of past slides: missed, split and extra of HER2, the same of CEP17, share of G2 nuclei.
-
-    Returns
-    -------
-    RatePriors
-
-    Raises
-    ------
-    StatisticsError
-        Not seven columns, or fewer than two slides.
-    """
-    table = as_floats(rates, "past rates", ndim=2)
-    if table.shape[1] != 7:
-        raise StatisticsError(f"past rates have {table.shape[1]} columns, 7 wanted: three of HER2, three of CEP17, G2")
-    columns = [column.tolist() for column in table.T]
-    return RatePriors(
-        missed=(beta_history(columns[0]), beta_history(columns[3])),
-        split=(beta_history(columns[1]), beta_history(columns[4])),
-        extra=(gamma_history(columns[2]), gamma_history(columns[5])),
-        g2_fraction=beta_history(columns[6]),
-    )
-
-
-def beta_history(rates: Sequence[float], floor: float = 1e-4) -> BetaPrior:
-    """Return the Beta prior with mean and variance of a laboratory's past slides (method of moments).
-
-    Past rates scatter by their own sampling error too, so that the prior is wider than the slides differ.
-
-    Raises
-    ------
-    StatisticsError
-        Fewer than two past slides.
-    """
-    mean, variance = _moments(rates, floor)
-    mean = min(mean, 1 - floor)
-    size = max(mean * (1 - mean) / variance - 1.0, 2.0)
-    return BetaPrior(mean * size, (1 - mean) * size)
-
-
-def gamma_history(means: Sequence[float], floor: float = 1e-4) -> GammaPrior:
-    """Return the Gamma prior with mean and variance of a laboratory's past slides (method of moments).
-
-    Raises
-    ------
-    StatisticsError
-        Fewer than two past slides.
-    """
-    mean, variance = _moments(means, floor)
-    return GammaPrior(mean**2 / variance, mean / variance)
-
-
-def _moments(values: Sequence[float], floor: float) -> tuple[float, float]:
-    past = as_floats(values, "past rates")
-    if past.size < 2:
-        raise StatisticsError(f"a history needs at least 2 slides, found {past.size}: use the default priors")
-    return max(float(past.mean()), floor), max(float(past.var(ddof=1)), floor**2)

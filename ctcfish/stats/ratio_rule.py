@@ -2,36 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ctcfish.errors import StatisticsError
 from ctcfish.stats.checks import BoolArray, as_counts
-
-
-def as_cut(value: float | str | Fraction) -> Fraction:
-    """Return a cut-off as the fraction its decimal text says: 2.2 is 11/5, not the nearest binary float.
-
-    Raises
-    ------
-    StatisticsError
-        The value is no positive number.
-
-    Examples
-    --------
-    >>> as_cut(2.2)
-    Fraction(11, 5)
-    """
-    try:
-        cut = value if isinstance(value, Fraction) else Fraction(Decimal(str(value)))
-    except (InvalidOperation, ValueError, OverflowError) as error:
-        raise StatisticsError(f"ratio cut-off {value!r} is no number: give one such as 2.2") from error
-    if cut <= 0:
-        raise StatisticsError(f"ratio cut-off {value!r} must be positive: give one such as 2.2")
-    return cut
 
 
 def reaches(her2: ArrayLike, cep17: ArrayLike, cut: Fraction) -> BoolArray:

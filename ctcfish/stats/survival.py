@@ -90,12 +90,6 @@ class IntervalCurve:
     right: FloatArray
     mass: FloatArray
 
-    def survival_bounds(self, moment: float) -> tuple[float, float]:
-        """Return the smallest and the largest survival beyond a time that the mass allows."""
-        surely = float(self.mass[self.left >= moment].sum())
-        perhaps = float(self.mass[self.right > moment].sum())
-        return min(surely, 1.0), min(perhaps, 1.0)
-
     def median_bounds(self) -> tuple[float, float]:
         """Return the interval that holds the median."""
         if not self.mass.size:

@@ -183,7 +183,7 @@ def inference(decisions: list[Decision]) -> list[Finding]:
         unbiased = stagewise_interval(outcome)
         p = p_value(outcome, decision.design.p0)
         label = Label("response", f"umvue_{decision.cohort}", f"Response rate after two stages ({decision.cohort})")
-        note = f"One-sided p-value against p0 = {decision.design.p0:g}: {p:.4g} (stagewise order)."
+        note = f"Responses over treated {outcome.naive:.1%}; one-sided p against p0 = {decision.design.p0:g}: {p:.4g}."
         found.append(Finding(label, unbiased, population, outcome.treated, "share", outcome.responses, note=note))
         middle = median_unbiased(outcome)
         method = "median-unbiased, stagewise exact"

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.assay_power import detection_power, limit_of_blank, limit_of_detection, share_in_error
+from ctcfish.stats.assay_power import detection_power, limit_of_blank, limit_of_detection
 from ctcfish.stats.proportions import cells_needed
 
 
@@ -61,19 +61,6 @@ def test_limit_of_detection_of_a_perfect_assay() -> None:
 def test_too_few_cells_detect_nothing() -> None:
     assert np.isnan(limit_of_detection(1, 0.9, 0.001))
     assert np.isnan(limit_of_detection(0, 0.9, 0.001))
-
-
-def test_share_of_patients_treated_in_error() -> None:
-    # 10 % of patients truly positive and all found: one false per cent a cell of 10 cells makes 46 % of positives false
-    false_patient = 1 - 0.99**10
-    assert share_in_error(0.1, 1.0, false_patient) == pytest.approx(0.9 * false_patient / (0.9 * false_patient + 0.1))
-    assert float(share_in_error(0.1, 1.0, false_patient)) == pytest.approx(0.463, abs=0.001)
-    assert share_in_error([0.0, 1.0], 0.9, 0.05).tolist() == [1.0, 0.0]
-    assert np.isnan(share_in_error(0.5, 0.0, 0.0))
-    rng = np.random.default_rng(1)
-    truth = rng.random(200_000) < 0.2
-    positive = rng.random(200_000) < np.where(truth, 0.8, 0.03)
-    assert float(share_in_error(0.2, 0.8, 0.03)) == pytest.approx((~truth)[positive].mean(), abs=0.01)
 
 
 def test_refusals() -> None:

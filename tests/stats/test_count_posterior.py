@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy.stats import poisson
@@ -10,9 +12,9 @@ from ctcfish.errors import StatisticsError
 from ctcfish.stats import count_posterior as cp
 from ctcfish.stats import state_prior as sp
 from ctcfish.stats.countmodel import CountErrors, SignalErrors
-from ctcfish.stats.ratio_rule import as_cut
+from tests.closed_forms import state_posterior
 
-CUT = as_cut(2.2)
+CUT = Fraction(11, 5)
 ERRORS = CountErrors(SignalErrors(0.05, 0.05, 0.03), SignalErrors(0.05, 0.05, 0.03))
 WEIGHTS = {
     "diploid": 0.6,
@@ -65,10 +67,11 @@ def by_hand(prior: sp.StatePrior, her2: int, cep17: int) -> dict[tuple[int, int]
 @pytest.mark.parametrize(("her2", "cep17"), [(2, 2), (3, 1), (4, 1), (5, 2), (4, 4), (3, 3)])
 def test_posterior_equals_enumeration(prior: sp.StatePrior, her2: int, cep17: int) -> None:
     hand = by_hand(prior, her2, cep17)
-    table = cp.state_posterior(prior, ERRORS, cp.exact_weights([her2], [cep17]))[0]
+    table = state_posterior(prior, ERRORS, her2, cep17)
     for (h, c), value in hand.items():
         assert table[h, c] == pytest.approx(value, abs=2e-6)  # states beyond 12/8 carry the rest
     reach = cp.reaching_probability(prior, ERRORS, cp.exact_weights([her2], [cep17]), CUT)[0]
+    assert reach == pytest.approx(table[sp.reaching(CUT)].sum(), rel=1e-9)
     assert reach == pytest.approx(sum(v for (h, c), v in hand.items() if 5 * h >= 11 * c), abs=5e-6)
 
 
@@ -110,13 +113,6 @@ def test_likelihoods_carry_another_share(prior: sp.StatePrior) -> None:
     assert (cp.reaching_probability(tripled, ERRORS, seen, CUT) > again).all()
 
 
-def test_classes_sum_to_one_and_name_the_obvious(prior: sp.StatePrior) -> None:
-    post = cp.class_posterior(prior, ERRORS, cp.exact_weights([2, 4, 6, 20, 1], [2, 4, 6, 2, 1]))
-    assert post.shape == (5, len(WEIGHTS))
-    assert post.sum(axis=1) == pytest.approx(np.ones(5))
-    assert [prior.names[i] for i in post.argmax(axis=1)] == ["diploid", "g2", "polysomy", "amplified", "monosomy"]
-
-
 def test_uncertain_count_lies_between_its_ends(prior: sp.StatePrior) -> None:
     wide = cp.CountWeights(
         cp.interval_weights([6], [3], [9], cp.MAX_HER2_COUNT), cp.interval_weights([2], [2], [2], cp.MAX_CEP17_COUNT)
@@ -152,7 +148,6 @@ def test_signal_weights_are_poisson_binomial() -> None:
 def test_no_nuclei(prior: sp.StatePrior) -> None:
     none = cp.exact_weights([], [])
     assert cp.reaching_probability(prior, ERRORS, none, CUT).shape == (0,)
-    assert cp.class_posterior(prior, ERRORS, none).shape == (0, len(WEIGHTS))
 
 
 def test_impossible_counts_give_nan_not_a_call() -> None:
@@ -160,7 +155,6 @@ def test_impossible_counts_give_nan_not_a_call() -> None:
     diploid = sp.prior_of({"diploid": 1.0}, sp.cell_classes(CUT))
     seen = cp.exact_weights([3, 2], [2, 2])
     assert np.isnan(cp.reaching_probability(diploid, perfect, seen, CUT)).tolist() == [True, False]
-    assert np.isnan(cp.state_posterior(diploid, perfect, seen)).any(axis=(1, 2)).tolist() == [True, False]
 
 
 def test_prior_tables(prior: sp.StatePrior) -> None:
@@ -172,7 +166,7 @@ def test_prior_tables(prior: sp.StatePrior) -> None:
         assert not any(5 * h >= 11 * c for h, c, _ in classes[name].states), name
     assert all(5 * h >= 11 * c for h, c, _ in classes["amplified"].states)
     assert {(3, 2), (4, 2)} <= {state[:2] for state in classes["gain"].states}
-    assert (4, 2) not in {state[:2] for state in sp.cell_classes(as_cut(2.0))["gain"].states}
+    assert (4, 2) not in {state[:2] for state in sp.cell_classes(Fraction(2))["gain"].states}
 
 
 def test_amplified_states_sit_where_amplified_cells_sit() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy.stats import binom, poisson
@@ -17,9 +19,9 @@ from ctcfish.stats.countmodel import (
     joint_pmf,
     pass_probability,
 )
-from ctcfish.stats.ratio_rule import as_cut, reaches
+from ctcfish.stats.ratio_rule import reaches
 
-CUT = as_cut(2.2)
+CUT = Fraction(11, 5)
 USUAL = SignalErrors(missed=0.05, split=0.05, extra=0.03)
 BOTH = CountErrors(USUAL, USUAL)
 

@@ -8,9 +8,10 @@ from scipy.stats import betabinom, binom
 
 from ctcfish.errors import StatisticsError
 from ctcfish.stats import design_inference as di
-from ctcfish.stats.designs import TwoStage, acceptance
+from ctcfish.stats.designs import TwoStage
 from ctcfish.stats.proportions import clopper_pearson
 from ctcfish.stats.rate_priors import BetaPrior
+from tests.closed_forms import acceptance
 
 DESIGN = TwoStage(1, 10, 5, 29)
 FLAT = BetaPrior(1, 1)

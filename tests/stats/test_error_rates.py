@@ -7,8 +7,9 @@ import pytest
 from scipy.stats import beta, gamma
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.error_rates import PARAMETERS, errors_of, fit_rates, maximum_likelihood
-from ctcfish.stats.rate_priors import BetaPrior, GammaPrior, RatePriors, beta_history, gamma_history, priors_of_slides
+from ctcfish.stats.error_rates import PARAMETERS, errors_of, fit_rates
+from ctcfish.stats.rate_priors import BetaPrior, GammaPrior, RatePriors
+from tests.closed_forms import most_likely_rates
 
 TRUTH = np.array([0.05, 0.05, 0.03, 0.03, 0.02, 0.05, 0.05])
 
@@ -36,9 +37,9 @@ def test_many_leukocytes_recover_the_rates() -> None:
     assert fit.effective_draws > 500
 
 
-def test_maximum_likelihood_is_the_top_of_its_likelihood() -> None:
+def test_flat_priors_leave_the_most_likely_rates() -> None:
     her2, cep17 = leukocytes(4000, TRUTH, np.random.default_rng(2))
-    best = maximum_likelihood(her2, cep17)
+    best = most_likely_rates(her2, cep17)
     assert best[[0, 3, 6]] == pytest.approx(TRUTH[[0, 3, 6]], abs=0.015)
     assert surplus(best) == pytest.approx(surplus(TRUTH), abs=0.02)
     flat = RatePriors(
@@ -49,9 +50,7 @@ def test_maximum_likelihood_is_the_top_of_its_likelihood() -> None:
     assert surplus(np.array([e.value for e in bayes.estimates.values()])) == pytest.approx(surplus(best), abs=0.01)
 
 
-def test_perfect_counts_put_the_most_likely_rates_at_zero() -> None:
-    best = maximum_likelihood([2] * 50, [2] * 50)
-    assert best == pytest.approx(np.zeros(7), abs=1e-3)
+def test_perfect_counts_leave_only_low_rates() -> None:
     fit = fit_rates([2] * 50, [2] * 50)
     assert all(e.low < 0.01 and e.high < 0.12 for e in fit.estimates.values())
 
@@ -141,50 +140,14 @@ def test_errors_of_keeps_the_order() -> None:
     assert (errors.her2.missed, errors.her2.extra, errors.cep17.split) == (0.05, 0.03, 0.02)
 
 
-def test_history_by_moments() -> None:
-    rng = np.random.default_rng(8)
-    a = beta_history(rng.beta(4, 76, 4000).tolist())
-    assert (a.a, a.b) == pytest.approx((4, 76), rel=0.1)
-    b = gamma_history(rng.gamma(3, 0.01, 4000).tolist())
-    assert (b.shape, b.rate) == pytest.approx((3, 100), rel=0.1)
-
-
-def test_history_of_a_laboratory_steadies_a_slide_of_few_leukocytes() -> None:
-    rng = np.random.default_rng(14)
-    slides = TRUTH * rng.gamma(25, 1 / 25, (40, 7))
-    priors = priors_of_slides(slides)
-    assert priors.missed[0].a / (priors.missed[0].a + priors.missed[0].b) == pytest.approx(0.05, rel=0.1)
-    assert priors.extra[1].shape / priors.extra[1].rate == pytest.approx(0.05, rel=0.1)
-    few = [leukocytes(15, TRUTH, rng) for _ in range(20)]
-    with_history, without = (
-        np.mean([np.abs(fit_rates(*counts, p).draws.mean(axis=0) - TRUTH) for counts in few], axis=0)
-        for p in (priors, None)
-    )
-    assert with_history.sum() < 0.7 * without.sum()
-
-
-def test_history_at_the_edges() -> None:
-    same = beta_history([0.05, 0.05, 0.05])
-    assert same.a / (same.a + same.b) == pytest.approx(0.05)
-    zero = beta_history([0.0, 0.0])
-    assert 0 < zero.a < zero.b
-    assert gamma_history([0.0, 0.0]).shape > 0
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: maximum_likelihood([0, 0], [2, 2]), "no leukocyte shows both colours 1 times"),
-        (lambda: maximum_likelihood([], []), "no leukocyte shows both colours"),
         (lambda: fit_rates([2, 2], [2]), "2 HER2 and 1 CEP17 counts"),
         (lambda: fit_rates([2, -1], [2, 2]), "whole numbers"),
         (lambda: fit_rates([2], [2], confidence=95), "give 0.95 for 95 %"),
         (lambda: BetaPrior(0, 1), "Beta prior needs positive"),
         (lambda: GammaPrior(1, 0), "Gamma prior needs positive"),
-        (lambda: priors_of_slides(np.zeros((3, 6))), "6 columns, 7 wanted"),
-        (lambda: priors_of_slides(np.zeros((1, 7))), "at least 2 slides, found 1"),
-        (lambda: beta_history([0.1]), "at least 2 slides, found 1"),
-        (lambda: gamma_history([]), "at least 2 slides, found 0"),
     ],
 )
 def test_refusals(call: object, message: str) -> None:

@@ -120,7 +120,7 @@ def test_mixture_finds_two_populations() -> None:
     assert fit.mean == pytest.approx((0, 1.5), abs=0.1)
     assert fit.spread == pytest.approx((0.2, 0.3), abs=0.05)
     assert fit.share == pytest.approx((0.7, 0.3), abs=0.03)
-    assert fit.prefers_two
+    assert fit.bic_two < fit.bic_one
     assert fit.ashman_d == pytest.approx(math.sqrt(2) * 1.5 / math.hypot(0.2, 0.3), rel=0.1)
     pooled = math.sqrt(0.7 * 0.04 + 0.3 * 0.09)
     assert fit.bimodality_index == pytest.approx(math.sqrt(0.21) * 1.5 / pooled, rel=0.1)
@@ -138,7 +138,8 @@ def test_criteria_count_two_and_five_parameters() -> None:
 
 def test_one_population_is_left_whole_most_of_the_time() -> None:
     rng = np.random.default_rng(4)
-    assert sum(two_components(rng.normal(0, 1, 100)).prefers_two for _ in range(100)) <= 8
+    fits = [two_components(rng.normal(0, 1, 100)) for _ in range(100)]
+    assert sum(fit.bic_two < fit.bic_one for fit in fits) <= 8
 
 
 def test_tied_counts_do_not_collapse() -> None:

@@ -8,7 +8,7 @@ from scipy import optimize
 from scipy.stats import betabinom
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.overdispersion import beta_binomial_rho, icc_oneway, williams_weights
+from ctcfish.stats.overdispersion import beta_binomial_rho, icc_oneway
 
 
 def test_maximum_equals_a_direct_search_with_scipy() -> None:
@@ -84,11 +84,6 @@ def test_icc_at_the_edges() -> None:
     for values, groups in (([1, 2], [0, 1]), ([3, 3, 3, 3], [0, 0, 1, 1]), ([1, 2, 3], [0, 0, 0]), ([], [])):
         assert np.isnan(icc_oneway(values, groups).value)
     assert icc_oneway([1, 1, 2, 2], [0, 0, 1, 1]).value == 1.0
-
-
-def test_worth_of_a_patient() -> None:
-    assert williams_weights([10, 10, 0], 0.0).tolist() == [10, 10, 0]
-    assert williams_weights([10, 1, 0], 1.0).tolist() == [1, 1, 0]
 
 
 def test_refusals() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -22,10 +23,10 @@ from ctcfish.stats.countmodel import CountErrors, SignalErrors, joint_pmf, pass_
 from ctcfish.stats.false_clusters import FalseClusters, doubted
 from ctcfish.stats.patient_posterior import SharePrior, any_amplified, control_cut, operating_points
 from ctcfish.stats.proportions import any_by_error
-from ctcfish.stats.ratio_rule import as_cut, reaches
+from ctcfish.stats.ratio_rule import reaches
 from ctcfish.stats.state_prior import cell_classes, prior_of
 
-CUT = as_cut(2.2)
+CUT = Fraction(11, 5)
 ERRORS = CountErrors(SignalErrors(0.05, 0.05, 0.03), SignalErrors(0.05, 0.05, 0.03))
 PRIOR = prior_of({"diploid": 0.8, "g2": 0.05, "gain": 0.03, "polysomy": 0.05, "amplified": 0.07}, cell_classes(CUT))
 DIPLOID = prior_of({"diploid": 0.93, "amplified": 0.07}, cell_classes(CUT))

@@ -275,7 +275,7 @@ def test_a_cohort_that_ended_has_estimates_that_know_it(tmp_path: Path) -> None:
     assert (unbiased.numerator, unbiased.n) == (6, 29)
     assert unbiased.estimate.low < unbiased.estimate.value < unbiased.estimate.high
     assert unbiased.estimate.low < middle.estimate.value < unbiased.estimate.high
-    assert "One-sided p-value against p0 = 0.1" in unbiased.note
+    assert "one-sided p against p0 = 0.1" in unbiased.note
     assert "cohort LOW" in unbiased.population
 
 
