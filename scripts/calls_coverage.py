@@ -30,6 +30,19 @@ SHARES = (0.02, 0.05, 0.1, 0.3, 0.5)
 STATES: dict[str, dict[tuple[int, int], float]] = {
     "mild": {(1, 1): 0.1, (2, 2): 0.4, (3, 2): 0.2, (4, 2): 0.15, (5, 3): 0.1, (6, 2): 0.05},
     "skewed": {(2, 2): 0.45, (3, 2): 0.15, (4, 4): 0.1, (3, 3): 0.1, (1, 1): 0.05, (8, 2): 0.1, (20, 2): 0.05},
+    "mostly diploid": {(2, 2): 0.7, (2, 1): 0.05, (2, 3): 0.05, (1, 1): 0.05, (3, 2): 0.1, (6, 2): 0.05},
+    "wide": {
+        (2, 2): 0.2,
+        (3, 2): 0.15,
+        (4, 2): 0.1,
+        (4, 3): 0.1,
+        (5, 2): 0.1,
+        (6, 3): 0.1,
+        (8, 2): 0.1,
+        (10, 3): 0.05,
+        (12, 2): 0.05,
+        (20, 4): 0.05,
+    },
 }
 
 
@@ -171,7 +184,7 @@ def survivors(n: int) -> Callable[[np.random.Generator], Held]:
     return once
 
 
-def cases(sizes: tuple[int, ...] = (30, 100)) -> Iterator[Case]:
+def cases(sizes: tuple[int, ...] = (30, 50, 100)) -> Iterator[Case]:
     """Every interval at every size."""
     plan = HeterogeneityPlan(bootstrap=BootstrapPlan(400))
     for rate in (0.1, 0.2, 0.3, 0.5):

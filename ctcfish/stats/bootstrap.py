@@ -121,8 +121,8 @@ def bootstrap_interval(
     Returns
     -------
     Estimate
-        Limits are NaN where the data hold no spread: fewer than two units, all resamples alike, a value on the bound of
-        its scale (all readers agree), or fewer than half of the resamples defined.
+        Limits are NaN where the data hold no spread: fewer than two units, all resamples alike, a value or a sixth
+        of the resamples on the bound of the scale (all readers agree), or fewer than half of the resamples defined.
 
     Raises
     ------
@@ -148,6 +148,8 @@ def bootstrap_interval(
     if drawn.size < setting.resamples / 2 or drawn.min() == drawn.max():
         return unknown
     lower, upper = np.quantile(drawn, [0.1586553, 0.8413447], method="inverted_cdf")
+    if not (math.isfinite(lower) and math.isfinite(upper)):
+        return unknown
     spread = float(upper - lower) / 2 * math.sqrt(n / (n - 1))
     reach = float(stats.t.ppf((1 + setting.confidence) / 2, n - 1)) * spread
     low, high = (float(end) for end in scale.inverse(np.array([centre - reach, centre + reach])))

@@ -10,10 +10,11 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
+from scipy import special, stats
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.checks import FloatArray, IntArray, as_counts
+from ctcfish.stats.checks import FloatArray, IntArray, as_counts, check_confidence
+from ctcfish.stats.estimate import Estimate
 
 
 def shannon(abundance: ArrayLike, base: float = math.e) -> FloatArray:
@@ -65,24 +66,44 @@ def simpson(abundance: ArrayLike) -> FloatArray:
     return np.asarray(1.0 - np.divide(alike, pairs, out=np.full(alike.shape, np.nan), where=pairs > 0))
 
 
-def hill(abundance: ArrayLike, order: float) -> FloatArray:
-    """Hill number ``(sum p^q)^(1 / (1 - q))``: the effective number of kinds (Hill 1973).
+def simpson_interval(abundance: ArrayLike, confidence: float = 0.95) -> Estimate:
+    """Simpson's diversity of one sample with its large-sample interval on the logit scale.
 
-    Order 0 is the number of kinds, order 1 the exponential of the plug-in entropy, order 2 the inverse of ``sum p^2``.
+    The variance of the unbiased estimator is exact (Simpson 1949), ``2 (2 (N - 2) P3 + P2 - (2 N - 3) P2^2) / (N (N -
+    1))`` with ``Pk = sum p^k``; the shares seen stand for p, and t of N - 1 degrees of freedom for the normal.
+
+    Parameters
+    ----------
+    abundance : array_like of int, shape (K,)
+    confidence : float
+
+    Returns
+    -------
+    Estimate
+        Without limits where all cells are alike, or all different.
 
     Raises
     ------
     StatisticsError
-        A negative order.
+        Abundances that are no counts, or a level outside (0, 1).
     """
-    if order < 0:
-        raise StatisticsError(f"Hill numbers need an order of 0 or more, found {order:g}")
+    check_confidence(confidence)
     counts, total = _counts(abundance)
-    if order == 1:
-        return np.asarray(np.exp(_entropy(counts, total)))
-    share = counts / total[..., None]
-    powers = np.where(counts > 0, np.where(counts > 0, share, 1.0) ** order, 0.0).sum(axis=-1)
-    return np.asarray(np.where(np.isnan(total), np.nan, np.maximum(powers, 1e-300) ** (1.0 / (1.0 - order))))
+    n, value = float(total), float(simpson(counts))
+    method = f"Simpson 1949, {int(counts.sum())} cells, logit scale"
+    if not 0.0 < value < 1.0:
+        return Estimate(value, math.nan, math.nan, method, confidence)
+    squared, cubed = (float(((counts / n) ** power).sum()) for power in (2, 3))
+    variance = 2 * (2 * (n - 2) * cubed + squared - (2 * n - 3) * squared**2) / (n * (n - 1))
+    reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * math.sqrt(variance) / (value * (1 - value))
+    low, high = special.expit(special.logit(value) + reach * np.array([-1.0, 1.0])).tolist()
+    return Estimate(value, low, high, method, confidence)
+
+
+def kinds_seen(abundance: ArrayLike) -> FloatArray:
+    """Return the number of kinds seen: the Hill number of order 0 (Hill 1973); NaN where there is no cell."""
+    counts, total = _counts(abundance)
+    return np.asarray(np.where(np.isnan(total), np.nan, (counts > 0).sum(axis=-1)))
 
 
 def abundances(kinds: ArrayLike) -> IntArray:

@@ -6,15 +6,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.bootstrap import LOG, BootstrapPlan, bootstrap_interval
-from ctcfish.stats.checks import FloatArray, as_counts
+from ctcfish.stats.bootstrap import LOG, BootstrapPlan, IndexStatistic, bootstrap_interval
+from ctcfish.stats.checks import FloatArray, IntArray, as_counts
 from ctcfish.stats.dispersion import geometric_variation, gini, rao, robust_variation, variation
-from ctcfish.stats.diversity import abundances, hill, pielou, shannon, simpson
+from ctcfish.stats.diversity import abundances, kinds_seen, pielou, shannon, simpson_interval
 from ctcfish.stats.estimate import Estimate, undefined
 from ctcfish.stats.mixture import two_components
 
@@ -74,14 +75,16 @@ def heterogeneity(her2: ArrayLike, cep17: ArrayLike, plan: HeterogeneityPlan | N
     """Return every heterogeneity metric of one patient's evaluable cells.
 
     Diversity takes the HER2 copy number of a cell as its kind: ``her2_shannon`` (nats, Miller-Madow), ``her2_pielou``,
-    ``her2_simpson`` (unbiased), ``her2_hill_0``, ``_1``, ``_2``. Spread: ``her2_rao`` (copies), ``her2_gini``,
+    ``her2_simpson`` (unbiased) and the Hill numbers that follow from them (Hill 1973): ``her2_hill_0``, the kinds seen,
+    ``her2_hill_1 = exp(shannon)``, ``her2_hill_2 = 1 / (1 - simpson)``. Spread: ``her2_rao`` (copies), ``her2_gini``,
     ``her2_cv``, ``her2_robust_cv``, ``ratio_cv``, ``ratio_geometric_cv``, ``ratio_robust_cv``.
     Two populations on the logarithm of the ratio:
     ``ratio_ashman_d``, ``ratio_bimodality_index``, ``ratio_bic_gain`` (BIC of one less BIC of two components; above 0
     two are preferred). Formulas and sources stand with the functions of `diversity`, `dispersion` and `mixture`.
 
-    Intervals come from the bootstrap over cells; measures of spread have one from `CELLS_FOR_SPREAD` cells on. The
-    number of kinds has none (a resample never sees a new kind), nor has the mixture, nor ``ratio_cv``: ratios are so
+    Simpson's interval is a large-sample one, the others come from the bootstrap over cells; measures of spread have one
+    from `CELLS_FOR_SPREAD` cells on. The number of kinds has none (a resample never sees a new kind), nor has the
+    mixture, nor have robust coefficients (a median of whole numbers moves in steps), nor ``ratio_cv``: ratios are so
     skewed that its bootstrap interval covered 86 % where 95 % was promised; ``ratio_geometric_cv`` stands for it.
 
     Parameters
@@ -104,55 +107,86 @@ def heterogeneity(her2: ArrayLike, cep17: ArrayLike, plan: HeterogeneityPlan | N
     h, c = as_counts(her2, "HER2 counts"), as_counts(cep17, "CEP17 counts")
     if h.shape != c.shape or h.ndim != 1 or (h.size and min(h.min(), c.min()) < 1):
         raise StatisticsError("heterogeneity needs one HER2 and one CEP17 count of 1 or more a cell: leave others out")
-    ratio = h / np.maximum(c, 1)
-    sources = _metrics(h.astype(np.float64), ratio)
     if h.size < setting.minimum_cells:
         text = f"withheld: {h.size} cells, {setting.minimum_cells} needed"
-        return {name: undefined(text, setting.bootstrap.confidence) for name in (*sources, *_WITHOUT_INTERVAL)}
-    made = {name: bootstrap_interval(metric, h.size, LOG, setting.bootstrap) for name, metric in sources.items()}
-    if h.size < CELLS_FOR_SPREAD:
-        why = f"interval withheld: {h.size} cells, {CELLS_FOR_SPREAD} needed"
-        made |= {name: _bare(made[name].value, why) for name in _SPREAD}
-    made["her2_hill_0"] = _bare(float(hill(abundances(h), 0)), "number of kinds seen")
-    made["ratio_cv"] = _bare(float(variation(ratio)), "sample value")
-    return made | _mixture(np.log(ratio), least_cells(_WITHOUT_INTERVAL[-1], setting))
+        return dict.fromkeys(METRICS, undefined(text, setting.bootstrap.confidence))
+    ratio = h / c
+    made = _diversity(h, setting.bootstrap) | _spread(h.astype(np.float64), ratio, setting.bootstrap)
+    return made | _mixture(np.log(ratio), least_cells(_OF_MIXTURE[0], setting))
 
 
 def least_cells(metric: str, plan: HeterogeneityPlan) -> int:
     """Return the fewest cells for which a metric of `heterogeneity` is given; the mixture needs three times as many."""
-    return plan.minimum_cells * (3 if metric in _WITHOUT_INTERVAL[2:] else 1)
+    return plan.minimum_cells * (3 if metric in _OF_MIXTURE else 1)
 
 
-_SPREAD = ("her2_rao", "her2_gini", "her2_cv", "ratio_geometric_cv")
-_WITHOUT_INTERVAL = ("her2_hill_0", "ratio_cv", "ratio_ashman_d", "ratio_bimodality_index", "ratio_bic_gain")
+_OF_MIXTURE = ("ratio_ashman_d", "ratio_bimodality_index", "ratio_bic_gain")
+METRICS = (
+    *("her2_shannon", "her2_pielou", "her2_simpson", "her2_hill_0", "her2_hill_1", "her2_hill_2"),
+    *("her2_rao", "her2_gini", "her2_cv", "her2_robust_cv", "ratio_cv", "ratio_geometric_cv", "ratio_robust_cv"),
+    *_OF_MIXTURE,
+)
+"""Names of every metric."""
 
 
-def _metrics(her2: FloatArray, ratio: FloatArray) -> dict[str, Callable[[np.ndarray], FloatArray]]:
-    copies = her2.astype(np.int64)
+def _diversity(her2: IntArray, plan: BootstrapPlan) -> dict[str, Estimate]:
+    seen = abundances(her2)
+    entropy = bootstrap_interval(_of_cells(lambda own: shannon(abundances(own)), her2), her2.size, LOG, plan)
+    evenness = bootstrap_interval(_of_cells(lambda own: pielou(abundances(own)), her2), her2.size, LOG, plan)
+    unlike = simpson_interval(seen, plan.confidence)
     return {
-        "her2_shannon": lambda index: shannon(abundances(copies[index])),
-        "her2_pielou": lambda index: pielou(abundances(copies[index])),
-        "her2_simpson": lambda index: simpson(abundances(copies[index])),
-        "her2_hill_1": lambda index: hill(abundances(copies[index]), 1),
-        "her2_hill_2": lambda index: hill(abundances(copies[index]), 2),
-        "her2_rao": lambda index: rao(her2[index]),
-        "her2_gini": lambda index: gini(her2[index]),
-        "her2_cv": lambda index: variation(her2[index]),
-        "her2_robust_cv": lambda index: robust_variation(her2[index]),
-        "ratio_geometric_cv": lambda index: geometric_variation(ratio[index]),
-        "ratio_robust_cv": lambda index: robust_variation(ratio[index]),
+        "her2_shannon": entropy,
+        "her2_pielou": evenness,
+        "her2_simpson": unlike,
+        "her2_hill_0": _bare(float(kinds_seen(seen)), "number of kinds seen"),
+        "her2_hill_1": _mapped(entropy, math.exp),
+        "her2_hill_2": _mapped(unlike, _effective) if unlike.value < 1 else undefined("no two cells are alike"),
     }
 
 
+def _of_cells(metric: Callable[[Any], FloatArray], values: Any) -> IndexStatistic:
+    """A metric of resampled cells, a resample a row."""
+    return lambda index: metric(values[index])
+
+
+def _effective(unlike: float) -> float:
+    """Hill number of order 2 of a Simpson diversity."""
+    return 1.0 / (1.0 - unlike)
+
+
+def _spread(her2: FloatArray, ratio: FloatArray, plan: BootstrapPlan) -> dict[str, Estimate]:
+    sources: dict[str, tuple[FloatArray, Callable[[FloatArray], FloatArray]]] = {
+        "her2_rao": (her2, rao),
+        "her2_gini": (her2, gini),
+        "her2_cv": (her2, variation),
+        "ratio_geometric_cv": (ratio, geometric_variation),
+    }
+    made = {}
+    for name, (values, metric) in sources.items():
+        if her2.size < CELLS_FOR_SPREAD:
+            why = f"interval withheld: {her2.size} cells, {CELLS_FOR_SPREAD} needed"
+            made[name] = _bare(float(metric(values)), why)
+        else:
+            made[name] = bootstrap_interval(_of_cells(metric, values), her2.size, LOG, plan)
+    for name, values in (("her2_robust_cv", her2), ("ratio_robust_cv", ratio)):
+        made[name] = _bare(float(robust_variation(values)), "sample value: a median of counts moves in steps")
+    return made | {"ratio_cv": _bare(float(variation(ratio)), "sample value")}
+
+
 def _mixture(log_ratio: FloatArray, minimum: int) -> dict[str, Estimate]:
-    names = _WITHOUT_INTERVAL[2:]
     if log_ratio.size < minimum or log_ratio.min() == log_ratio.max():
         text = f"withheld: {log_ratio.size} cells, {minimum} with different ratios needed"
-        return {name: undefined(text) for name in names}
+        return {name: undefined(text) for name in _OF_MIXTURE}
     fit = two_components(log_ratio)
     values = (fit.ashman_d, fit.bimodality_index, fit.bic_one - fit.bic_two)
-    return {name: _bare(value, "two Gaussians by EM") for name, value in zip(names, values, strict=True)}
+    return {name: _bare(value, "two Gaussians by EM") for name, value in zip(_OF_MIXTURE, values, strict=True)}
 
 
 def _bare(value: float, method: str) -> Estimate:
     return Estimate(value, math.nan, math.nan, method)
+
+
+def _mapped(made: Estimate, forward: Callable[[float], float]) -> Estimate:
+    """A figure that rises with another one, and its interval with it."""
+    value, low, high = (forward(figure) for figure in (made.value, made.low, made.high))
+    return Estimate(value, low, high, made.method, made.confidence)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -115,6 +117,16 @@ def test_refusals() -> None:
         BootstrapPlan(resamples=10)
     with pytest.raises(StatisticsError, match="between 0 and 1"):
         BootstrapPlan(confidence=95)
+
+
+def test_no_interval_where_a_sixth_of_the_resamples_lie_on_the_bound() -> None:
+    values = np.array([0.0] * 29 + [1.0])  # a third of the resamples miss the one that differs
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = bootstrap_interval(mean_of(values), 30, LOG)
+    assert found.value == pytest.approx(1 / 30)
+    assert np.isnan([found.low, found.high]).all()
+    assert np.isfinite(bootstrap_interval(mean_of(np.append(values, [1.0, 1.0])), 32, LOG).low)
 
 
 def test_agreement_near_one_has_an_interval_that_says_something() -> None:

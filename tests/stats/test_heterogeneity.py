@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import entropy, norm
+from scipy.special import logit
+from scipy.stats import entropy, norm, t
 
 from ctcfish.errors import StatisticsError
 from ctcfish.stats import dispersion, diversity
@@ -36,20 +37,45 @@ def test_miller_madow_removes_most_of_the_bias() -> None:
     assert abs(diversity.shannon(samples).mean() - entropy(p)) < 0.25 * abs(plug_in - entropy(p))
 
 
-def test_evenness_and_hill_of_equal_kinds() -> None:
+def test_evenness_of_equal_kinds() -> None:
     even = [4, 4, 4, 0, 4]
     assert diversity.pielou(even) == pytest.approx(1.0)
-    for order in (0, 0.5, 1, 2, 3):
-        assert diversity.hill(even, order) == pytest.approx(4.0)
+    assert diversity.kinds_seen(even) == 4
 
 
-def test_hill_numbers_of_an_uneven_sample() -> None:
-    counts = np.array([8, 1, 1])
-    p = counts / 10
-    assert diversity.hill(counts, 0) == 3
-    assert diversity.hill(counts, 1) == pytest.approx(np.exp(entropy(p)))
-    assert diversity.hill(counts, 2) == pytest.approx(1 / (p**2).sum())
-    assert diversity.hill(counts, 0.999999) == pytest.approx(float(diversity.hill(counts, 1)), rel=1e-4)
+def test_hill_numbers_follow_from_entropy_and_simpson() -> None:
+    her2 = np.repeat([2, 3, 4, 8], [20, 8, 6, 6])
+    made, n = heterogeneity(her2, np.full(40, 2)), np.array([20, 8, 6, 6])
+    assert made["her2_hill_0"].value == 4
+    assert made["her2_hill_1"].value == pytest.approx(np.exp(entropy(n) + 3 / 80))
+    # the inverse of the unbiased estimate of sum p^2 (Gotelli and Chao 2013)
+    assert made["her2_hill_2"].value == pytest.approx(40 * 39 / (n * (n - 1)).sum())
+    assert made["her2_hill_1"].low == pytest.approx(np.exp(made["her2_shannon"].low))
+    assert made["her2_hill_2"].high == pytest.approx(1 / (1 - made["her2_simpson"].high))
+
+
+def test_inverse_of_hill_two_is_unbiased_and_that_of_the_plain_one_is_not() -> None:
+    p, rng = np.array([0.4, 0.2, 0.15, 0.1, 0.1, 0.05]), np.random.default_rng(9)
+    counts = rng.multinomial(30, p, 4000)
+    assert (1 - diversity.simpson(counts)).mean() == pytest.approx(p @ p, abs=0.003)
+    assert ((counts / 30) ** 2).sum(axis=1).mean() == pytest.approx(p @ p + (1 - p @ p) / 30, abs=0.003)
+
+
+def test_cells_all_unlike_have_no_effective_number() -> None:
+    made = heterogeneity(np.arange(1, 13), np.full(12, 2))
+    assert made["her2_simpson"].value == 1.0
+    assert math.isnan(made["her2_simpson"].low)
+    assert math.isnan(made["her2_hill_2"].value)
+    assert made["her2_hill_2"].method == "no two cells are alike"
+
+
+def test_variance_of_simpson_is_that_of_many_samples() -> None:
+    p, n = np.array([0.5, 0.2, 0.2, 0.1]), 60
+    samples = np.random.default_rng(10).multinomial(n, p, 40_000)
+    seen = diversity.simpson(samples).std()
+    exact = diversity.simpson_interval((n * p).astype(int))
+    told = (logit(exact.high) - logit(exact.low)) / 2 / t.ppf(0.975, n - 1) * exact.value * (1 - exact.value)
+    assert told == pytest.approx(seen, rel=0.02)
 
 
 def test_simpson_is_the_share_of_unlike_pairs() -> None:
@@ -100,9 +126,9 @@ def test_degenerate_samples() -> None:
     assert diversity.simpson(one_kind) == 0.0
     for f in (diversity.shannon, diversity.pielou, diversity.simpson):
         assert np.isnan(f(nobody))
-    for order in (0, 1, 2):
-        assert np.isnan(diversity.hill(nobody, order))
-        assert diversity.hill(one_kind, order) == pytest.approx(1.0)
+    assert np.isnan(diversity.kinds_seen(nobody))
+    assert diversity.kinds_seen(one_kind) == 1
+    assert math.isnan(diversity.simpson_interval(one_kind).low)
     assert np.isnan(diversity.simpson([1]))
     for g in (dispersion.rao, dispersion.gini, dispersion.variation, dispersion.geometric_variation):
         assert np.isnan(g([3.0]))
@@ -197,8 +223,7 @@ def test_every_metric_is_there_with_its_interval(patient: tuple[np.ndarray, np.n
     assert set(made) == NAMES
     without = {name for name, e in made.items() if math.isnan(e.low)}
     bare = {"her2_hill_0", "ratio_cv", "ratio_ashman_d", "ratio_bimodality_index", "ratio_bic_gain"}
-    # half of the copies are 2: the median absolute deviation may sit still through all resamples
-    assert bare <= without <= bare | {"her2_robust_cv", "ratio_robust_cv"}
+    assert without == bare | {"her2_robust_cv", "ratio_robust_cv"}
     assert made["her2_hill_0"].value == len(set(patient[0].tolist()))
     assert all(e.low < e.value < e.high for name, e in made.items() if name not in without)
 
@@ -235,25 +260,42 @@ def test_cells_without_a_colour_are_refused() -> None:
         heterogeneity([2, 2], [2])
 
 
-@pytest.mark.parametrize("name", ["shannon", "simpson", "hill_2", "rao", "gini", "cv", "geometric_cv"])
-def test_interval_coverage_at_thirty_cells(name: str) -> None:
+COPIES, SHARES = np.array([1, 2, 3, 4, 5, 6]), np.array([0.1, 0.4, 0.2, 0.15, 0.1, 0.05])
+
+
+@pytest.mark.parametrize(("cells", "runs"), [(30, 1500), (100, 500)])
+def test_intervals_of_diversity_cover(cells: int, runs: int) -> None:
+    truth = {
+        "her2_shannon": entropy(SHARES),
+        "her2_hill_1": math.exp(entropy(SHARES)),
+        "her2_simpson": 1 - SHARES @ SHARES,
+        "her2_hill_2": 1 / (SHARES @ SHARES),
+        "her2_pielou": entropy(SHARES) / math.log(6),
+    }
+    rng, plan = np.random.default_rng(6), HeterogeneityPlan(bootstrap=BootstrapPlan(200))
+    held = dict.fromkeys(truth, 0)
+    for _ in range(runs):
+        made = heterogeneity(rng.choice(COPIES, cells, p=SHARES), np.full(cells, 2), plan)
+        for name, value in truth.items():
+            held[name] += made[name].low <= value <= made[name].high
+    assert all(0.925 <= hits / runs <= 0.98 for hits in held.values()), held
+
+
+@pytest.mark.parametrize("name", ["rao", "gini", "cv", "geometric_cv"])
+def test_intervals_of_spread_cover_where_no_cell_carries_it(name: str) -> None:
     rng = np.random.default_rng(6)
-    values, p = np.array([1, 2, 3, 4, 5, 6]), np.array([0.1, 0.4, 0.2, 0.15, 0.1, 0.05])
-    mean = p @ values
-    truth_rao = (p[:, None] * p * np.abs(values[:, None] - values)).sum()
-    log_variance = p @ np.log(values) ** 2 - (p @ np.log(values)) ** 2
+    mean = SHARES @ COPIES
+    truth_rao = (SHARES[:, None] * SHARES * np.abs(COPIES[:, None] - COPIES)).sum()
+    log_variance = SHARES @ np.log(COPIES) ** 2 - (SHARES @ np.log(COPIES)) ** 2
     truth, metric = {
-        "shannon": (entropy(p), lambda v: diversity.shannon(diversity.abundances(v))),
-        "simpson": (1 - p @ p, lambda v: diversity.simpson(diversity.abundances(v))),
-        "hill_2": (1 / (p @ p), lambda v: diversity.hill(diversity.abundances(v), 2)),
         "rao": (truth_rao, dispersion.rao),
         "gini": (truth_rao / 2 / mean, dispersion.gini),
-        "cv": (math.sqrt(p @ values**2 - mean**2) / mean, dispersion.variation),
+        "cv": (math.sqrt(SHARES @ COPIES**2 - mean**2) / mean, dispersion.variation),
         "geometric_cv": (math.sqrt(math.exp(log_variance) - 1), dispersion.geometric_variation),
     }[name]
     covered, runs = 0, 1000
     for _ in range(runs):
-        sample = rng.choice(values, 30, p=p)
+        sample = rng.choice(COPIES, 30, p=SHARES)
         made = bootstrap_interval(lambda index, s=sample: metric(s[index]), 30, LOG, BootstrapPlan(300))
         covered += made.low <= truth <= made.high
     assert 0.925 <= covered / runs <= 0.975, covered / runs
