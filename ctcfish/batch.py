@@ -16,6 +16,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from ctcfish import tables, unit
+from ctcfish.conclude import rates_of
 from ctcfish.config import rules
 from ctcfish.engine import workers
 from ctcfish.engine.ledger import Ledger
@@ -30,7 +31,7 @@ from ctcfish.stages.sensitivity import sensitivity
 from ctcfish.stages.study import study_measures
 from ctcfish.store.atomic import write_json, write_text
 from ctcfish.store.manifest import hashes, manifest
-from ctcfish.store.results import rates_of, read_ctc, read_slide_json, slides_table, write_run_tables
+from ctcfish.store.results import read_ctc, read_slide_json, slides_table, write_run_tables
 from ctcfish.types import Slide, SlideResult
 from ctcfish.unit import Job
 
@@ -304,10 +305,10 @@ def _summary(job: Job, slide_id: str) -> dict[str, Any] | None:
 
 
 def _hashes_of_slides(out: Path, slide_ids: Iterable[str]) -> dict[str, str]:
-    """Hashes of what the slides' folders hold; a file is read again only if it changed since its slide was done."""
+    """Hashes of what the slides were made into, as it was left; where that is not known the files are read."""
     found: dict[str, str] = {}
     for slide_id in slide_ids:
-        found |= hashes([out / slide_id], out, Ledger(out, slide_id).sha256)
+        found |= Ledger(out, slide_id).made() or hashes([out / slide_id], out)
     return found
 
 
@@ -318,7 +319,7 @@ def _over_slides(job: Job, summaries: Mapping[str, dict[str, Any]]) -> dict[str,
     rates = {slide_id: rates_of(summary) for slide_id, summary in summaries.items()}
     params = job.config.summarise
     own = slides[slides["replicate_of"].isna() & slides["control"].isna()]
-    by_rule = sensitivity(own, ctc, rates, rules())
+    by_rule = sensitivity(own, {slide_id: said["by_rule"] for slide_id, said in summaries.items()}, rules())
     return {
         "slides": slides,
         "patients": patients(own, ctc, rates, job.config.call, params),

@@ -15,11 +15,15 @@ import pandas as pd
 import ctcfish
 from ctcfish import tables
 from ctcfish.config import Config, rules
-from ctcfish.flags import SlideFlag, to_text
+from ctcfish.flags import SlideFlag, from_text, to_text
+from ctcfish.parameters import FishRule
 from ctcfish.stages.calibrate import calibrate
 from ctcfish.stages.call import call, false_amplified
 from ctcfish.stages.control import leukocyte_control
+from ctcfish.stages.sensitivity import by_rules
 from ctcfish.stages.summarise import Subject, summarise
+from ctcfish.stats.error_rates import PARAMETERS, errors_of
+from ctcfish.stats.estimate import Estimate
 from ctcfish.types import ErrorRates
 
 
@@ -40,33 +44,30 @@ class Conclusion:
 
 
 def conclude(
-    subject: Subject, cells: pd.DataFrame, config: Config, controls: Mapping[str, dict[str, Any]] = MappingProxyType({})
+    subject: Subject, cells: pd.DataFrame, config: Config, before: Mapping[str, Any] = MappingProxyType({})
 ) -> Conclusion:
-    """Call the cells of a slide and summarise it.
+    """Estimate error rates, call, and summarise to the slide's row.
 
     Parameters
     ----------
     subject : Subject
-        What is known of the slide besides its cells.
     cells : pandas.DataFrame
-        Counted and identified cells; calls that stand in it already are made anew.
+        Counted cells with their kind; what earlier calls left in them is not looked at.
     config : Config
         Of it only ``preset``, ``calibrate``, ``call`` and ``summarise`` are used.
-    controls : mapping
-        ``false_amplified`` by preset, as these cells gave it before with the same ``calibrate``.
+    before : mapping
+        ``told`` of an earlier conclusion of these cells with the same ``calibrate``, as ``slide.json`` keeps it. What
+        hangs on no rule of the run is taken from it.
 
     Returns
     -------
     Conclusion
     """
-    rates = calibrate(cells, config.calibrate)
+    rates = rates_of(before) if before else calibrate(cells, config.calibrate)
     rates = replace(rates, flags=rates.flags | (subject.flags & SlideFlag.OUT_OF_RANGE))
     called = tables.CELLS.check(call(cells, rates, config.call))
     row = summarise(subject, called, rates, config.summarise)
     row |= {"preset": config.preset.name, "false_amplified_per_cell": false_amplified(rates, config.call)}
-    presets = {name: own for name, (own, _) in rules().items()}
-    known = {name: controls[name] for name in controls if name in presets}
-    named = {name: own for name, own in (presets | {config.preset.name: config.call}).items() if name not in known}
     told = {
         "program": "ctcfish",
         "version": ctcfish.__version__,
@@ -75,9 +76,21 @@ def conclude(
         "rule": config.call.rule.model_dump(mode="json"),
         "slide": {name: row.get(name) for name in tables.SLIDES.names},
         "error_rates": _told_rates(rates),
-        "false_amplified": known | (leukocyte_control(cells, rates, named, config.calibrate) if named else {}),
+        "false_amplified": _controls(cells, rates, config, before.get("false_amplified", {})),
+        "by_rule": before["by_rule"] if before else by_rules(cells, rates, rules()),
     }
     return Conclusion(called, told)
+
+
+def _controls(
+    cells: pd.DataFrame, rates: ErrorRates, config: Config, before: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """What the leukocytes say of every preset on counts, and of the run's own rule."""
+    presets = {name: own for name, (own, _) in rules().items()}
+    known = {name: before[name] for name in before if name in presets}
+    own = presets | {config.preset.name: config.call}
+    named = {name: own[name] for name in own if name not in known and isinstance(own[name].rule, FishRule)}
+    return known | (leukocyte_control(cells, rates, named, config.calibrate) if named else {})
 
 
 def _told_rates(rates: ErrorRates) -> dict[str, Any]:
@@ -88,3 +101,18 @@ def _told_rates(rates: ErrorRates) -> dict[str, Any]:
         "origin": rates.origin,
         "flags": to_text([int(rates.flags)], SlideFlag)[0],
     }
+
+
+def rates_of(told: Mapping[str, Any]) -> ErrorRates:
+    """Error rates as ``slide.json`` tells them."""
+    said = told["error_rates"]
+    intervals = {name: Estimate(**estimate) for name, estimate in said["rates"].items()}
+    efficiency = said["hybridisation_efficiency"]
+    return ErrorRates(
+        errors=errors_of([intervals[name].value for name in PARAMETERS]),
+        intervals=intervals,
+        n_leukocytes=int(said["n_leukocytes"]),
+        hybridisation_efficiency=float("nan") if efficiency is None else float(efficiency),
+        origin=str(said["origin"]),
+        flags=SlideFlag(int(from_text([said["flags"]], SlideFlag)[0])),
+    )

@@ -7,6 +7,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,10 @@ class Config(BaseModel):
 
     def sha256(self) -> str:
         """Hash of the resolved configuration."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         text = json.dumps(self.resolved(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -105,6 +110,11 @@ def _preset_tree(preset: str | None) -> Tree:
 
 def rules() -> dict[str, tuple[p.Call, p.Summarise]]:
     """Every preset's rule, and the thresholds 2.0 and 2.2 with the guard: what a result is tried against."""
+    return dict(_rules())
+
+
+@cache
+def _rules() -> dict[str, tuple[p.Call, p.Summarise]]:
     named = {name: load(name) for name in preset_names()}
     guarded_2 = p.Call(rule=p.FishRule(cut="2", guard=p.Guard()))
     return {name: (own.call, own.summarise) for name, own in named.items()} | {

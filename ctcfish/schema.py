@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ctcfish.errors import InputError
 
@@ -75,35 +77,38 @@ class Table:
         if unknown:
             raise self._refusal(f"columns {unknown}", f"only {self.names}", "Declare them in ctcfish.tables.")
         typed = {c.name: self._typed(frame, c) for c in self.columns}
-        typed |= {name: pd.to_numeric(frame[name]).astype("float64") for name in sorted(extra)}
-        checked = pd.DataFrame(typed, index=frame.index).reset_index(drop=True)
+        typed |= {name: _numbers(frame[name], "float64") for name in sorted(extra)}
+        checked = pd.DataFrame(typed, index=pd.RangeIndex(len(frame)))
         repeated = checked.duplicated(list(self.key)) if self.key else pd.Series(dtype=bool)
         if repeated.any():
             found = checked.loc[repeated, list(self.key)].iloc[0].tolist()
             raise self._refusal(f"key {found} twice", f"one row per {self.key}", "Remove the repeated row.")
         return checked
 
-    def _typed(self, frame: pd.DataFrame, column: Column) -> pd.Series:
+    def _typed(self, frame: pd.DataFrame, column: Column) -> Any:
+        """Values of a column in its type, without the index: a column that has it already costs next to nothing."""
+        wanted = _PANDAS[column.kind]
         if column.name not in frame.columns:
-            values = pd.Series([None] * len(frame), index=frame.index, dtype=_PANDAS[column.kind])
+            values = pd.array([None] * len(frame), dtype=wanted) if wanted != "object" else _text([None] * len(frame))
         elif column.kind == "text":
-            given = frame[column.name].astype(object)
-            values = given.mask(given.isna(), other=None)
+            values = _text(frame[column.name])
         else:
-            values = pd.to_numeric(frame[column.name]) if column.kind != "boolean" else frame[column.name]
-            values = values.astype(_PANDAS[column.kind])
-        if column.required and len(values) and bool(values.isna().any()):
-            raise self._refusal(
-                f"no {column.name} in {int(values.isna().sum())} rows", "one in every row", "Fill it in."
-            )
+            values = _numbers(frame[column.name], wanted)
+        missing = pd.isna(values)
+        if column.required and missing.any():
+            raise self._refusal(f"no {column.name} in {int(missing.sum())} rows", "one in every row", "Fill it in.")
         if column.choices:
-            wrong = sorted(set(values.dropna()) - set(column.choices))
+            wrong = sorted(set(values[~missing]) - set(column.choices))
             if wrong:
                 raise self._refusal(f"{column.name} {wrong}", f"one of {list(column.choices)}", "Correct the value.")
         return values
 
     def _refusal(self, found: str, wanted: str, remedy: str) -> InputError:
         return InputError(f"table {self.name}", found, wanted, remedy)
+
+    def sql_types(self) -> dict[str, str]:
+        """SQL type of every column."""
+        return {c.name: _SQL[c.kind] for c in self.columns}
 
     def sql(self) -> str:
         """``CREATE TABLE`` statement."""
@@ -125,6 +130,20 @@ class Table:
             | ({"choices": list(c.choices)} if c.choices else {})
             for c in self.columns
         ]
+
+
+def _text(values: Any) -> NDArray[np.object_]:
+    """Texts as they are, and None for whatever says that there is none."""
+    texts = np.array(values, dtype=object)
+    texts[pd.isna(texts)] = None
+    return texts
+
+
+def _numbers(values: pd.Series, wanted: str) -> Any:
+    """Numbers or truth values in the type wanted."""
+    if values.dtype != wanted:
+        values = (values if wanted == "boolean" else pd.to_numeric(values)).astype(wanted)
+    return values.array
 
 
 def concatenate(frames: Iterable[pd.DataFrame], table: Table) -> pd.DataFrame:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +23,7 @@ from ctcfish.io.sheet import USED
 from ctcfish.io.study import scan_files, slide_values
 from ctcfish.report.slide import draw, page
 from ctcfish.stages.summarise import Subject
-from ctcfish.store.atomic import atomic_folder, write_json, write_text
+from ctcfish.store.atomic import atomic_folder, to_json, write_text
 from ctcfish.store.manifest import hashes, parts_of
 from ctcfish.store.results import read_cells, read_slide_json, write_cells, write_slide
 from ctcfish.types import Slide, SlideResult
@@ -55,7 +57,7 @@ class Job:
     batch: str = ""
     program: str = field(default_factory=program_sha256)
 
-    @property
+    @cached_property
     def made(self) -> Made:
         """How a result is made, as far as its bytes hang on it."""
         return Made(self.config, self.device, self.program)
@@ -85,11 +87,11 @@ def score_slide(slide: Slide, job: Job, progress: Callable[[str], None], values:
         about = {"inputs_sha256": inputs, "identity": own.told()}
         write_slide(result, about, take_pictures(slide, result, job.config.report), folder)
         drawings = draw(folder)
-        write_text(folder / "report.html", page(folder, drawings))
+        write_text(folder / "report.html", page(read_cells(folder), read_slide_json(folder), drawings))
         _still_ours(job)
     if job.batch:  # a slide scored alone has no next time
         write_drawings(job.out, slide.slide_id, own.measured, drawings)
-        _keep(ledger, job.out / slide.slide_id, parts_of(slide.files), values)
+        _keep(ledger, parts_of(slide.files), values, parts_of([job.out / slide.slide_id]))
     return result
 
 
@@ -110,8 +112,8 @@ def bring_up(ref: SlideRef, job: Job, progress: Callable[[str], None]) -> Done:
         inputs = hashes(slide.files, base_of(slide.files), ledger.sha256)
         want = identity(job.made, said["scenes"], _said(slide), inputs)
         if said["identity"]["measured"] == want.measured:
-            done = call_again(folder, _said(slide), job, want, inputs)
-            _keep(ledger, folder, parts_of(slide.files), values)
+            done = call_again(said, _said(slide), job, want, inputs)
+            _keep(ledger, parts_of(slide.files), values, parts_of([folder]))
             return done
     score_slide(slide, job, progress, values)
     return "scored"
@@ -128,21 +130,21 @@ def without_pixels(ref: SlideRef, job: Job) -> Done | None:
         None where pixels are needed, or where only opening the slide can tell.
     """
     folder, ledger = job.out / ref.slide_id, Ledger(job.out, ref.slide_id)
-    if not (folder / "slide.json").is_file() or not _unchanged(ref, ledger):
+    values = slide_values(ref)
+    if not (folder / "slide.json").is_file() or not _unchanged(ref, ledger, values):
         return None
-    values, said = slide_values(ref), read_slide_json(folder)
+    said = read_slide_json(folder)
     want = identity(job.made, said["scenes"], said_by(values), said["inputs_sha256"])
     if said["identity"]["measured"] != want.measured:
         return None
-    done = call_again(folder, said_by(values), job, want, said["inputs_sha256"])
+    done = call_again(said, said_by(values), job, want, said["inputs_sha256"])
     if done == "called" or ledger.values != values:
-        _keep(ledger, folder, ledger.inputs, values)
+        _keep(ledger, ledger.inputs, values, ledger.outputs)
     return done
 
 
-def _unchanged(ref: SlideRef, ledger: Ledger) -> bool:
+def _unchanged(ref: SlideRef, ledger: Ledger, values: Mapping[str, str]) -> bool:
     """Whether the slide's files are those it was made of, they and its results as they were left, and read alike."""
-    values = slide_values(ref)
     listed = [path for modality in SCANS for path in scan_files(ref, modality, values)]
     beside = [ref.path / name for name in ("ctc.csv", "slide.toml")]
     present = {*parts_of(listed), *(path for path in beside if path.is_file())}
@@ -154,13 +156,15 @@ def _unchanged(ref: SlideRef, ledger: Ledger) -> bool:
     )
 
 
-def call_again(folder: Path, said: Mapping[str, Any], job: Job, want: Identity, inputs: Mapping[str, str]) -> Done:
+def call_again(
+    stored: Mapping[str, Any], said: Mapping[str, Any], job: Job, want: Identity, inputs: Mapping[str, str]
+) -> Done:
     """Call the cells of a scored slide again and write what hangs on the calls; no pixel is read.
 
     Parameters
     ----------
-    folder : Path
-        Folder of the slide.
+    stored : mapping
+        ``slide.json`` as it is.
     said : mapping
         What is said of the slide now: ``slide_id, patient_id, visit, sheet``.
     job : Job
@@ -174,7 +178,6 @@ def call_again(folder: Path, said: Mapping[str, Any], job: Job, want: Identity, 
     {"called", "kept"}
         ``kept`` where the folder is what it should be already.
     """
-    stored = read_slide_json(folder)
     if stored["identity"] == want.told() and stored["inputs_sha256"] == dict(inputs):
         return "kept"
     subject = Subject(
@@ -183,16 +186,19 @@ def call_again(folder: Path, said: Mapping[str, Any], job: Job, want: Identity, 
         relocated=stored["relocation"] and bool(stored["relocation"]["trusted"]),
         **said,
     )
+    folder = job.out / str(said["slide_id"])
     same = stored["identity"].get("controlled") == want.controlled
-    concluded = conclude(subject, read_cells(folder), job.config, stored["false_amplified"] if same else {})
+    concluded = conclude(subject, read_cells(folder), job.config, stored if same else {})
+    now = to_json(dict(stored) | concluded.told | {"inputs_sha256": dict(inputs), "identity": want.told()})
     # Between the first and the last of these files the folder is nobody's result, and its identity says so.
-    now = stored | concluded.told | {"inputs_sha256": dict(inputs)}
-    write_json(folder / "slide.json", now | {"identity": want.told() | {"called": ""}})
+    write_text(folder / "slide.json", json.dumps(dict(stored) | {"identity": want.told() | {"called": ""}}))
     write_cells(concluded.cells, folder)
-    drawings = read_drawings(job.out, folder.name, want.measured) or draw(folder)
-    write_text(folder / "report.html", page(folder, drawings))
-    write_drawings(job.out, folder.name, want.measured, drawings)
-    write_json(folder / "slide.json", now | {"identity": want.told()})
+    drawings = read_drawings(job.out, folder.name, want.measured)
+    if drawings is None:
+        drawings = draw(folder)
+        write_drawings(job.out, folder.name, want.measured, drawings)
+    write_text(folder / "report.html", page(concluded.cells, json.loads(now), drawings))
+    write_text(folder / "slide.json", now)
     return "called"
 
 
@@ -223,9 +229,8 @@ def _said(slide: Slide) -> dict[str, Any]:
     }
 
 
-def _keep(ledger: Ledger, folder: Path, inputs: list[Path], values: Mapping[str, str]) -> None:
+def _keep(ledger: Ledger, inputs: list[Path], values: Mapping[str, str], outputs: list[Path]) -> None:
     """Remember the files a slide was made of and made into, so that none need be read to know that it is done."""
-    outputs = parts_of([folder])
     for file in outputs:
         ledger.sha256(file)
     ledger.save(inputs, values, outputs)

@@ -123,7 +123,7 @@ def state_posterior(prior: StatePrior, errors: CountErrors, her2: int, cep17: in
     seen = (count_matrix(own, top, most)[:, count] for own, top, most, count in (
         (errors.her2, MAX_HER2, MAX_HER2_COUNT, her2), (errors.cep17, MAX_CEP17, MAX_CEP17_COUNT, cep17),
     ))  # fmt: skip
-    joint = prior.table() * np.outer(*seen)
+    joint = prior.table * np.outer(*seen)
     with np.errstate(invalid="ignore"):
         return joint / joint.sum()
 

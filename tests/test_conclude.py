@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from ctcfish import tables
-from ctcfish.conclude import conclude
+from ctcfish.conclude import conclude, rates_of
 from ctcfish.config import Config, load, preset_names
 from ctcfish.flags import SlideFlag
+from ctcfish.stages.calibrate import calibrate
 from ctcfish.stages.call import false_amplified
 from ctcfish.store.atomic import to_json
-from ctcfish.store.results import rates_of
 from ctcfish.store.tablefiles import read_parquet, write_parquet
 from tests import make
 
@@ -40,16 +41,30 @@ def test_called_cells_are_called_anew_as_if_for_the_first_time(cells: pd.DataFra
     assert to_json(again.told) == to_json(at_once.told)
 
 
-def test_controls_known_before_are_taken_over_but_for_the_runs_own_rule(cells: pd.DataFrame) -> None:
-    """What the leukocytes say of a preset hangs on the counts alone: known, it is what would be found again."""
-    known = conclude(make.subject(), cells, Config()).told["false_amplified"]
+def told(*arguments: object) -> dict[str, Any]:
+    """What is concluded, as a file gives it back."""
+    return dict(json.loads(to_json(conclude(*arguments).told)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_what_hangs_on_no_rule_is_taken_over_and_is_what_would_be_found_again(cells: pd.DataFrame, preset: str) -> None:
+    """Rates, controls and counts by every rule hang on the cells alone."""
+    before = told(make.subject(), cells, Config())
+    assert told(make.subject(), cells, load(preset), before) == told(make.subject(), cells, load(preset))
+
+
+def test_the_runs_own_rule_is_controlled_anew(cells: pd.DataFrame) -> None:
+    before = told(make.subject(), cells, Config())
     own = load("asco_cap_2018", None, ["call.rule.cut=3"])
-    fresh, again = (conclude(make.subject(), cells, own, controls).told for controls in ({}, known))
-    assert to_json(again) == to_json(fresh)
-    marked = {name: {"amplified": -1} for name in [*known, own.preset.name]}
-    taken = conclude(make.subject(), cells, own, marked).told["false_amplified"]
-    assert {name for name, said in taken.items() if said["amplified"] == -1} == set(known)
-    assert own.preset.name in taken
+    marked = before | {
+        "false_amplified": {name: {"amplified": -1} for name in [*before["false_amplified"], own.preset.name]},
+        "by_rule": {"known": 1},
+    }
+    again = told(make.subject(), cells, own, marked)
+    assert again["by_rule"] == {"known": 1}
+    known = {name for name, said in again["false_amplified"].items() if said["amplified"] == -1}
+    assert known == set(before["false_amplified"])
+    assert again["false_amplified"][own.preset.name]["amplified"] == 0
 
 
 def test_a_stored_table_is_called_like_the_one_in_memory(cells: pd.DataFrame, tmp_path: Path) -> None:
@@ -89,3 +104,16 @@ def test_no_cell_at_all_is_a_row_of_a_slide() -> None:
     assert len(said.cells) == 0
     assert said.told["slide"]["technical_code"] == "S3"
     assert said.told["slide"]["slide_id"] == "s"
+
+
+@pytest.mark.parametrize("n", [0, 40], ids=["default rates", "measured rates"])
+def test_rates_come_back_from_json(n: int) -> None:
+    """To the last bit, so that what was told once need not be estimated again."""
+    own = make.cells(*[(2, 2)] * n, kind=["wbc"] * n) if n else make.cells()
+    rates = calibrate(own, Config().calibrate)
+    back = rates_of(json.loads(to_json(conclude(make.subject(), own, Config()).told)))
+    assert back.errors == rates.errors
+    assert dict(back.intervals) == dict(rates.intervals)
+    assert (back.n_leukocytes, back.origin, back.flags) == (rates.n_leukocytes, rates.origin, rates.flags)
+    np.testing.assert_equal(back.hybridisation_efficiency, rates.hybridisation_efficiency)
+    assert (rates.n_leukocytes, rates.origin) == ((40, "slide") if n else (0, "default"))

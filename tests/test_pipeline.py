@@ -13,12 +13,12 @@ import pytest
 
 import ctcfish
 from ctcfish import pipeline, synth, tables
+from ctcfish.conclude import rates_of
 from ctcfish.config import Config, load
 from ctcfish.flags import SlideFlag, from_text
 from ctcfish.stages.calibrate import calibrate
 from ctcfish.stages.call import call, false_amplified
 from ctcfish.store.atomic import to_json
-from ctcfish.store.results import rates_of
 from ctcfish.types import Scene, Slide, SlideResult
 from tests import make
 

@@ -130,11 +130,12 @@ def power(
 ) -> None:
     """Say what the assay can find: power, limit of blank and of detection."""
     resolved = resolve_config(preset, config, set_)
+    from ctcfish.conclude import rates_of
     from ctcfish.report.power import power_plot, power_text
     from ctcfish.stages.calibrate import calibrate
     from ctcfish.stages.power import assay_power
     from ctcfish.store.atomic import write_text
-    from ctcfish.store.results import rates_of, read_slide_json
+    from ctcfish.store.results import read_slide_json
     from ctcfish.tables import CELLS
 
     if slide_folder is not None and not (slide_folder / "slide.json").is_file():

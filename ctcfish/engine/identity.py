@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import ctcfish
-from ctcfish.config import Config
+from ctcfish.config import Config, rules
 from ctcfish.resources import resource_dir
 from ctcfish.store.atomic import to_json
 from ctcfish.store.manifest import sha256_of
@@ -33,7 +33,7 @@ class Identity:
     measured : str
         Program, weights, device, inputs, what they are said to be, and the configuration of the stages that see pixels.
     controlled : str
-        That, and what the error rates and the control of every rule on the leukocytes hang on besides.
+        That, and what else error rates and counts by every rule hang on: ``calibrate`` and the rules themselves.
     called : str
         All that, the rules, and what the sheet says of the slide.
     """
@@ -63,6 +63,18 @@ class Made:
     device: str
     program: str
 
+    @cached_property
+    def hashed(self) -> Mapping[str, str]:
+        """Hashes of the configuration, the same for every slide: ``pixels``, ``controls`` and ``all``."""
+        tree = self.config.resolved()
+        every = {name: [own.model_dump(mode="json") for own in rule] for name, rule in rules().items()}
+        parts = {
+            "pixels": {name: part for name, part in tree.items() if name not in CONCLUDED},
+            "controls": {"calibrate": tree["calibrate"], "rules": every},
+            "all": tree,
+        }
+        return {name: _sha256(part) for name, part in parts.items()}
+
 
 def identity(
     made: Made, scenes: Sequence[Mapping[str, Any]], said: Mapping[str, Any], inputs: Mapping[str, str]
@@ -79,18 +91,17 @@ def identity(
     inputs : mapping of str to str
         SHA-256 by name.
     """
-    tree = made.config.resolved()
     seen = {
         "program": made.program,
         "device": made.device,
         "slide_id": said["slide_id"],
         "scenes": list(scenes),
         "inputs": {name: sha for name, sha in inputs.items() if name != SAID_ELSEWHERE},
-        "configuration": {name: part for name, part in tree.items() if name not in CONCLUDED},
+        "configuration": made.hashed["pixels"],
     }
     measured = _sha256(seen)
-    ruled = {"measured": measured, "said": said, "inputs": inputs, "configuration": tree}
-    controlled = _sha256({"measured": measured, "calibrate": tree["calibrate"]})
+    ruled = {"measured": measured, "said": said, "inputs": inputs, "configuration": made.hashed["all"]}
+    controlled = _sha256({"measured": measured, "controls": made.hashed["controls"]})
     return Identity(measured, controlled, _sha256(ruled))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ctcfish.engine.lock import PRIVATE
 from ctcfish.errors import InputError
-from ctcfish.store.atomic import write_json, write_text
+from ctcfish.store.atomic import write_text
 from ctcfish.store.manifest import sha256_of
 
 Seen = tuple[int, int, int]
@@ -30,6 +30,7 @@ class Ledger:
     """
 
     def __init__(self, out: Path, slide_id: str) -> None:
+        self._folder = out / slide_id
         self._file = out / PRIVATE / "slides" / f"{slide_id}.json"
         try:
             said = json.loads(self._file.read_text(encoding="utf-8"))
@@ -76,8 +77,14 @@ class Ledger:
         kept = {str(file) for file in (*inputs, *outputs)}
         files = {path: [*seen, sha] for path, (seen, sha) in self._known.items() if path in kept}
         names = {"inputs": [str(f) for f in inputs], "outputs": [str(f) for f in outputs]}
+        self.inputs, self.outputs, self.values = inputs, outputs, dict(values)
         told: dict[str, Any] = {"files": files, "values": dict(values)} | names
-        write_json(self._file, told)
+        write_text(self._file, json.dumps(told, ensure_ascii=False, sort_keys=True))
+
+    def made(self) -> dict[str, str]:
+        """SHA-256 of what the slide was made into, by path relative to the run, as it was left; empty if not known."""
+        named = {f"{self._folder.name}/{file.relative_to(self._folder).as_posix()}": file for file in self.outputs}
+        return {name: self._known[str(file)][1] for name, file in named.items()}
 
 
 def _seen(file: Path) -> Seen:

@@ -38,7 +38,8 @@ def render(folder: Path) -> str:
     folder : Path
         ``OUT/<slide_id>`` with tables, ``slide.json``, labels and pictures.
     """
-    return page(folder, draw(folder))
+    summary = json.loads((folder / "slide.json").read_text(encoding="utf-8"))
+    return page(read_parquet(folder / "cells.parquet", tables.CELLS), summary, draw(folder))
 
 
 def draw(folder: Path) -> Drawings:
@@ -61,17 +62,18 @@ def draw(folder: Path) -> Drawings:
     }
 
 
-def page(folder: Path, drawings: Drawings) -> str:
-    """HTML of a slide's report from its tables as they are now and from drawings made before.
+def page(cells: pd.DataFrame, summary: Mapping[str, Any], drawings: Drawings) -> str:
+    """HTML of a slide's report from its cells as they are called now and from drawings made before.
 
     Parameters
     ----------
-    folder : Path
+    cells : pandas.DataFrame
+        :data:`ctcfish.tables.CELLS`.
+    summary : mapping
+        What ``slide.json`` says.
     drawings : mapping
         Of :func:`draw`, by whatever calls the cells had then.
     """
-    cells = read_parquet(folder / "cells.parquet", tables.CELLS)
-    summary = json.loads((folder / "slide.json").read_text(encoding="utf-8"))
     tiles, lines = drawings["tiles"], _cuts(summary)
     shown = gallery(cells, MOST_STRIPS)
     return _template().render(

@@ -8,14 +8,11 @@ from typing import Any
 import jinja2
 import numpy as np
 import pandas as pd
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from ctcfish.report.plots import MARKERS, svg_of
 from ctcfish.report.words import number, percent
 from ctcfish.store.results import read_ctc
-
-VERDICTS = ("not_evaluable", "no", "yes")
 
 
 def render_study(out: Path) -> str:
@@ -42,6 +39,7 @@ def render_study(out: Path) -> str:
         slides=read["slides"].astype(object).where(read["slides"].notna(), None).to_dict("records"),
         failures=read["failures"].to_dict("records"),
         strip=ratio_strip(ctc.assign(patient_id=ctc["slide_id"].map(owner))),
+        rules=list(dict.fromkeys(read["sensitivity"]["rule"])),
         matrix=sensitivity_matrix(read["sensitivity"]),
         measures=_measures(read["study_measures"]),
     )
@@ -70,13 +68,12 @@ def ratio_strip(ctc: pd.DataFrame) -> str:
     names = sorted(own["patient_id"].astype(str).unique())
     figure = Figure(figsize=(7.5, 1.2 + 0.28 * max(len(names), 1)))
     axes = figure.add_subplot()
-    for row, name in enumerate(names):
-        mine = own[own["patient_id"].astype(str) == name]
-        # Equal ratios lie on one point; a fixed small shift by row keeps them apart.
-        shift = (np.arange(len(mine)) * 0.381966 % 1 - 0.5) * 0.5
-        for call, (marker, colour) in (("not_amplified", MARKERS["wbc"]), ("amplified", MARKERS["ctc"])):
-            hit = (mine["call"] == call).to_numpy()
-            axes.scatter(mine["ratio"].to_numpy(float)[hit], row + shift[hit], s=14, marker=marker, color=colour)
+    row = np.searchsorted(names, own["patient_id"].astype(str))
+    # Equal ratios lie on one point; a fixed small shift by row keeps them apart.
+    height = row + (own.groupby(row).cumcount().to_numpy() * 0.381966 % 1 - 0.5) * 0.5
+    for call, (marker, colour) in (("not_amplified", MARKERS["wbc"]), ("amplified", MARKERS["ctc"])):
+        hit = (own["call"] == call).to_numpy()
+        axes.scatter(own["ratio"].to_numpy(float)[hit], height[hit], s=14, marker=marker, color=colour)
     axes.axvline(2.2, color="black", linewidth=1)
     axes.set(xscale="log", xlabel="HER2/CEP17 per CTC (line: 2.2)", ylim=(len(names) - 0.4, -0.6))
     ticks = [0.25, 0.5, 1, 2, 4, 8, 16, 32]
@@ -87,25 +84,21 @@ def ratio_strip(ctc: pd.DataFrame) -> str:
     return svg_of(figure)
 
 
-def sensitivity_matrix(table: pd.DataFrame) -> str:
-    """SVG: eligibility of every patient (row) by every rule (column), with the number of amplified CTC.
+def sensitivity_matrix(table: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
+    """Eligibility and number of amplified CTC of every patient by every rule, in the order of the table's rules.
 
     Parameters
     ----------
     table : pandas.DataFrame
         :data:`ctcfish.tables.SENSITIVITY`.
+
+    Returns
+    -------
+    dict of list
+        ``(eligible, number)`` by patient, sorted; a dot stands for the number where no CTC was evaluable.
     """
-    rules = list(dict.fromkeys(table["rule"]))
-    names = sorted(table["patient_id"].astype(str).unique())
-    figure = Figure(figsize=(1.5 + 0.62 * max(len(rules), 1), 1.6 + 0.28 * max(len(names), 1)))
-    axes = figure.add_subplot()
-    grid = np.zeros((max(len(names), 1), max(len(rules), 1)))
+    cells: dict[str, list[tuple[str, str]]] = {name: [] for name in sorted(table["patient_id"].astype(str).unique())}
     for row in table.to_dict("records"):
-        y, x = names.index(str(row["patient_id"])), rules.index(row["rule"])
-        grid[y, x] = VERDICTS.index(row["eligible"])
-        text = "·" if row["eligible"] == "not_evaluable" else str(row["n_amplified"])
-        axes.text(x, y, text, ha="center", va="center", fontsize=8, color="white" if grid[y, x] == 2 else "black")
-    axes.imshow(grid, cmap=ListedColormap(["#eeeeee", "#9ecae1", "#D55E00"]), vmin=0, vmax=2, aspect="auto")
-    axes.set_xticks(range(len(rules)), rules, rotation=40, ha="right", fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
-    return svg_of(figure)
+        none = row["eligible"] == "not_evaluable"
+        cells[str(row["patient_id"])].append((row["eligible"], "·" if none else str(row["n_amplified"])))
+    return cells

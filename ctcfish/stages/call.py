@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import assert_never
 
 import numpy as np
@@ -237,7 +238,12 @@ def _evidence(cells: pd.DataFrame, rates: ErrorRates, prior: Prior, rule: FishRu
 
 def states_of(prior: Prior, cut: Fraction) -> StatePrior:
     """Prior over true states as the configuration weighs its classes."""
-    return prior_of(prior.weights, cell_classes(cut, prior.mean_excess))
+    return _states(tuple(prior.weights.items()), prior.mean_excess, cut)
+
+
+@lru_cache(maxsize=64)
+def _states(weights: tuple[tuple[str, float], ...], mean_excess: float, cut: Fraction) -> StatePrior:
+    return prior_of(dict(weights), cell_classes(cut, mean_excess))
 
 
 def _weights(cells: pd.DataFrame, rates: ErrorRates, probe: str, largest: int) -> NDArray[np.float64]:

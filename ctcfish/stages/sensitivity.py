@@ -1,4 +1,4 @@
-"""How much a patient's result hangs on the rule: all cells called again by every preset and threshold."""
+"""How much a patient's result hangs on the rule: all CTC called again by every preset and threshold."""
 
 from __future__ import annotations
 
@@ -13,19 +13,43 @@ from ctcfish.stages.patients import eligible
 from ctcfish.types import ErrorRates
 
 Rules = Mapping[str, tuple[Call, Summarise]]
+Counted = Mapping[str, Mapping[str, int]]
+"""By rule: ``n_ctc``, ``n_evaluable``, ``n_amplified``."""
 
 
-def sensitivity(
-    slides: pd.DataFrame, cells: pd.DataFrame, rates: Mapping[str, ErrorRates], rules: Rules
-) -> pd.DataFrame:
+def by_rules(cells: pd.DataFrame, rates: ErrorRates, rules: Rules) -> dict[str, dict[str, int]]:
+    """Count a slide's CTC by other rules than the run's; the run's has no part in it.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Called again from their counts and intervals.
+    rates : ErrorRates
+    rules : mapping of str to (Call, Summarise)
+
+    Returns
+    -------
+    dict of dict
+        As :data:`Counted`.
+    """
+    ctc = cells[cells["kind"] == "ctc"]
+    told = {}
+    for name, (rule, _) in rules.items():
+        verdict = call(ctc, rates, rule)["call"] if len(ctc) else pd.Series(dtype=object)
+        evaluable, amplified = int((verdict != "not_evaluable").sum()), int((verdict == "amplified").sum())
+        told[name] = {"n_ctc": len(ctc), "n_evaluable": evaluable, "n_amplified": amplified}
+    return told
+
+
+def sensitivity(slides: pd.DataFrame, counted: Mapping[str, Counted], rules: Rules) -> pd.DataFrame:
     """Eligibility of every patient by every rule.
 
     Parameters
     ----------
-    slides, cells : pandas.DataFrame
-        Cells are called again from their counts and intervals.
-    rates : mapping of str to ErrorRates
-        By ``slide_id``.
+    slides : pandas.DataFrame
+        :data:`ctcfish.tables.SLIDES`.
+    counted : mapping of str to Counted
+        Of :func:`by_rules`, by ``slide_id``.
     rules : mapping of str to (Call, Summarise)
 
     Returns
@@ -33,16 +57,13 @@ def sensitivity(
     pandas.DataFrame
         :data:`ctcfish.tables.SENSITIVITY`: a row per patient with a trusted IF scan and rule.
     """
-    ctc = cells[cells["kind"] == "ctc"]
     trusted = slides[slides["n_ctc"].notna()]
+    owned = {patient: own["slide_id"].tolist() for patient, own in trusted.groupby("patient_id", sort=True)}
     rows = []
-    for name, (rule, params) in rules.items():
-        again = [call(own, rates[str(slide)], rule) for slide, own in ctc.groupby("slide_id", sort=True)]
-        called = pd.concat(again) if again else ctc
-        for patient, own in trusted.groupby("patient_id", sort=True):
-            mine = called[called["slide_id"].isin(own["slide_id"])]
-            n = int((mine["call"] != "not_evaluable").sum())
-            amplified = int((mine["call"] == "amplified").sum())
-            numbers = {"n_ctc": len(mine), "n_evaluable": n, "n_amplified": amplified}
-            rows.append({"patient_id": patient, "rule": name} | numbers | {"eligible": eligible(amplified, n, params)})
+    for name, (_, params) in rules.items():
+        for patient, mine in owned.items():
+            told = [counted[slide][name] for slide in mine]
+            n = {key: sum(own[key] for own in told) for key in ("n_ctc", "n_evaluable", "n_amplified")}
+            verdict = eligible(n["n_amplified"], n["n_evaluable"], params)
+            rows.append({"patient_id": patient, "rule": name} | n | {"eligible": verdict})
     return tables.SENSITIVITY.check(pd.DataFrame(rows)) if rows else tables.SENSITIVITY.empty()

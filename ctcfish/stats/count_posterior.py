@@ -113,7 +113,7 @@ def reaching_probability(prior: StatePrior, errors: CountErrors, seen: CountWeig
 
 def prior_share(prior: StatePrior, cut: Fraction) -> float:
     """Return the prior probability that a nucleus reaches the cut."""
-    return float(prior.table()[reaching(cut)].sum())
+    return float(prior.table[reaching(cut)].sum())
 
 
 def reaching_likelihoods(
@@ -125,7 +125,7 @@ def reaching_likelihoods(
     patient's own share can be put in its place.
     """
     her2, cep17 = _likelihoods(errors, seen)
-    table, mask = prior.table(), reaching(cut)
+    table, mask = prior.table, reaching(cut)
     return _side(her2, cep17, table, mask), _side(her2, cep17, table, ~mask)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -100,9 +101,12 @@ def count_tables(missed: ArrayLike, split: ArrayLike, extra: ArrayLike, max_true
     return table
 
 
+@lru_cache(maxsize=64)
 def count_matrix(errors: SignalErrors, max_true: int, max_count: int) -> FloatArray:
-    """Return P(count | true copies), shape (max_true + 1, max_count + 1), of one set of rates."""
-    return count_tables(errors.missed, errors.split, errors.extra, max_true, max_count)
+    """Return P(count | true copies), shape (max_true + 1, max_count + 1), of one set of rates; not to be written to."""
+    made = count_tables(errors.missed, errors.split, errors.extra, max_true, max_count)
+    made.flags.writeable = False
+    return made
 
 
 def enough_counts(true_copies: int, extra: float) -> int:

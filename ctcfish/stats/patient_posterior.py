@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -170,7 +171,7 @@ def operating_points(
     false : FalseClusters, optional
         HER2 clusters that are none; a cell below the cut may show one.
     """
-    mask, table = reaching(cut), prior.table()
+    mask, table = reaching(cut), prior.table
     below = np.where(mask, 0.0, table)
     inside, outside = _counts_of(np.where(mask, table, 0.0), errors), _counts_of(below, errors)
     worse = outside if margin == 1.0 else _counts_of(below, errors.times(margin))
@@ -204,18 +205,24 @@ class _Seen:
 
 def _false_clusters(states: FloatArray, worse: CountErrors, false: FalseClusters) -> _Seen:
     """Every number of single signals, cluster size and CEP17 count, with its probability and its likelihood."""
-    lone, size, green = (
-        axis.ravel() for axis in np.meshgrid(*(np.arange(*ends) for ends in _CLUSTER_ENDS), indexing="ij")
-    )
+    lone, size, green, sure = _clusters()
     others = np.vstack([states[1:], np.zeros((1, states.shape[1]))])  # the other HER2 copies of the nucleus
     counts = count_matrix(worse.her2, MAX_HER2, MAX_HER2_COUNT).T @ others
     counts = counts @ count_matrix(worse.cep17, MAX_CEP17, MAX_CEP17_COUNT)
     chance = counts[lone, green] / max(counts[:, 1:].sum(), _TINY) * false.size_probability(size)
+    return _Seen(lone + size, green, chance, CountWeights(doubted(sure.her2, lone, size, false), sure.cep17))
+
+
+@cache
+def _clusters() -> tuple[IntArray, IntArray, IntArray, CountWeights]:
+    """Every number of single signals, cluster size and CEP17 count, and their likelihood were no cluster false."""
+    lone, size, green = (
+        axis.ravel() for axis in np.meshgrid(*(np.arange(*ends) for ends in _CLUSTER_ENDS), indexing="ij")
+    )
     reach = np.maximum(np.round(_CLUSTER_SPREAD * size).astype(np.int64), 1)
     total = lone + size
     her2 = interval_weights(total, np.maximum(total - reach, lone), total + reach, MAX_HER2_COUNT)
-    seen = CountWeights(doubted(her2, lone, size, false), interval_weights(green, green, green, MAX_CEP17_COUNT))
-    return _Seen(total, green, chance, seen)
+    return lone, size, green, CountWeights(her2, interval_weights(green, green, green, MAX_CEP17_COUNT))
 
 
 def _counts_of(states: FloatArray, errors: CountErrors) -> FloatArray:

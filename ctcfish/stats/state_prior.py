@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class StateClass:
                 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StatePrior:
     """Classes of true states and the weight of each.
 
@@ -96,9 +97,12 @@ class StatePrior:
             np.add.at(table, (np.array(her2), np.array(cep17)), weight * np.array(share) / sum(share))
         return tables
 
+    @cached_property
     def table(self) -> FloatArray:
-        """Return P(HER2, CEP17), shape (MAX_HER2 + 1, MAX_CEP17 + 1)."""
-        return np.asarray(self.class_tables().sum(axis=0))
+        """P(HER2, CEP17), shape (MAX_HER2 + 1, MAX_CEP17 + 1); not to be written to."""
+        made = np.asarray(self.class_tables().sum(axis=0))
+        made.flags.writeable = False
+        return made
 
 
 def amplified_states(cut: Fraction, mean_excess: float, cep17_shares: Mapping[int, float]) -> StateClass:
@@ -173,7 +177,10 @@ def prior_of(weights: Mapping[str, float], classes: Mapping[str, StateClass]) ->
     return StatePrior(tuple(classes[name] for name in weights), tuple(weights.values()))
 
 
+@lru_cache(maxsize=64)
 def reaching(cut: Fraction) -> BoolArray:
-    """Return which true states reach the cut, shape (MAX_HER2 + 1, MAX_CEP17 + 1)."""
+    """Return which true states reach the cut, shape (MAX_HER2 + 1, MAX_CEP17 + 1); not to be written to."""
     her2, cep17 = np.meshgrid(np.arange(MAX_HER2 + 1), np.arange(MAX_CEP17 + 1), indexing="ij")
-    return reaches(her2, cep17, cut)
+    made = reaches(her2, cep17, cut)
+    made.flags.writeable = False
+    return made

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -49,7 +50,13 @@ def hashes(files: Iterable[Path], base: Path, digest: Callable[[Path], str] = sh
 
 def parts_of(files: Iterable[Path]) -> list[Path]:
     """The files, and in the place of each folder all that lie in it, in order."""
-    return [p for f in files for p in (sorted(q for q in f.rglob("*") if q.is_file()) if f.is_dir() else [f])]
+    return [part for file in files for part in (_inside(file) if file.is_dir() else [file])]
+
+
+def _inside(folder: Path) -> list[Path]:
+    """All files below a folder, sorted by their parts."""
+    found = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+    return sorted(file for file in found if file.is_file())
 
 
 def manifest(config: Config, device: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, Any]:

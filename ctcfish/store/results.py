@@ -10,14 +10,11 @@ from typing import Any
 import pandas as pd
 
 from ctcfish import tables
-from ctcfish.flags import SlideFlag, from_text
-from ctcfish.stats.error_rates import PARAMETERS, errors_of
-from ctcfish.stats.estimate import Estimate
 from ctcfish.store.atomic import atomic_file, write_json, write_text
 from ctcfish.store.labels import write_labels
 from ctcfish.store.pictures import Picture, write_pictures
 from ctcfish.store.tablefiles import read_parquet, read_parquets, write_csv, write_parquet
-from ctcfish.types import ErrorRates, SlideResult
+from ctcfish.types import SlideResult
 
 SLIDE_TABLES = (tables.CELLS, tables.SPOTS, tables.IF_CELLS)
 RUN_TABLES = (
@@ -80,21 +77,6 @@ def read_ctc(folders: Sequence[Path]) -> pd.DataFrame:
     """Declared columns of the CTC of slides, slide by slide in the order of their folders."""
     files = [folder / "cells.parquet" for folder in folders]
     return read_parquets(files, tables.CELLS, "kind = 'ctc'") if files else tables.CELLS.empty()
-
-
-def rates_of(summary: Mapping[str, Any]) -> ErrorRates:
-    """Error rates as ``slide.json`` tells them."""
-    told = summary["error_rates"]
-    intervals = {name: Estimate(**estimate) for name, estimate in told["rates"].items()}
-    efficiency = told["hybridisation_efficiency"]
-    return ErrorRates(
-        errors=errors_of([intervals[name].value for name in PARAMETERS]),
-        intervals=intervals,
-        n_leukocytes=int(told["n_leukocytes"]),
-        hybridisation_efficiency=float("nan") if efficiency is None else float(efficiency),
-        origin=str(told["origin"]),
-        flags=SlideFlag(int(from_text([told["flags"]], SlideFlag)[0])),
-    )
 
 
 def write_run_tables(frames: Mapping[str, pd.DataFrame], out: Path) -> None:

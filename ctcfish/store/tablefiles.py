@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -23,23 +24,25 @@ def write_csv(frame: pd.DataFrame, table: Table, target: Path) -> None:
 def write_parquet(frame: pd.DataFrame, table: Table, target: Path) -> None:
     """Write Parquet; unit and meaning of every column stand in the file's key-value metadata under its name."""
     checked = table.check(frame)
-    extra = [name for name in checked.columns if name not in table.names]
-    with duckdb.connect() as connection:
-        connection.execute("SET threads = 1")
-        connection.execute(table.sql())
-        for name in extra:
-            connection.execute(f'ALTER TABLE {table.name} ADD COLUMN "{name}" DOUBLE')
+    types = dict.fromkeys(checked.columns, "DOUBLE") | table.sql_types()
+    columns = ", ".join(f'CAST("{name}" AS {types[name]}) AS "{name}"' for name in checked.columns)
+    options = f"FORMAT parquet, COMPRESSION zstd, {key_values(table)}"
+    with _database().cursor() as connection:
         connection.register("given", checked.astype(object).where(checked.notna(), None) if checked.empty else checked)
-        columns = ", ".join(f'"{name}"' for name in checked.columns)
-        connection.execute(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM given")
-        options = f"FORMAT parquet, COMPRESSION zstd, {key_values(table)}"
         try:
-            connection.execute(f"COPY (SELECT {columns} FROM {table.name}) TO {quote(str(target))} ({options})")
+            connection.execute(f"COPY (SELECT {columns} FROM given) TO {quote(str(target))} ({options})")
         except duckdb.IOException as error:
             code = errno.ENOSPC if "No space left" in str(error) else errno.EIO
             raise OSError(code, os.strerror(code), str(target)) from None
 
 
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """The one engine of this process: to start one takes longer than to read a table. Each use takes its own cursor."""
+    return duckdb.connect(config={"threads": 1})
+
+
+@cache
 def key_values(table: Table) -> str:
     """Option of ``COPY`` that writes unit and meaning of every column into a Parquet file."""
     notes = {c.name: json.dumps({"unit": c.unit, "meaning": c.meaning}, sort_keys=True) for c in table.columns}
@@ -55,7 +58,7 @@ def read_parquet(source: Path, table: Table) -> pd.DataFrame:
         No such file, no Parquet file, or another table's columns.
     """
     try:
-        with duckdb.connect() as connection:
+        with _database().cursor() as connection:
             frame = connection.execute(f"SELECT * FROM read_parquet({quote(str(source))})").df()
     except duckdb.Error as error:
         raise InputError(
@@ -103,8 +106,7 @@ def read_parquets(sources: Sequence[Path], table: Table, where: str) -> pd.DataF
     files = ", ".join(quote(str(source)) for source in sources)
     columns = ", ".join(f'"{name}"' for name in table.names)
     try:
-        with duckdb.connect() as connection:
-            connection.execute("SET threads = 1")
+        with _database().cursor() as connection:
             query = f"SELECT {columns} FROM read_parquet([{files}], union_by_name = true) WHERE {where}"
             frame = connection.execute(query).df()
     except duckdb.Error as error:

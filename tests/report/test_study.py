@@ -32,14 +32,29 @@ def test_no_ctc_is_an_empty_strip() -> None:
     ElementTree.fromstring(ratio_strip(ctc()))
 
 
-def test_the_matrix_shows_every_rule_and_count() -> None:
+def test_the_matrix_shows_every_rule_and_count(tmp_path: Path) -> None:
     rows = [
+        {"patient_id": "B", "rule": "r1", "n_ctc": 4, "n_evaluable": 4, "n_amplified": 0, "eligible": "no"},
         {"patient_id": "A", "rule": "r1", "n_ctc": 5, "n_evaluable": 5, "n_amplified": 3, "eligible": "yes"},
+        {"patient_id": "B", "rule": "r2", "n_ctc": 4, "n_evaluable": 4, "n_amplified": 1, "eligible": "yes"},
         {"patient_id": "A", "rule": "r2", "n_ctc": 5, "n_evaluable": 0, "n_amplified": 0, "eligible": "not_evaluable"},
     ]
-    said = words(sensitivity_matrix(tables.SENSITIVITY.check(pd.DataFrame(rows))))
-    assert {"A", "r1", "r2", "3", "·"} <= set(said)
-    ElementTree.fromstring(sensitivity_matrix(tables.SENSITIVITY.empty()))
+    table = tables.SENSITIVITY.check(pd.DataFrame(rows))
+    shown = sensitivity_matrix(table)
+    assert list(shown) == ["A", "B"]
+    assert shown == {"A": [("yes", "3"), ("not_evaluable", "·")], "B": [("no", "0"), ("yes", "1")]}
+    page = render_study(write_run(tmp_path, sensitivity=table))
+    assert '<th class="turned">r1</th><th class="turned">r2</th>' in page
+    assert '<tr><th>B</th><td class="no">0</td><td class="yes">1</td></tr>' in page
+    assert sensitivity_matrix(tables.SENSITIVITY.empty()) == {}
+
+
+def test_equal_ratios_of_a_patient_lie_apart() -> None:
+    svg = ratio_strip(ctc(("A", 1.0, "not_amplified"), ("A", 1.0, "not_amplified"), ("B", 1.0, "not_amplified")))
+    drawn = re.findall(r'<use xlink:href="#\w+" x="([\d.]+)" y="([\d.]+)" style="fill', svg)
+    places = [(float(x), float(y)) for x, y in drawn]
+    assert len({x for x, _ in places}) == 1
+    assert len({y for _, y in places}) == 3
 
 
 def write_run(out: Path, **frames: pd.DataFrame) -> Path:

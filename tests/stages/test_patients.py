@@ -10,7 +10,7 @@ from ctcfish import config, tables
 from ctcfish.parameters import Call, Summarise
 from ctcfish.stages.call import call
 from ctcfish.stages.patients import eligible, heterogeneity_table, patients
-from ctcfish.stages.sensitivity import sensitivity
+from ctcfish.stages.sensitivity import by_rules, sensitivity
 from ctcfish.types import ErrorRates
 from tests import make
 
@@ -195,7 +195,7 @@ def test_defaults_are_named() -> None:
 def test_no_slides_no_patients() -> None:
     assert len(patients(tables.SLIDES.empty(), tables.CELLS.empty(), {}, Call(), Summarise())) == 0
     assert len(heterogeneity_table(tables.SLIDES.empty(), tables.CELLS.empty(), Summarise())) == 0
-    assert len(sensitivity(tables.SLIDES.empty(), tables.CELLS.empty(), {}, config.rules())) == 0
+    assert len(sensitivity(tables.SLIDES.empty(), {}, config.rules())) == 0
 
 
 def test_heterogeneity_is_withheld_from_few_cells() -> None:
@@ -233,9 +233,23 @@ def test_category_of_cap_2009(amplified: int, plain: int, category: str | None) 
     assert patient([(12, 2)] * amplified + [(2, 2)] * plain)["cap_2009"] == category
 
 
+def by_slide(cells: pd.DataFrame, rates: dict[str, Any]) -> dict[str, Any]:
+    return {slide: by_rules(cells[cells["slide_id"] == slide], own, config.rules()) for slide, own in rates.items()}
+
+
+def test_a_patients_slides_are_added_up_and_only_ctc_are_counted() -> None:
+    slides, cells, rates = table_of({"p/s": [(12, 2)], "p/t": [(12, 2), (2, 2)]})
+    whites = make.cells(*[(12, 2)] * 7, kind="wbc").assign(slide_id="s", cell_id=[f"s/w/{k}" for k in range(7)])
+    counted = by_slide(pd.concat([cells, whites], ignore_index=True), rates)
+    assert counted["s"]["circe_tdm1"] == {"n_ctc": 1, "n_evaluable": 1, "n_amplified": 1}
+    table = sensitivity(slides, counted, config.rules()).set_index("rule")
+    assert table.loc["circe_tdm1", ["n_ctc", "n_evaluable", "n_amplified"]].tolist() == [3, 3, 2]
+    assert set(table.index) == set(config.rules())
+
+
 def test_every_rule_is_tried_on_every_patient() -> None:
     slides, cells, rates = table_of({"p/s": [(4, 2)] + [(2, 2)] * 4, "q/t": [(2, 2)] * 3, "r/u": None})
-    table = sensitivity(slides, cells, rates, config.rules())
+    table = sensitivity(slides, by_slide(cells, rates), config.rules())
     assert len(table) == 2 * len(config.rules())
     verdict = table.set_index(["patient_id", "rule"])["eligible"]
     assert verdict["p", "circe_tdm1"] == "no"

@@ -46,7 +46,7 @@ def test_the_rates_of_a_cell_agree_with_a_simulation() -> None:
     cut = FishRule().cut
     from fractions import Fraction
 
-    table = prior_of(rule.prior.weights, cell_classes(Fraction(cut), rule.prior.mean_excess)).table()
+    table = prior_of(rule.prior.weights, cell_classes(Fraction(cut), rule.prior.mean_excess)).table
     n = 300_000
     state = rng.choice(table.size, n, p=table.ravel() / table.sum())
     true = np.unravel_index(state, table.shape)

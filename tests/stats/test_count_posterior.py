@@ -84,7 +84,7 @@ def test_three_against_one_is_mostly_a_missed_cep17(prior: sp.StatePrior) -> Non
 def test_calibration_on_truth_drawn_from_the_prior(prior: sp.StatePrior) -> None:
     rng = np.random.default_rng(3)
     n = 60_000
-    table = prior.table()
+    table = prior.table
     drawn = rng.choice(table.size, n, p=table.ravel() / table.sum())
     true_her2, true_cep17 = np.unravel_index(drawn, table.shape)
     counts = []
@@ -158,9 +158,9 @@ def test_impossible_counts_give_nan_not_a_call() -> None:
 
 
 def test_prior_tables(prior: sp.StatePrior) -> None:
-    assert prior.table().sum() == pytest.approx(1.0)
+    assert prior.table.sum() == pytest.approx(1.0)
     assert prior.class_tables().sum(axis=(1, 2)) == pytest.approx(list(WEIGHTS.values()))
-    assert prior.table()[:, 0].sum() == 0.0
+    assert prior.table[:, 0].sum() == 0.0
     classes = sp.cell_classes(CUT)
     for name in ("diploid", "g2", "gain", "polysomy", "monosomy", "deletion"):
         assert not any(5 * h >= 11 * c for h, c, _ in classes[name].states), name

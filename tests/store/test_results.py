@@ -7,7 +7,6 @@ import errno
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -15,11 +14,9 @@ import pandas as pd
 import pytest
 
 from ctcfish import tables
-from ctcfish.config import Config, load
+from ctcfish.config import load
 from ctcfish.errors import InputError
-from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Call
-from ctcfish.stages.calibrate import calibrate
 from ctcfish.stages.call import call
 from ctcfish.store.atomic import atomic_folder, to_json, write_text
 from ctcfish.store.labels import read_labels
@@ -28,7 +25,6 @@ from ctcfish.store.pictures import Picture, read_pictures, write_pictures
 from ctcfish.store.results import (
     DECLARED,
     RUN_TABLES,
-    rates_of,
     read_ctc,
     read_slide_json,
     slides_table,
@@ -36,23 +32,10 @@ from ctcfish.store.results import (
     write_slide,
 )
 from ctcfish.store.tablefiles import read_parquet, write_csv, write_parquet
-from ctcfish.types import ErrorRates, SlideResult
+from ctcfish.types import SlideResult
 from tests import make
 
 ROW = {"slide_id": "s", "patient_id": "p", "preset": "circe_tdm1", "n_nuclei": 3, "flags": "NO_IF"}
-
-
-def told(rates: ErrorRates) -> dict[str, Any]:
-    """Error rates as a summary tells them."""
-    return {
-        "error_rates": {
-            "rates": {name: dataclasses.asdict(estimate) for name, estimate in rates.intervals.items()},
-            "n_leukocytes": rates.n_leukocytes,
-            "hybridisation_efficiency": rates.hybridisation_efficiency,
-            "origin": rates.origin,
-            "flags": "|".join(flag.name or "" for flag in SlideFlag if flag in rates.flags),
-        }
-    }
 
 
 def result(failure: str = "") -> SlideResult:
@@ -66,7 +49,7 @@ def result(failure: str = "") -> SlideResult:
         spots=tables.SPOTS.check(spots.assign(slide_id="s", scene="f", cell_id=["s/f/1", None])),
         if_cells=tables.IF_CELLS.empty(),
         nuclei={"fish/f": make.nuclei(2)},
-        summary={"slide": ROW, "value": float("nan")} | told(make.rates()),
+        summary={"slide": ROW, "value": float("nan")},
         failure=failure,
     )
 
@@ -130,18 +113,6 @@ def test_cells_that_are_no_table_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "cells.parquet").write_bytes(b"nothing")
     with pytest.raises(InputError, match="needed files of table cells"):
         read_ctc([tmp_path])
-
-
-@pytest.mark.parametrize("n", [0, 40], ids=["default rates", "measured rates"])
-def test_rates_come_back_from_json(n: int) -> None:
-    cells = make.cells(*[(2, 2)] * n, kind=["wbc"] * n) if n else make.cells()
-    rates = calibrate(cells, Config().calibrate)
-    back = rates_of(json.loads(to_json(told(rates))))
-    assert back.errors == rates.errors
-    assert dict(back.intervals) == dict(rates.intervals)
-    assert (back.n_leukocytes, back.origin, back.flags) == (rates.n_leukocytes, rates.origin, rates.flags)
-    np.testing.assert_equal(back.hybridisation_efficiency, rates.hybridisation_efficiency)
-    assert (rates.n_leukocytes, rates.origin) == ((40, "slide") if n else (0, "default"))
 
 
 def test_slides_are_rows_in_the_order_given() -> None:
