@@ -33,6 +33,7 @@ class ReportKind(StrEnum):
 
     SLIDE = "slide"
     QC = "qc"
+    TRIAL = "trial"
 
 
 class ModalityName(StrEnum):

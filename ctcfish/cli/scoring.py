@@ -27,6 +27,7 @@ from ctcfish.cli.options import (
     resolve_config,
 )
 from ctcfish.cli.qc import write_run_page
+from ctcfish.cli.trial import QcStudy, write_trial_report
 from ctcfish.errors import RelocationError, UsageError
 
 app = typer.Typer()
@@ -96,10 +97,18 @@ def report(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or of one slide in it.")],
     kind: Annotated[ReportKind, typer.Option("--kind", help="Which report.")] = ReportKind.SLIDE,
     history: Annotated[Path | None, typer.Option("--history", help="Control results, for the report qc.")] = None,
+    clinical: Annotated[Path | None, typer.Option("--clinical", help="Clinical tables, for the report trial.")] = None,
+    protocol: Annotated[Path | None, typer.Option("--protocol", help="Protocol, for the report trial.")] = None,
+    qc: QcStudy = None,
 ) -> None:
     """Make the reports of a run again from its tables, labels and pictures."""
     if kind is ReportKind.QC:
         typer.echo(str(write_run_page(run, history)))
+        return
+    if kind is ReportKind.TRIAL:
+        if clinical is None or protocol is None:
+            raise UsageError("the report trial needs clinical tables and a protocol: give --clinical and --protocol.")
+        write_trial_report(run, (clinical, protocol, qc), run / "trial")
         return
     from ctcfish.report.slide import render
     from ctcfish.report.study import render_study

@@ -16,6 +16,7 @@ app.add_typer(trial_app, name="trial")
 ClinicalFile = Annotated[
     Path, typer.Option("--clinical", help="Folder of clinical CSV files, or one CSV file with a column 'table'.")
 ]
+QcStudy = Annotated[Path | None, typer.Option("--qc", help="Folder of a reproducibility study.")]
 
 
 @trial_app.command()
@@ -60,17 +61,31 @@ def run_(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     clinical: ClinicalFile,
     protocol: Annotated[Path, typer.Option("--protocol", help="TOML of the protocol; 'trial template' writes one.")],
-    qc: Annotated[Path | None, typer.Option("--qc", help="Folder of a reproducibility study.")] = None,
+    qc: QcStudy = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write into; RUN/trial if not given.")] = None,
 ) -> None:
     """Compute every endpoint and write report, pictures, endpoints.json and exports."""
     target = out or run / "trial"
     if target.exists():
         raise UsageError(f"{target.name}: exists already; choose another output folder.")
+    write_trial_report(run, (clinical, protocol, qc), target)
+
+
+def write_trial_report(run: Path, given: tuple[Path, Path, Path | None], target: Path) -> None:
+    """Write the trial's report of a run and print its flow; an older one in that place is replaced.
+
+    Parameters
+    ----------
+    run : Path
+    given : tuple of Path
+        Clinical tables, protocol, and the folder of a reproducibility study or None.
+    target : Path
+    """
     from ctcfish.report.trial_files import write_trial
     from ctcfish.trial.analysis import run_trial
     from ctcfish.trial.protocol import read_protocol
 
+    clinical, protocol, qc = given
     analysis = run_trial(run, clinical, read_protocol(protocol), qc)
     write_trial(analysis, target)
     for step in analysis.steps:

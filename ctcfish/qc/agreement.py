@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ctcfish.errors import StatisticsError
 from ctcfish.stats import agreement as agree
 from ctcfish.stats import moments
 from ctcfish.stats.bootstrap import (
@@ -255,11 +256,9 @@ def _rank_line(study: _Study, pairs: tuple[FloatArray, FloatArray, IntArray]) ->
     """Passing and Bablok's line; its interval by ranks for independent pairs, resampled for a few dependent ones."""
     first, later, units = pairs
     none = undefined("Passing-Bablok, no slope", study.plan.confidence)
-    if first.std() == 0 or later.std() == 0:
+    if not math.isfinite(_slope_and_intercept(first, later)[0]):
         return Line(none, none)
     whole = passing_bablok(first, later)
-    if abs(whole.slope.value) > STEEPEST:
-        return Line(none, none)
     if len(np.unique(units)) == len(units):
         return whole
     if len(units) > MOST_PAIRS_FOR_RANKS:
@@ -278,9 +277,13 @@ def _rank_line(study: _Study, pairs: tuple[FloatArray, FloatArray, IntArray]) ->
 
 
 def _slope_and_intercept(first: FloatArray, later: FloatArray) -> tuple[float, float]:
+    """NaN where there is no line: no spread, as a resample of few units may have none, or a steep one."""
     if first.std() == 0 or later.std() == 0:
         return math.nan, math.nan
-    line = passing_bablok(first, later)
+    try:
+        line = passing_bablok(first, later)
+    except StatisticsError:
+        return math.nan, math.nan
     steep = abs(line.slope.value) > STEEPEST
     return (math.nan, math.nan) if steep else (line.slope.value, line.intercept.value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import jinja2
@@ -17,10 +17,12 @@ from ctcfish.report.plots import svg_of
 NOTICE = "Research use only. Not for diagnosis or treatment decisions."
 TONES = {"green": "#2b8a3e", "amber": "#b7791f", "red": "#c2410c"}
 A4_INCH = (8.27, 11.69)
-MARGIN, LINE = 0.6, 0.155
-"""Inches: border of a page, and height of a line of a table."""
-CHARACTER = 0.055
+MARGIN, LINE, NEXT_LINE = 0.6, 0.155, 0.115
+"""Inches: border of a page, height of a row of a table, and of each further line of it."""
+CHARACTER = 0.049
 """Width of a letter of 6.5 points, in inches."""
+LETTERS = int((A4_INCH[0] - 2 * MARGIN) / CHARACTER)
+"""Letters of 6.5 points on a line."""
 MOST_ROWS = 60
 """Rows of one table in the PDF; the CSV beside it has all."""
 
@@ -115,8 +117,10 @@ def to_pdf(page: Page) -> bytes:
     """A4 pages with the notice on each; equal pages are equal bytes."""
     sheets = _Sheets(page)
     for section in page.sections:
-        sheets.lines([section.title], size=11, weight="bold", keep=4)
-        sheets.lines(textwrap.wrap(section.text, 125), size=7.5)
+        text = textwrap.wrap(section.text, 125)
+        first = 4 * LINE if section.grids else max((plot.height_inch for plot in section.plots[:1]), default=0.0)
+        sheets.lines([section.title], size=11, weight="bold", keep=len(text) * LINE + first)
+        sheets.lines(text, size=7.5)
         for grid in section.grids:
             _table(sheets, grid)
         for plot in section.plots:
@@ -134,9 +138,13 @@ class _Sheets:
         self.figure: Figure | None = None
         self.number, self.top = 0, 0.0
 
+    def fits(self, inches: float) -> bool:
+        """Whether that much is left on the current page."""
+        return self.figure is not None and self.top - inches >= MARGIN + 0.25
+
     def room(self, inches: float) -> Figure:
         """The current page, or a new one where that much does not fit."""
-        if self.figure is None or self.top - inches < MARGIN + 0.25:
+        if self.figure is None or not self.fits(inches):
             self._close()
             self.number += 1
             self.figure = Figure(figsize=A4_INCH)
@@ -161,20 +169,23 @@ class _Sheets:
         place = (left / A4_INCH[0], (self.top - size / 72) / A4_INCH[1])
         figure.text(*place, text, fontsize=size, fontweight=weight, color=color, va="baseline")
 
-    def lines(self, lines: list[str], size: float, weight: str = "normal", keep: int = 0) -> None:
-        """Write lines; ``keep`` more lines must fit below, so that no heading stands alone."""
+    def lines(self, lines: list[str], size: float, weight: str = "normal", keep: float = 0.0) -> None:
+        """Write lines; ``keep`` more inches must fit below, so that no heading stands alone."""
         for text in lines:
-            self.room(size / 72 * 1.5 + keep * LINE)
+            self.room(size / 72 * 1.5 + keep)
             self._write(text, size, weight)
             self.top -= size / 72 * 1.5
         self.top -= 0.04
 
-    def row(self, cells: tuple[str, ...], places: list[float], size: float, look: tuple[str, str]) -> None:
-        """Write one line of a table; ``look`` is its colour and weight."""
-        self.room(LINE)
-        for text, left in zip(cells, places, strict=True):
-            self._write(text, size, look[1], look[0], left)
-        self.top -= LINE
+    def row(self, cells: list[list[str]], places: list[float], size: float, look: tuple[str, str]) -> None:
+        """Write one row of a table, cells of some lines each; ``look`` is its colour and weight."""
+        self.room(_height(cells))
+        top = self.top
+        for lines, left in zip(cells, places, strict=True):
+            for number, text in enumerate(lines):
+                self.top = top - number * NEXT_LINE
+                self._write(text, size, look[1], look[0], left)
+        self.top = top - _height(cells)
 
     def plot(self, plot: Plot) -> None:
         """Draw a plot over the page's width."""
@@ -196,23 +207,53 @@ class _Sheets:
 
 
 def _table(sheets: _Sheets, grid: Grid) -> None:
-    lengths = [max(len(row[k]) for row in (grid.header, *grid.rows)) + 2 for k in range(len(grid.header))]
-    lengths = [min(length, 78) for length in lengths]
-    scale = min((A4_INCH[0] - 2 * MARGIN) / sum(lengths), CHARACTER * 1.15)
+    """Write a table; long cells are wrapped, and its header stands again on every page it reaches."""
+    widths = _widths(grid)
+    scale = min((A4_INCH[0] - 2 * MARGIN) / sum(widths), CHARACTER * 1.15)
     size = 6.5 * min(scale / CHARACTER, 1.0)
-    places = [MARGIN + scale * sum(lengths[:k]) for k in range(len(lengths))]
-    for kind, cells, tone in _printed(grid):
-        shown = tuple(
-            text if len(text) <= length else text[: length - 2] + "…"
-            for text, length in zip(cells, lengths, strict=True)
-        )
-        sheets.row(shown, places, size, (TONES.get(tone, "#1c2430"), "bold" if kind == "header" else "normal"))
+    places = [MARGIN + scale * sum(widths[:k]) for k in range(len(widths))]
+    header = _wrapped(grid.header, widths)
+    head = ("#1c2430", "bold")
+    for number, cells in enumerate(grid.rows[:MOST_ROWS]):
+        lines = _wrapped(cells, widths)
+        if number == 0 or not sheets.fits(_height(lines)):
+            sheets.room(_height(header) + _height(lines))
+            sheets.row(header, places, size, head)
+        sheets.row(lines, places, size, (TONES.get(grid.tone(number), "#1c2430"), "normal"))
+    if not grid.rows:
+        sheets.row(header, places, size, head)
     if len(grid.rows) > MOST_ROWS:
         sheets.lines([f"{len(grid.rows) - MOST_ROWS} more rows: see the CSV."], size=6.5)
     sheets.top -= 0.08
 
 
-def _printed(grid: Grid) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    yield "header", grid.header, ""
-    for number, row in enumerate(grid.rows[:MOST_ROWS]):
-        yield "row", row, grid.tone(number)
+def _widths(grid: Grid) -> list[int]:
+    """Letters of each column: those of its longest cell.
+
+    Where that is too much for a line, first the header is wrapped, then the widest columns are drawn in until all fit,
+    none below its longest word.
+    """
+    cells = [tuple(row[k] for row in grid.rows) for k in range(len(grid.header))]
+    body = [max(map(len, column), default=0) for column in cells]
+    words = [_longest_word((name, *column)) for name, column in zip(grid.header, cells, strict=True)]
+    wanted = [max(len(name), width) for name, width in zip(grid.header, body, strict=True)]
+    room = LETTERS - 2 * len(wanted)
+    if sum(wanted) > room:
+        wanted = [max(_longest_word((name,)), width) for name, width in zip(grid.header, body, strict=True)]
+    cap = max(wanted, default=0)
+    while cap > max(words, default=0) and sum(min(width, cap) for width in wanted) > room:
+        cap -= 1
+    return [max(min(width, cap), word) + 2 for width, word in zip(wanted, words, strict=True)]
+
+
+def _longest_word(texts: tuple[str, ...]) -> int:
+    return max((len(word) for text in texts for word in text.split()), default=0)
+
+
+def _wrapped(cells: tuple[str, ...], widths: list[int]) -> list[list[str]]:
+    return [textwrap.wrap(text, width - 2) or [""] for text, width in zip(cells, widths, strict=True)]
+
+
+def _height(cells: list[list[str]]) -> float:
+    """Inches of a row by its tallest cell."""
+    return LINE + (max(map(len, cells)) - 1) * NEXT_LINE

@@ -11,13 +11,30 @@ from matplotlib.axes import Axes
 
 from ctcfish.report import trial_plots as draw
 from ctcfish.report.qc_page import NOTICE, Grid, Page, Plot, Section
-from ctcfish.report.trial_checklists import filled
+from ctcfish.report.trial_checklists import LISTS, filled
+from ctcfish.stats.proportions import Proportion
 from ctcfish.trial.analysis import Analysis
-from ctcfish.trial.dynamics import ctc_pairs, ctdna_pairs
+from ctcfish.trial.characteristics import characteristics
+from ctcfish.trial.dynamics import amplified_pairs, ctc_course, ctc_pairs, ctdna_pairs
 from ctcfish.trial.efficacy import curve_of, interval_curve
 from ctcfish.trial.endpoints import ENDPOINTS
 from ctcfish.trial.finding import Finding
+from ctcfish.trial.subjects import Study
 from ctcfish.trial.toxicity import worst_grades
+
+SUMMARY = (
+    "response_all",
+    "disease_control",
+    "pfs_median",
+    "os_median",
+    "detected_of_with_at_least_one_ctc",
+    "detected_guarded",
+    "heterogeneous",
+    "failed_fish",
+    "ctc_ratio",
+    "toxicity_severe",
+)
+"""Figures that stand on the first page."""
 
 HEADER = ("figure", "k/n", "value", "interval", "p", "p adj.", "population", "role", "see")
 
@@ -35,6 +52,7 @@ def trial_page(analysis: Analysis, plots: Mapping[str, list[Plot]]) -> Page:
     sections = [
         _summary(analysis),
         _flow(analysis, plots["flow"]),
+        _characteristics(analysis),
         *(_endpoint(analysis, key, plots[about.figure]) for key, about in ENDPOINTS.items()),
         *_designs(analysis),
         _operating(analysis),
@@ -48,13 +66,13 @@ def trial_page(analysis: Analysis, plots: Mapping[str, list[Plot]]) -> Page:
 def plots_of(analysis: Analysis) -> dict[str, list[Plot]]:
     """Return the pictures of every endpoint by the name its table gives."""
     study = analysis.study
-    treated, protocol = study.treated, study.protocol
+    treated = study.treated
     some = "responder" in treated and len(treated) > 0
     responders = treated.loc[treated["responder"], "patient_id"].tolist() if some else []
     positive = study.subjects[study.subjects["positive"]]
     by = {key: [f for f in analysis.findings if f.label.endpoint == key] for key in ENDPOINTS}
     made: dict[str, list[Plot]] = {name: [] for name in ("waterfall", "spider", "km_pfs", "km_os", "efficacy")}
-    made["flow"] = [_plot("Flow of patients", lambda a: draw.flow(a, analysis.steps), 6.6)]
+    made["flow"] = [_plot("Flow of patients", lambda a: draw.flow(a, analysis.steps), 5.9)]
     if some:
         responses = [
             _plot("Response, exact intervals", lambda a: draw.forest(a, by["response"]), _tall(by["response"]))
@@ -73,21 +91,35 @@ def plots_of(analysis: Analysis) -> dict[str, list[Plot]]:
         made["efficacy"] = [
             _plot("Progression-free time against amplification", lambda a: draw.efficacy(a, known), 3.2)
         ]
+        ratios = [f for f in by["efficacy"] if "ratio" in f.unit]
+        if _any(ratios):
+            title = "Odds and hazards against amplification"
+            made["efficacy"].append(_plot(title, lambda a: draw.ratios(a, ratios), _tall(ratios)))
     made["heterogeneity"] = [_plot("Amplified share with exact intervals", lambda a: draw.shares(a, positive), 3.2)]
     for key in ("detection", "failure", "reproducibility", "fish_if"):
-        scale = key in ("detection", "failure")
-        made[ENDPOINTS[key].figure] = [_forest(ENDPOINTS[key].title, by[key], scale)] if _any(by[key]) else []
-    counts, dna = ctc_pairs(study), ctdna_pairs(study)
-    fall = protocol.ctc_response.fall_percent
-    made["ctc_course"] = [
-        _plot(f"Change of the CTC number (line: fall of {fall:g} %)", lambda a: draw.changes(a, counts, fall), 3.0),
-        _plot("CTC per 7.5 mL", lambda a: draw.pairs(a, counts, "CTC per 7.5 mL", responders), 3.0),
-    ]
+        drawn = [f for f in by[key] if f.unit in ("share", "agreement")]
+        percent = key in ("detection", "failure")
+        made[ENDPOINTS[key].figure] = [_forest(ENDPOINTS[key].title, drawn, percent)] if _any(drawn) else []
+    made["ctc_course"] = _courses(study, responders)
+    dna = ctdna_pairs(study)
     unit = " or ".join(sorted(dna["unit"].unique()))
     made["ctdna"] = [_plot("ctDNA", lambda a: draw.pairs(a, dna, unit or "ctDNA", responders), 3.0)]
     worst = worst_grades(study)
     made["toxicity"] = [_plot("Adverse events", lambda a: draw.toxicity(a, worst), 1.3 + 0.3 * len(worst))]
     return made
+
+
+def _courses(study: Study, responders: list[str]) -> list[Plot]:
+    counts, course, amplified = ctc_pairs(study), ctc_course(study), amplified_pairs(study)
+    fall = study.protocol.ctc_response.fall_percent
+    plots = [
+        _plot(f"Change of the CTC number (line: fall of {fall:g} %)", lambda a: draw.changes(a, counts, fall), 3.0),
+        _plot("CTC number over time", lambda a: draw.course(a, course, responders), 3.0),
+    ]
+    if len(amplified):
+        unit = "amplified CTC"
+        plots.append(_plot("Amplified CTC on the slides", lambda a: draw.pairs(a, amplified, unit, responders), 2.6))
+    return plots
 
 
 def to_html(page: Page, svg: Callable[[Plot], str] = Plot.svg) -> str:
@@ -124,7 +156,7 @@ def _any(findings: Iterable[Finding]) -> bool:
 def _summary(analysis: Analysis) -> Section:
     protocol = analysis.study.protocol
     rows = []
-    for key in ("response_all", "disease_control", "pfs_median", "os_median", "detected_of_with_at_least_one_ctc"):
+    for key in SUMMARY:
         rows += [(*_row(f, [])[:4], f.population) for f in analysis.findings if f.label.key == key]
     told = "These parameters are illustrative, not the trial's: " + ", ".join(protocol.illustrative) + ". "
     text = told if protocol.illustrative else ""
@@ -138,14 +170,39 @@ def _summary(analysis: Analysis) -> Section:
 def _flow(analysis: Analysis, plots: list[Plot]) -> Section:
     rows = []
     for step in analysis.steps:
-        share = "" if step.share is None else str(step.share)
-        rows.append((step.name, str(step.n), share, "; ".join(f"{reason}: {n}" for reason, n in step.left)))
-    grids = [Grid(("population", "n", "of the population before", "left"), tuple(rows))]
+        s, why = step.share, "; ".join(f"{reason}: {n}" for reason, n in step.left)
+        before = ("", "", "") if s is None else (f"{s.numerator}/{s.denominator} {s.population}", *_interval(s))
+        rows.append((step.name, *before, why))
+    first = analysis.steps[0]
+    rows[0] = (first.name, f"{first.n}", *rows[0][2:])
+    grids = [Grid(("population", "of those before", "share", "interval", "left"), tuple(rows))]
     if analysis.claims:
         tones = tuple("green" if c.agrees else "amber" if c.stated else "" for c in analysis.claims)
         told = tuple(c.parts() for c in analysis.claims)
         grids.append(Grid(("published", "in these data", "so"), told, tones))
-    return Section("Flow of patients", "", tuple(grids), tuple(plots))
+    level = 100 * analysis.study.protocol.confidence
+    text = f"Each population is a part of the one before it. Intervals: Clopper-Pearson, {level:g} %."
+    return Section("Flow of patients", text, tuple(grids), tuple(plots))
+
+
+def _interval(share: Proportion) -> tuple[str, str]:
+    return value(share.value, "share"), span(share.low, share.high, "share")
+
+
+def _characteristics(analysis: Analysis) -> Section:
+    table = characteristics(analysis.study)
+    sizes = table.drop_duplicates("population").set_index("population")["n"]
+    rows = []
+    for name, own in table.groupby("characteristic", sort=False):
+        told = []
+        for r in own.to_dict("records"):
+            unknown = "" if r["known"] == r["n"] else f" (known of {r['known']})"
+            number = "" if pd.isna(r["median"]) else f"{r['median']:g} ({r['least']:g} to {r['most']:g})"
+            told.append((f"{int(r['count'])}/{r['known']}" if pd.notna(r["count"]) else number or "–") + unknown)
+        rows.append((str(name), *told))
+    header = ("characteristic", *(f"{name} (n = {n})" for name, n in sizes.items()))
+    text = "Median (least to most), or patients of those in whom it is known. Nothing is imputed or tested."
+    return Section("Characteristics of patients", text, (Grid(header, tuple(rows)),))
 
 
 def _endpoint(analysis: Analysis, key: str, plots: list[Plot]) -> Section:
@@ -171,22 +228,38 @@ def _row(f: Finding, remarks: list[str]) -> tuple[str, ...]:
     """A line of a table; ``remarks`` are the section's methods and notes, told by their numbers."""
     e = f.estimate
     count = f"{f.numerator}/{f.n}" if f.numerator is not None else str(f.n)
-    interval = "" if math.isnan(e.low) or math.isnan(e.high) else f"{value(e.low, f.unit)} to {value(e.high, f.unit)}"
     see = " ".join(f"[{remarks.index(text) + 1}]" for text in (e.method, f.note) if text in remarks)
     role = f.role or ENDPOINTS[f.label.endpoint].role
-    shown = (value(e.value, f.unit), interval, p_text(f.p_value), p_text(f.p_adjusted))
+    shown = (value(e.value, f.unit), span(e.low, e.high, f.unit), p_text(f.p_value), p_text(f.p_adjusted))
     return f.label.title, count, *shown, f.population, role, see
 
 
 def value(number: float, unit: str) -> str:
     """Return a figure as it is printed: shares in per cent, what is not reached in words."""
+    return f"{_digits(number, unit)}{_SUFFIX.get(unit, '')}" if math.isfinite(number) else _digits(number, unit)
+
+
+def span(low: float, high: float, unit: str) -> str:
+    """Return an interval as it is printed, its unit once; empty where there is none."""
+    if math.isnan(low) or math.isnan(high):
+        return ""
+    if math.isinf(low) and math.isinf(high):
+        return "unbounded"
+    first = value(low, unit) if math.isinf(high) else _digits(low, unit)
+    return f"{first} to {value(high, unit)}"
+
+
+_SUFFIX = {"share": " %", "months": " months", "percent": " percent", "CTC": " CTC"}
+
+
+def _digits(number: float, unit: str) -> str:
     if math.isnan(number):
         return "–"
     if math.isinf(number):
         return "not reached"
     if unit == "share":
-        return f"{100 * number:.1f} %"
-    return f"{number:.3g}{f' {unit}' if unit in ('months', 'percent', 'CTC') else ''}"
+        return f"{100 * number:.1f}"
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
 
 
 def p_text(p: float) -> str:
@@ -229,9 +302,9 @@ def _operating(analysis: Analysis) -> Section:
     for r in table.to_dict("records"):
         shares = [f"{100 * r[n]:.1f} %" for n in ("stopped_early", "incomplete")]
         error = [f"{100 * r[n]:.1f} %" for n in ("false_share", "screened_positive_by_error")]
-        span = f"{100 * r['success_low']:.1f} to {100 * r['success_high']:.1f} %"
+        interval = span(r["success_low"], r["success_high"], "share")
         rows.append(
-            (f"{100 * r['cell_error']:g} %", str(r["cohort"]), f"{100 * r['success']:.1f} %", span,
+            (f"{100 * r['cell_error']:g} %", str(r["cohort"]), f"{100 * r['success']:.1f} %", interval,
              f"{100 * r['exact']:.1f} %", *shares, f"{r['mean_treated']:.1f}", *error)
         )  # fmt: skip
     plan = analysis.study.protocol.operating
@@ -240,7 +313,7 @@ def _operating(analysis: Analysis) -> Section:
         f"rate {plan.response_true:g} with amplified CTC, {plan.response_false:g} without; {plan.positive_share:g} of "
         "the screened have amplified CTC. Enumeration: the completed design at the resulting mixture of rates."
     )  # fmt: skip
-    plot = Plot(title, lambda a: draw.operating(a, table), 3.0)
+    plot = Plot("What an error of the assay does", lambda a: draw.operating(a, table), 3.0)
     return Section(title, text, (Grid(header, tuple(rows)),), (plot,))
 
 
@@ -251,14 +324,15 @@ def _sensitivity(analysis: Analysis) -> list[Section]:
         for r in own.to_dict("records"):
             count = f"{int(r['numerator'])}/{r['n']}" if pd.notna(r["numerator"]) else str(r["n"])
             unit = str(r["unit"])
-            span = f"{value(r['low'], unit)} to {value(r['high'], unit)}"
-            rows.append((r["kind"], r["setting"], count, value(r["value"], unit), span, r["population"], r["method"]))
+            figures = (count, value(r["value"], unit), span(r["low"], r["high"], unit))
+            rows.append((r["kind"], r["setting"], *figures, r["population"], r["method"]))
         header = ("choice", "setting", "k/n", "value", "interval", "population", "method")
         plot = Plot(f"Sensitivity: {conclusion}", lambda a, own=own: draw.sensitivity(a, own), 1.2 + 0.27 * len(own))  # type: ignore[misc]
-        sections.append(Section(f"Sensitivity: {conclusion}", "", (Grid(header, tuple(rows)),), (plot,)))
+        text = "Exploratory, not adjusted: how far the conclusion hangs on one choice, all others being the protocol's."
+        sections.append(Section(f"Sensitivity: {conclusion}", text, (Grid(header, tuple(rows)),), (plot,)))
     return sections
 
 
 def _checklists(analysis: Analysis) -> list[Section]:
     header = ("item", "asks for", "answer")
-    return [Section(name, "", (Grid(header, tuple(rows)),)) for name, rows in filled(analysis).items()]
+    return [Section(name, LISTS[name], (Grid(header, tuple(rows)),)) for name, rows in filled(analysis).items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ctcfish.trial.analysis import Analysis
+from ctcfish.trial.subjects import CHARACTERISTICS, CLASSES
 
 AUTHORS = "to be stated by the authors"
 
@@ -27,7 +28,7 @@ REMARK = (
     ("10", "Statistical methods", "Named with each figure; missing data stated with each table."),
     ("11", "Cut-points", "Amplified: HER2/CEP17 >= 2.2 by the run's preset; other cuts under sensitivity."),
     ("12", "Flow of patients", "{flow}."),
-    ("13", "Characteristics", "patients.csv; summary: " + AUTHORS + "."),
+    ("13", "Characteristics", "Table of the characteristics of screened, positive and treated patients."),
     ("14", "Marker against standard variables", "Heterogeneity: amplified share against {characteristics}."),
     ("15", "Univariable analyses", "Efficacy against amplification, with Kaplan-Meier curves of all treated."),
     ("16", "Multivariable analyses", "None: too few events for more than one variable."),
@@ -58,6 +59,12 @@ GRRAS = (
 """Guidelines for reporting reliability and agreement studies (Kottner 2011), in short words of our own."""
 
 
+LISTS = {
+    "REMARK": "Recommendations for tumour marker prognostic studies (McShane 2005), as far as the data can fill them.",
+    "GRRAS": "Guidelines for reporting reliability and agreement (Kottner 2011), as far as the data can fill them.",
+}
+
+
 def filled(analysis: Analysis) -> dict[str, list[tuple[str, str, str]]]:
     """Return item, question and answer of both lists."""
     study, steps = analysis.study, {step.name: step.n for step in analysis.steps}
@@ -70,7 +77,7 @@ def filled(analysis: Analysis) -> dict[str, list[tuple[str, str, str]]]:
         "name": study.protocol.name,
         "screened": str(steps["screened"]),
         "treated": str(len(study.treated)),
-        "characteristics": "age, metastatic sites, prior lines, ECOG, CTC number, oestrogen receptor, visceral disease",
+        "characteristics": "; ".join([*CHARACTERISTICS.values(), *(title for _, title in CLASSES.values())]),
         "design": "; ".join(designs) or "No design in the protocol.",
         "flow": ", ".join(f"{n} {name}" for name, n in steps.items()),
         "cells": str(len(paired)),

@@ -89,7 +89,7 @@ DEFINE: dict[str, dict[str, str]] = {
     },
     "adlb": {
         "USUBJID": "Pseudonymous key of the subject",
-        "PARAMCD": "CTC: CTC per 7.5 mL",
+        "PARAMCD": "CTC: CTC per 7.5 mL; CTCEVAL, CTCAMP: evaluable and amplified CTC on slides",
         "VISIT": "Visit",
         "ADY": "Day from the first dose",
         "AVAL": "Count",
@@ -166,8 +166,11 @@ def _adae(analysis: Analysis) -> pd.DataFrame:
 
 def _adlb(analysis: Analysis) -> pd.DataFrame:
     course = ctc_course(analysis.study)
-    columns = {"USUBJID": course["patient_id"], "PARAMCD": "CTC", "VISIT": course["visit"]}
-    return pd.DataFrame(columns | {"ADY": course["day"], "AVAL": course["ctc"]})
+    codes = {"CTC": "ctc", "CTCEVAL": "n_evaluable", "CTCAMP": "n_amplified"}
+    columns = {"USUBJID": course["patient_id"], "VISIT": course["visit"], "ADY": course["day"]}
+    made = [pd.DataFrame(columns | {"PARAMCD": code, "AVAL": course[name]}) for code, name in codes.items()]
+    whole = pd.concat(made, ignore_index=True)
+    return whole.loc[whole["AVAL"].notna(), list(DEFINE["adlb"])].reset_index(drop=True)
 
 
 def _flag(values: pd.Series) -> pd.Series:

@@ -14,6 +14,7 @@ from ctcfish.report.trial_checklists import filled
 from ctcfish.report.trial_export import exports
 from ctcfish.store.atomic import atomic_folder, to_json, write_text
 from ctcfish.trial.analysis import Analysis
+from ctcfish.trial.characteristics import characteristics
 from ctcfish.trial.endpoints import ENDPOINTS
 
 
@@ -35,6 +36,7 @@ def write_trial(analysis: Analysis, out: Path) -> None:
         write_text(work / "endpoints.json", to_json(endpoints(analysis)))
         frames = {"endpoints": pd.DataFrame([f.as_row() for f in analysis.findings])}
         frames |= {"operating": analysis.operating, "sensitivity": analysis.sensitivity}
+        frames["characteristics"] = characteristics(analysis.study)
         for name, rows in filled(analysis).items():
             frames[name.lower()] = pd.DataFrame(rows, columns=["item", "asks_for", "answer"])
         for name, frame in (frames | exports(analysis)).items():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from ctcfish.stats.proportions import clopper_pearson
 from ctcfish.stats.survival import IntervalCurve, KaplanMeier
@@ -33,7 +34,7 @@ def flow(axes: Axes, steps: Sequence[Step]) -> None:
     box = {"boxstyle": "square,pad=0.35", "facecolor": "white", "edgecolor": "black", "linewidth": 0.8}
     arrow = {"arrowstyle": "-|>", "color": "black", "linewidth": 0.8}
     for row, step in enumerate(steps):
-        share = "" if step.share is None else f" ({100 * step.share.value:.1f} % of {step.share.population})"
+        share = "" if step.share is None else f" ({100 * step.share.value:.1f} % of those {step.share.population})"
         if step.share is not None and not step.share.denominator:
             share = f" (of 0 {step.share.population})"
         axes.text(2.8, -row, f"{step.name}\nn = {step.n}{share}", ha="center", va="center", fontsize=8, bbox=box)
@@ -41,7 +42,7 @@ def flow(axes: Axes, steps: Sequence[Step]) -> None:
             axes.annotate("", (2.8, -row + 0.3), (2.8, -row + 0.7), arrowprops=arrow)
         if step.left:
             axes.annotate("", (6.0, -row + 0.5), (2.8, -row + 0.5), arrowprops=arrow)
-            told = "; ".join(f"{reason}: {n}" for reason, n in step.left[:4])
+            told = "\n".join(f"{reason}: {n}" for reason, n in step.left)
             axes.text(6.1, -row + 0.5, told, ha="left", va="center", fontsize=7.5, bbox=box | {"edgecolor": GREY})
 
 
@@ -64,9 +65,9 @@ def kaplan_meier(axes: Axes, curve: KaplanMeier, beside: IntervalCurve | None = 
             axes.plot([start, stop], [before, before - mass], color=ORANGE, linestyle="--", linewidth=1)
     step = next((s for s in (1, 2, 3, 6, 12, 24) if end / s <= 9), max(end / 6, 1e-9))
     ticks = np.arange(0, end + 1e-9, step)
+    axes.text(-0.02 * end, -0.12, "at risk", ha="left", va="center", fontsize=7, color="#555555")
     for tick, n in zip(ticks, curve.number_at_risk(ticks), strict=True):
-        axes.text(tick, -0.13, str(n), ha="center", va="center", fontsize=7)
-    axes.text(-0.01 * end, -0.23, "at risk", ha="left", va="center", fontsize=7, color="#555555")
+        axes.text(tick, -0.22, str(n), ha="center", va="center", fontsize=7)
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set(xlabel="months from the first dose", ylabel="share", ylim=(-0.3, 1.05), xlim=(-0.03 * end, 1.03 * end))
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
@@ -81,7 +82,7 @@ def waterfall(axes: Axes, treated: pd.DataFrame) -> None:
         hit = (own["best"] == best).to_numpy()
         hatch = {"PD": "//", "CR": "xx", "PR": ".."}.get(best, "")
         change = 100 * own["best_change"].to_numpy(float)[hit]
-        axes.bar(place[hit], change, color=BEST[best], hatch=hatch, edgecolor="white", label=best)
+        axes.bar(place[hit], change, color=BEST[best], hatch=hatch, edgecolor="white", label=shown(best))
     for limit in (-30, 20):
         axes.axhline(limit, color="black", linewidth=0.7, linestyle="--")
     axes.axhline(0, color="black", linewidth=0.8)
@@ -93,15 +94,9 @@ def waterfall(axes: Axes, treated: pd.DataFrame) -> None:
 def spider(axes: Axes, assessments: pd.DataFrame, responders: Sequence[str]) -> None:
     """Change of the sum of diameters over time, a line a patient; responders with filled marks."""
     for patient, own in assessments[assessments["change"].notna()].groupby("patient_id", sort=True):
-        hit = patient in responders
-        axes.plot(
-            np.concatenate([[0.0], own["day"].to_numpy(float)]) / 7,
-            100 * np.concatenate([[0.0], own["change"].to_numpy(float)]),
-            color=GREEN if hit else GREY,
-            marker="o" if hit else "x",
-            markersize=3.5,
-            linewidth=1.3 if hit else 0.8,
-        )
+        weeks = np.concatenate([[0.0], own["day"].to_numpy(float)]) / 7
+        change = 100 * np.concatenate([[0.0], own["change"].to_numpy(float)])
+        axes.plot(weeks, change, **_look(patient in responders))
     for limit in (-30, 20):
         axes.axhline(limit, color="black", linewidth=0.7, linestyle="--")
     axes.set(xlabel="weeks from the first dose (green, filled: responders)", ylabel="change, %")
@@ -122,6 +117,15 @@ def forest(axes: Axes, findings: Sequence[Finding], percent: bool = True) -> Non
         axes.text(0.995, row - 0.32, count, transform=axes.get_yaxis_transform(), fontsize=6.5, va="center", ha="right")
     _rows(axes, [f.label.title for f in shown])
     axes.set(xlabel="%" if percent else "value")
+
+
+def ratios(axes: Axes, findings: Sequence[Finding]) -> None:
+    """Odds and hazard ratios with their intervals on a logarithmic axis, cut at 1:1,000; no effect at the line."""
+    forest(axes, [f for f in findings if "ratio" in f.unit], percent=False)
+    axes.axvline(1, color="black", linewidth=0.7, linestyle="--")
+    _log(axes, "x")
+    low, high = axes.get_xlim()
+    axes.set(xlim=(max(low, 1e-3), min(high, 1e3)), xlabel="ratio (log scale; over 1: more with the larger value)")
 
 
 def shares(axes: Axes, positive: pd.DataFrame) -> None:
@@ -152,24 +156,26 @@ def efficacy(axes: Axes, treated: pd.DataFrame) -> None:
         hit = (treated["best"] == best).to_numpy()
         marker = {"CR": "*", "PR": "*", "PD": "X", "NE": "d"}.get(best, "o")
         share = 100 * treated["fraction"].to_numpy(float)[hit]
-        axes.scatter(share, months[hit], s=size[hit], c=BEST[best], marker=marker, label=best)
+        axes.scatter(share, months[hit], s=size[hit], c=BEST[best], marker=marker, label=shown(best))
     _log(axes, "x")
     axes.set(xlabel="amplified share of CTC, % (size: number)", ylabel="progression-free, months")
     _legend(axes)
 
 
+def course(axes: Axes, table: pd.DataFrame, responders: Sequence[str]) -> None:
+    """CTC number over time, a line a patient; responders with filled marks."""
+    for patient, own in table[table["ctc"].notna() & table["day"].notna()].groupby("patient_id", sort=True):
+        axes.plot(own["day"].to_numpy(float) / 7, own["ctc"].to_numpy(float), **_look(patient in responders))
+    _counts(axes, float(table["ctc"].max()) if len(table) else 0.0)
+    axes.set(xlabel="weeks from the first dose (green, filled: responders)", ylabel="CTC per 7.5 mL")
+    _plain(axes)
+
+
 def pairs(axes: Axes, table: pd.DataFrame, unit: str, responders: Sequence[str]) -> None:
     """Before and during treatment, a line a patient; responders with filled marks."""
     for row in table.to_dict("records"):
-        hit = row["patient_id"] in responders
-        look: dict[str, Any] = {
-            "color": GREEN if hit else GREY,
-            "marker": "o" if hit else "x",
-            "lw": 1.3 if hit else 0.8,
-        }
-        axes.plot([0, 1], [row["before"], row["during"]], markersize=4, **look)
-    axes.set_yscale("symlog", linthresh=1)
-    axes.yaxis.set_major_formatter(_decimal)
+        axes.plot([0, 1], [row["before"], row["during"]], **_look(row["patient_id"] in responders))
+    _counts(axes, float(table[["before", "during"]].max(axis=None)) if len(table) else 0.0)
     axes.set(xlim=(-0.3, 1.3), ylabel=unit)
     axes.set_xticks([0, 1], ["before", "during (green, filled: responders)"])
     _plain(axes)
@@ -192,9 +198,19 @@ def toxicity(axes: Axes, worst: pd.DataFrame) -> None:
     left = np.zeros(len(worst))
     for grade, colour in zip(worst.columns, GRADES, strict=True):
         values = worst[grade].to_numpy(float)
-        axes.barh(np.arange(len(worst)), values, 0.4, left, color=colour, edgecolor="black", linewidth=0.4, label=grade)
+        axes.barh(
+            np.arange(len(worst)),
+            values,
+            0.4,
+            left,
+            color=colour,
+            edgecolor="black",
+            linewidth=0.4,
+            label=f"grade {grade}",
+        )
         left = left + values
     axes.set(xlabel="treated patients, by worst grade")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(axes)
     _rows(axes, [str(term) for term in worst.index])
 
@@ -219,7 +235,7 @@ def operating(axes: Axes, table: pd.DataFrame) -> None:
     for cohort, marker, colour in zip(table["cohort"].unique(), "os^D", (BLUE, ORANGE, GREEN, PINK), strict=False):
         own = table[table["cohort"] == cohort].set_index("cell_error").reindex(errors)
         place = np.arange(len(errors))
-        axes.plot(place, 100 * own["success"], marker=marker, color=colour, label=f"{cohort}: declared active")
+        axes.plot(place, 100 * own["success"], marker=marker, color=colour, label=f"{cohort}: active")
         axes.plot(
             place,
             100 * own["false_share"],
@@ -227,10 +243,14 @@ def operating(axes: Axes, table: pd.DataFrame) -> None:
             ls=":",
             color=colour,
             mfc="white",
-            label=f"{cohort}: treated by error",
+            label=f"{cohort}: by error",
         )
     axes.set_xticks(range(len(errors)), [f"{100 * e:g} %" for e in errors])
-    axes.set(xlabel="probability that a CTC is falsely called amplified", ylabel="%", ylim=(-3, 103))
+    axes.set(
+        xlabel="probability that a CTC is falsely called amplified",
+        ylabel="declared active; treated by error, %",
+        ylim=(-3, 103),
+    )
     _legend(axes)
 
 
@@ -249,6 +269,18 @@ def designs(axes: Axes, decision: Decision) -> None:
         axes.plot(d.n, figures.expected, marker, color=colour, markersize=9, ls="", mfc="none", label=label)
     axes.set(xlabel="largest number of patients", ylabel=f"expected under p0 = {decision.design.p0:g}")
     _legend(axes)
+
+
+def shown(best: str) -> str:
+    """A response as it is written."""
+    return best.replace("NON_CR_NON_PD", "non-CR/non-PD")
+
+
+def _look(responder: bool) -> dict[str, Any]:
+    """How the line of a patient is drawn."""
+    if responder:
+        return {"color": GREEN, "marker": "o", "linewidth": 1.3, "markersize": 4}
+    return {"color": GREY, "marker": "x", "linewidth": 0.8, "markersize": 4}
 
 
 def _names(setter: object, names: list[str], rotation: int = 0) -> None:
@@ -273,8 +305,18 @@ def _log(axes: Axes, side: str) -> None:
     """A logarithmic axis with plain numbers."""
     axis = axes.yaxis if side == "y" else axes.xaxis
     (axes.set_yscale if side == "y" else axes.set_xscale)("log")
+    low, high = axes.get_ylim() if side == "y" else axes.get_xlim()
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 200 * low else (1.0,)))
     axis.set_major_formatter(_decimal)
     axis.set_minor_formatter("")
+
+
+def _counts(axes: Axes, most: float) -> None:
+    """A vertical axis of numbers from 0 on, logarithmic above 1 where they spread over more than one power of ten."""
+    if most > 20:
+        axes.set_yscale("symlog", linthresh=1)
+        axes.yaxis.set_major_formatter(_decimal)
+    axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])
 
 
 def _plain(axes: Axes) -> None:
@@ -282,6 +324,9 @@ def _plain(axes: Axes) -> None:
 
 
 def _legend(axes: Axes) -> None:
+    """Over the plot's right end, where no mark can lie under it."""
     _plain(axes)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=6.5, frameon=False, loc="best")
+    labels = axes.get_legend_handles_labels()[1]
+    if labels:
+        place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": len(labels)}
+        axes.legend(fontsize=6.5, frameon=False, borderaxespad=0.2, handletextpad=0.4, columnspacing=1.2, **place)

@@ -45,13 +45,18 @@ class KaplanMeier:
         return np.asarray(self.durations.size - np.searchsorted(self.durations, times, side="left"), dtype=np.int64)
 
     def at(self, moment: float) -> Estimate:
-        """Return survival at a time with its interval; 1 before the first event, NaN after the last duration."""
+        """Return survival at a time with its interval, NaN after the last duration.
+
+        Before the first event it is 1, where the log(-log) interval has no width: the lower limit is then the exact one
+        of Clopper and Pearson for those still at risk.
+        """
         method = "Kaplan-Meier, log(-log)"
         if not self.durations.size or (moment > self.durations[-1] and not self._ends_at_zero()):
             return Estimate(math.nan, math.nan, math.nan, method, self.confidence)
         index = int(np.searchsorted(self.time, moment, side="right")) - 1
         if index < 0:
-            return Estimate(1.0, 1.0, 1.0, method, self.confidence)
+            low = ((1 - self.confidence) / 2) ** (1 / int(self.number_at_risk(moment)))
+            return Estimate(1.0, low, 1.0, "Kaplan-Meier; no event yet: Clopper-Pearson", self.confidence)
         value, low, high = (float(curve[index]) for curve in (self.survival, self.low, self.high))
         return Estimate(value, low, high, method, self.confidence)
 

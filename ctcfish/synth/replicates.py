@@ -11,9 +11,10 @@ from pydantic import Field
 
 from ctcfish.errors import UsageError
 from ctcfish.parameters import Parameters
-from ctcfish.synth.cohort import SHEET
 from ctcfish.synth.slide import Progress, simulate_slide
 from ctcfish.synth.spec import SlideSpec, parse_spec
+
+SHEET = "study.csv"
 
 
 class ReplicateSpec(Parameters):
@@ -60,15 +61,26 @@ def replicate_slides(spec: ReplicateSpec) -> tuple[tuple[SlideSpec, dict[str, st
         for scan in range(1, spec.scans + 1):
             number = len(found) + 1
             name = f"{spec.slide.slide_id}-d{day}-s{scan}"
-            slide = _scan(spec, name, number, of_day)
+            slide = scan_again(spec, name, number, of_day)
             row = {"slide_id": name, "patient_id": slide.patient_id, "blood_ml": "7.5", "day": str(day)}
             row |= {"probe_lot": f"L{lot}", "replicate_of": found[0][0].slide_id if found else ""}
             found.append((slide, row))
     return tuple(found)
 
 
-def _scan(spec: ReplicateSpec, name: str, number: int, of_day: float) -> SlideSpec:
-    """The slide as one scan sees it: its truth untouched, its light, place and focus a little off."""
+def scan_again(spec: ReplicateSpec, name: str, number: int, of_day: float = 0.0) -> SlideSpec:
+    """The slide as one scan sees it: its truth untouched, its light, place and focus a little off.
+
+    Parameters
+    ----------
+    spec : ReplicateSpec
+    name : str
+        Name of the scan.
+    number : int
+        Which scan it is; each has noise of its own.
+    of_day : float
+        Logarithm of the day's brightness.
+    """
     rng = np.random.default_rng([spec.seed, 3, number])
     bright, dim, focus, up, left = rng.standard_normal(5).tolist()
     signals, fish = spec.slide.signals, spec.slide.fish

@@ -11,7 +11,7 @@ from ctcfish.errors import UsageError
 from ctcfish.synth.cohort import CohortSpec
 from ctcfish.synth.spec import parse_spec
 from ctcfish.synth.trial_course import clinical_tables
-from ctcfish.synth.trial_run import cells_of, run_tables, screen, screened_of
+from ctcfish.synth.trial_run import VISIT, cells_of, run_tables, screen, screened_of
 from ctcfish.synth.trial_spec import TableCohort
 
 
@@ -58,10 +58,12 @@ def simulate_tables(cohort: TableCohort, out: Path) -> Path:
 def simulate_clinical(slides: pd.DataFrame, cohort: TableCohort, out: Path) -> Path:
     """Write a simulated clinical course for the patients of a run, for demonstration.
 
+    Counts of visits that have a slide are left to the run; those of the other visits are simulated.
+
     Parameters
     ----------
     slides : pandas.DataFrame
-        Slides of the run.
+        Slides of the run; screened is who has one of the visit :data:`~ctcfish.synth.trial_run.VISIT`, or of none.
     cohort : TableCohort
     out : Path
         Folder to make.
@@ -74,6 +76,8 @@ def simulate_clinical(slides: pd.DataFrame, cohort: TableCohort, out: Path) -> P
     if out.exists():
         raise UsageError(f"{out.name}: exists already; choose another output folder.")
     out.mkdir(parents=True)
-    for name, frame in clinical_tables(cohort, screened_of(slides, cohort)).items():
+    first = slides["visit"].isna() | (slides["visit"] == VISIT)
+    scanned = set(zip(slides["patient_id"], slides["visit"].fillna(VISIT), strict=True))
+    for name, frame in clinical_tables(cohort, screened_of(slides[first], cohort), scanned).items():
         frame.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
     return out

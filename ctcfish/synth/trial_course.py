@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,14 +37,28 @@ class Treated:
     ctc: int
 
 
-def clinical_tables(cohort: TableCohort, people: Screened) -> dict[str, pd.DataFrame]:
-    """Return every clinical table as texts and numbers, dates as ISO text."""
+Scanned = Set[tuple[str, str]]
+"""Patient and visit of every slide of a run."""
+
+
+def clinical_tables(cohort: TableCohort, people: Screened, scanned: Scanned = frozenset()) -> dict[str, pd.DataFrame]:
+    """Return every clinical table as texts and numbers, dates as ISO text.
+
+    Parameters
+    ----------
+    cohort : TableCohort
+    people : Screened
+    scanned : set of (str, str)
+        Patients and visits whose count is the run's: the table of visits leaves it out, and nobody dies before.
+    """
     rng = np.random.default_rng([cohort.seed, 3])
     n = people.patient_id.size
     screening = FIRST_DAY + pd.to_timedelta(np.sort(rng.integers(0, 900, n)), unit="D")
     dose = screening + pd.to_timedelta(rng.integers(14, 29, n), unit="D")
     treated = [_treated(cohort, people, i, dose[i], rng) for i in np.flatnonzero(people.treated).tolist()]
+    treated = [_alive_when_scanned(person, scanned) for person in treated]
     frames = {"patients": _patients(people, screening, dose, rng), "visits": _visits(people, screening, treated, rng)}
+    frames["visits"] = _left_to_the_run(frames["visits"], people, screening, scanned)
     frames["tumours"] = pd.DataFrame([row for person in treated for row in _lesions(person, rng)], columns=_TUMOURS)
     frames["ctdna"] = pd.DataFrame([row for person in treated for row in _ctdna(person, rng)], columns=_CTDNA)
     frames["adverse_events"] = pd.DataFrame(
@@ -79,6 +94,29 @@ def _treated(cohort: TableCohort, people: Screened, i: int, start: pd.Timestamp,
     end = int(rng.integers(60, cohort.follow_up_days)) if lost else cohort.follow_up_days
     name, responder = str(people.patient_id[i]), bool(people.responder[i])
     return Treated(name, start, responder, progression, death, end, int(people.ctc[i]))
+
+
+def _alive_when_scanned(person: Treated, scanned: Scanned) -> Treated:
+    last = max((day for visit, day in LATER_VISITS.items() if (person.patient_id, visit) in scanned), default=0)
+    return replace(person, death=max(person.death, last + 1), end=max(person.end, last + 1))
+
+
+def _left_to_the_run(visits: pd.DataFrame, people: Screened, screening: Any, scanned: Scanned) -> pd.DataFrame:
+    """The table without the counts of scanned visits, and with a row for each scanned visit of the untreated."""
+    known = set(zip(visits["patient_id"], visits["visit"], strict=True))
+    start = dict(zip(people.patient_id, screening, strict=True))
+    rows = [
+        (patient, visit, f"{start[patient] + pd.Timedelta(days=28 + LATER_VISITS[visit]):%Y-%m-%d}", None, "ok")
+        for patient, visit in sorted(scanned - known)
+        if visit in LATER_VISITS and patient in start
+    ]
+    more = pd.DataFrame(rows, columns=visits.columns).astype({"ctc_per_7_5_ml": "Int64"})
+    whole = pd.concat([visits, more], ignore_index=True) if rows else visits
+    own = pd.Series(
+        [key in scanned for key in zip(whole["patient_id"], whole["visit"], strict=True)], index=whole.index
+    )
+    counted = own & (whole["sample_status"] == "ok")
+    return whole.assign(ctc_per_7_5_ml=whole["ctc_per_7_5_ml"].astype("Int64").mask(counted))
 
 
 def _patients(people: Screened, screening: Any, dose: Any, rng: np.random.Generator) -> pd.DataFrame:

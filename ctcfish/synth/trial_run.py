@@ -81,12 +81,13 @@ def screened_of(slides: pd.DataFrame, cohort: TableCohort) -> Screened:
     Parameters
     ----------
     slides : pandas.DataFrame
-        :data:`ctcfish.tables.SLIDES` of one visit.
+        :data:`ctcfish.tables.SLIDES` of the first visit; scans repeated for quality control are no samples.
     cohort : TableCohort
         Shares of treated and responding patients, and the seed.
     """
     rng = np.random.default_rng([cohort.seed, 4])
-    by = slides.groupby("patient_id", sort=True)
+    own = slides[slides["replicate_of"].isna() & slides["control"].isna()]
+    by = own.groupby("patient_id", sort=True)
     sums = by[["n_ctc", "n_evaluable", "n_amplified"]].sum(min_count=1)
     seen = sums["n_ctc"].notna().to_numpy()
     ctc, evaluable, amplified = (sums[name].fillna(0).to_numpy(np.int64) for name in sums)

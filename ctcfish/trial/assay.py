@@ -8,32 +8,50 @@ import numpy as np
 import pandas as pd
 
 from ctcfish.stats.agreement import clustered, cohen_kappa, percent_agreement, specific_agreement
-from ctcfish.stats.bootstrap import bootstrap_interval
+from ctcfish.stats.bootstrap import BootstrapPlan, bootstrap_interval, near_one
+from ctcfish.stats.checks import IntArray
 from ctcfish.stats.estimate import Estimate
 from ctcfish.stats.heterogeneity import CapCategory, cap_2009
 from ctcfish.stats.overdispersion import beta_binomial_rho
-from ctcfish.stats.proportions import proportion
+from ctcfish.stats.proportions import clopper_pearson, proportion
 from ctcfish.stats.rank import mcnemar_exact, spearman_permutation
 from ctcfish.trial.finding import Finding, Label, of_correlation, of_proportion, unknown
 from ctcfish.trial.flow import Step, shares_of_populations
 from ctcfish.trial.ranks import median_interval, superiority
-from ctcfish.trial.subjects import CHARACTERISTICS, CLASSES, Study
+from ctcfish.trial.subjects import CHARACTERISTICS, CLASSES, FAILURES, Study
 
-FAILURES = {
-    "S0": "no or late tube",
-    "S1": "enumeration failed",
-    "S3": "FISH not attempted",
-    "S4": "hybridisation failed",
-    "S5": "no evaluable CTC",
-    "RELOCATION": "scans could not be brought together",
+READINGS = {
+    "call": "Call",
+    "evaluable": "Evaluable or not",
+    "ratio class": "Class of the ratio",
+    "her2": "HER2 count",
+    "cep17": "CEP17 count",
+    "ratio": "HER2/CEP17",
+    "eligible": "Eligible or not",
 }
+AGREEMENT = (
+    "percent agreement",
+    "positive agreement",
+    "negative agreement",
+    "Cohen kappa",
+    "Gwet AC1",
+    "weighted kappa, quadratic",
+    "percent equal",
+    "ICC(2,1)",
+    "Lin concordance",
+)
+_NO_SPREAD = "No interval: the resamples hold no spread."
+SPREAD = ("repeatability SD", "repeatability coefficient")
+"""Figures of a reproducibility study that the trial reports; its own report has all."""
 
 
 def detection(study: Study, steps: list[Step]) -> list[Finding]:
     """Return patients with amplified CTC over every population before, so that no denominator can hide."""
     found = []
     for share in shares_of_populations(steps, "with amplified CTC", study.protocol.confidence):
-        label = Label("detection", f"detected_of_{_key(share.population)}", f"Amplified CTC, of {share.population}")
+        label = Label(
+            "detection", f"detected_of_{_key(share.population)}", f"Amplified CTC, of those {share.population}"
+        )
         found.append(of_proportion(label, share))
     scored = study.subjects[study.subjects["scored"]]
     for cohort in study.protocol.cohorts:
@@ -61,11 +79,27 @@ def failure(study: Study) -> list[Finding]:
     cells = study.baseline
     if len(cells):
         own = (cells["call"] == "not_evaluable").groupby(cells["patient_id"]).agg(["sum", "size"])
-        bad, size = (own[name].to_numpy(float) for name in ("sum", "size"))
-        shares = bootstrap_interval(lambda rows: bad[rows].sum(axis=1) / size[rows].sum(axis=1), len(own))
+        bad, size = (own[name].to_numpy(np.int64) for name in ("sum", "size"))
         label = Label("failure", "failed_cells", "CTC not evaluable (cells clustered by patient)")
-        found.append(Finding(label, shares, "CTC of the baseline visit", len(cells), "share"))
+        told = clustered_share(bad, size, level)
+        found.append(Finding(label, told, "CTC of the baseline visit", len(cells), "share", int(bad.sum())))
     return found
+
+
+def clustered_share(hits: IntArray, size: IntArray, level: float) -> Estimate:
+    """Return the share of cells with the interval that resamples patients; of patients alone where it is 0 or 1.
+
+    A share near 0 is drawn on the scale of a share near 1: as what is left.
+    """
+    n, cells = hits.size, int(size.sum())
+    if hits.sum() in (0, cells):
+        value = float(hits.sum() > 0)
+        low, high = (float(end) for end in clopper_pearson(int(value) * n, n, level))
+        return Estimate(value, low, high, "Clopper-Pearson of the patients, who all agree", level)
+    rest = size - hits
+    plan = BootstrapPlan(confidence=level)
+    found = bootstrap_interval(lambda rows: rest[rows].sum(axis=1) / size[rows].sum(axis=1), n, near_one(cells), plan)
+    return Estimate(1 - found.value, 1 - found.high, 1 - max(found.low, 0.0), found.method, level)
 
 
 def heterogeneity(study: Study) -> list[Finding]:
@@ -101,36 +135,43 @@ def _median_share(positive: pd.DataFrame, level: float) -> Finding:
 
 def _characteristics(study: Study, positive: pd.DataFrame) -> list[Finding]:
     plan, found = study.protocol.exploratory, []
-    level = study.protocol.confidence
-    for name in CHARACTERISTICS:
+    level, population = study.protocol.confidence, "patients with amplified CTC"
+    for name, title in CHARACTERISTICS.items():
         own = positive[positive[name].notna() & positive["fraction"].notna()]
         pair = (own["fraction"].to_numpy(float), own[name].to_numpy(float))
         test = spearman_permutation(*pair, resamples=plan.permutations)
-        label = Label("heterogeneity", f"share_by_{name}", f"Amplified share against {name.replace('_', ' ')}")
-        found.append(of_correlation(label, test, f"patients with amplified CTC and known {name}", level))
-    for name, marked in CLASSES.items():
+        label = Label("heterogeneity", f"share_by_{name}", f"Amplified share against {title}")
+        found.append(of_correlation(label, test, f"{population} and known {title}", level))
+    for name, (marked, title) in CLASSES.items():
         own = positive[positive[name].notna() & positive["fraction"].notna()]
         marks = (own[name] == marked).to_numpy()
-        label = Label("heterogeneity", f"share_by_{name}", f"Amplified share, {name.replace('_', ' ')} {marked}")
-        population = f"patients with amplified CTC and known {name}"
-        found.append(superiority(label, own["fraction"].to_numpy(float), marks, population, level))
+        label = Label("heterogeneity", f"share_by_{name}", f"Higher amplified share, {title} (1/2: no difference)")
+        some = f"{population}, told whether {title}"
+        found.append(superiority(label, own["fraction"].to_numpy(float), marks, some, level))
     return found
 
 
 def reproducibility(study: Study) -> list[Finding]:
-    """Return the figures of a reproducibility study; one that says so where none was given."""
+    """Return agreement and repeatability of calls and counts, on CTC and on patients, as quality control found them.
+
+    On all nuclei where its study knows no CTC; a single figure that says so where no study was given.
+    """
     told = study.run.reproducibility
-    told = told[(told["stratum"] == "all") & (told["level"].isin(["cell", "patient"]))]
+    told = told[(told["stratum"] == "all") & told["level"].isin(["cell", "patient"])]
+    told = told[told["statistic"].isin([*AGREEMENT, *SPREAD])]
+    if (told["population"] == "CTC").any():
+        told = told[(told["population"] == "CTC") | (told["level"] == "patient")]
     found = []
-    for index, row in enumerate(told.to_dict("records")):
-        label = Label(
-            "reproducibility",
-            f"reproducibility_{index}",
-            f"{row['quantity']}, {row['statistic']} ({row['level']}, {str(row['relation']).replace('_', ' ')})",
-        )
+    for row in told.to_dict("records"):
+        quantity, statistic, relation = (str(row[name]) for name in ("quantity", "statistic", "relation"))
+        key = f"{quantity}_{statistic}_{row['level']}_{relation}"
+        title = f"{READINGS.get(quantity, quantity)}: {statistic} (per {row['level']}, {relation.replace('_', ' ')})"
         value, low, high = (math.nan if pd.isna(row[name]) else float(row[name]) for name in ("value", "low", "high"))
+        unit = "agreement" if statistic in AGREEMENT else "spread"
         estimate = Estimate(value, low, high, str(row["method"]))
-        found.append(Finding(label, estimate, str(row["population"]), int(row["n_items"])))
+        note = _NO_SPREAD if math.isnan(low) and not math.isnan(value) else ""
+        label = Label("reproducibility", key, title)
+        found.append(Finding(label, estimate, str(row["population"]), int(row["n_items"]), unit, note=note))
     if not found:
         label = Label("reproducibility", "reproducibility", "Reproducibility of HER2 FISH on CTC")
         return [unknown(label, "readings", 0, "No reproducibility study was given (--qc).")]
@@ -156,8 +197,10 @@ def fish_against_protein(study: Study) -> list[Finding]:
     found = []
     for key, (title, statistic) in statistics.items():
         label = Label("fish_if", f"fish_if_{key}", f"Amplified against high protein per CTC: {title}")
-        estimate = clustered(tables, statistic)
-        found.append(Finding(label, estimate, f"{population} (clustered by patient)", len(pairs), ""))
+        estimate = clustered(tables, statistic, BootstrapPlan(confidence=level))
+        note = _NO_SPREAD if math.isnan(estimate.low) else ""
+        some = f"{population} (clustered by patient)"
+        found.append(Finding(label, estimate, some, len(pairs), "agreement", note=note))
     return found + _by_patient(fish, protein, pairs["patient_id"], level)
 
 
@@ -180,7 +223,7 @@ def _by_patient(fish: pd.Series, protein: pd.Series, patients: pd.Series, level:
     test = mcnemar_exact(only_fish, only_protein)
     split = proportion(only_fish, only_fish + only_protein, "patients on whom the two differ", confidence=level)
     label = Label("fish_if", "fish_if_mcnemar", "Positive by FISH alone (1/2: neither finds more patients)")
-    estimate = Estimate(split.value, split.low, split.high, f"{split.method}; {test.method}", level)
+    estimate = Estimate(split.value, split.low, split.high, f"{split.method.title()}; {test.method}", level)
     n = split.denominator
     return [*found, Finding(label, estimate, split.population, n, "share", only_fish, p_value=test.p_value)]
 

@@ -14,8 +14,8 @@ from ctcfish.stats.checks import FloatArray
 from ctcfish.stats.estimate import Estimate
 from ctcfish.stats.firth import FirthFit, firth_cox, firth_logistic
 from ctcfish.stats.rank import spearman_permutation
-from ctcfish.trial import library
 from ctcfish.trial.finding import Finding, Label, of_correlation, unknown
+from ctcfish.trial.library import cox
 from ctcfish.trial.ranks import superiority
 from ctcfish.trial.response import DAYS_A_MONTH
 from ctcfish.trial.subjects import Study
@@ -81,11 +81,6 @@ def _regressions(study: Study, predictor: Predictor, known: pd.DataFrame) -> lis
     events = known["pfs_event"].to_numpy(bool) if len(known) else np.zeros(0, dtype=bool)
     responders = known["responder"].to_numpy(bool) if len(known) else np.zeros(0, dtype=bool)
 
-    def ordinary() -> tuple[Estimate, float]:
-        if not events.any():
-            raise StatisticsError("a Cox regression needs at least one event, found none")
-        return library.cox(scaled, months, events.astype(float), level)
-
     models: list[tuple[str, str, str, Callable[[], tuple[Estimate, float]]]] = [
         ("odds", "Odds of response, Firth", "odds ratio", lambda: _ratio(firth_logistic(column, responders, level), 1)),
         (
@@ -94,14 +89,11 @@ def _regressions(study: Study, predictor: Predictor, known: pd.DataFrame) -> lis
             "hazard ratio",
             lambda: _ratio(firth_cox(column, months, events, level), 0),
         ),
-        ("cox", "Hazard of progression, Cox", "hazard ratio", ordinary),
+        ("cox", "Hazard of progression, Cox", "hazard ratio", lambda: cox(scaled, months, events.astype(float), level)),
     ]
     found = []
     for key, title, unit, fit in models:
         label = _label(predictor, key, f"{title}, {predictor.step}")
-        if key == "cox" and not library.installed():
-            found.append(unknown(label, population, len(known), library.NEEDED))
-            continue
         try:
             estimate, p_value = fit()
         except StatisticsError as error:

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
-from ctcfish.stats.checks import FloatArray
+from ctcfish.errors import StatisticsError
+from ctcfish.stats.bootstrap import BootstrapPlan
+from ctcfish.stats.count_ratio import ratio_of_counts
 from ctcfish.stats.estimate import Estimate
 from ctcfish.stats.proportions import proportion
 from ctcfish.stats.rank import spearman_permutation
-from ctcfish.trial import library
 from ctcfish.trial.finding import Finding, Label, of_correlation, of_proportion, unknown
 from ctcfish.trial.ranks import median_interval, paired, superiority, swapped
-from ctcfish.trial.subjects import Study
+from ctcfish.trial.subjects import SAMPLE_CODES, Study
 
 
 def ctc_course(study: Study) -> pd.DataFrame:
-    """Return every CTC count of treated patients: ``patient_id, visit, day, ctc``, days from the first dose."""
+    """Return treated patients at their visits: ``patient_id, visit, day, ctc, n_evaluable, n_amplified``.
+
+    Days are from the first dose, missing where the table of visits has no such row. The count is the clinical table's;
+    where it gives none and no failure, that of the visit's slides.
+    """
     treated = study.treated.set_index("patient_id")
-    visits = study.clinical.visits
-    own = visits[visits["patient_id"].isin(treated.index) & visits["ctc_per_7_5_ml"].notna()]
-    day = (own["visit_date"] - own["patient_id"].map(treated["first_dose_date"])).dt.days
-    frame = own[["patient_id", "visit"]].assign(day=day, ctc=own["ctc_per_7_5_ml"].astype(float))
-    return frame.sort_values(["patient_id", "day"], kind="stable").reset_index(drop=True)
+    slides = study.run.slides.assign(visit=study.run.slides["visit"].fillna(study.protocol.baseline_visit))
+    key = ["patient_id", "visit"]
+    scored = slides.groupby(key)[["n_ctc", "n_evaluable", "n_amplified"]].sum(min_count=1).astype("float64")
+    whole = study.clinical.visits.merge(scored.reset_index(), how="outer", on=key)
+    own = whole[whole["patient_id"].isin(treated.index)]
+    counted = own["n_ctc"].mask(own["sample_status"].isin(list(SAMPLE_CODES)))
+    own = own.assign(
+        day=(own["visit_date"] - own["patient_id"].map(treated["first_dose_date"])).dt.days,
+        ctc=own["ctc_per_7_5_ml"].astype("float64").fillna(counted),
+    )
+    known = own[own["ctc"].notna() | own["n_evaluable"].notna()]
+    shown = known[["patient_id", "visit", "day", "ctc", "n_evaluable", "n_amplified"]]
+    return shown.sort_values(["patient_id", "day", "visit"], kind="stable").reset_index(drop=True)
 
 
 def ctc_pairs(study: Study) -> pd.DataFrame:
@@ -30,12 +45,29 @@ def ctc_pairs(study: Study) -> pd.DataFrame:
 
     The change is relative to the count before; missing where that was 0.
     """
-    rule, course = study.protocol.ctc_response, ctc_course(study)
-    wide = course.pivot_table(index="patient_id", columns="visit", values="ctc", aggfunc="first")
-    wide = wide.reindex(columns=[rule.baseline_visit, rule.on_treatment_visit]).dropna()
-    wide.columns = pd.Index(["before", "during"])
+    wide = _at_both_visits(study, "ctc").dropna()
     change = ((wide["during"] - wide["before"]) / wide["before"]).where(wide["before"] > 0)
     return wide.assign(change=change).reset_index()
+
+
+def amplified_pairs(study: Study) -> pd.DataFrame:
+    """Return ``patient_id, before, during, share_before, share_during``: amplified CTC and their share.
+
+    Of treated patients with evaluable CTC on slides of both visits of the protocol.
+    """
+    evaluable = _at_both_visits(study, "n_evaluable")
+    evaluable = evaluable[(evaluable > 0).all(axis=1)]
+    amplified = _at_both_visits(study, "n_amplified").reindex(evaluable.index)
+    return amplified.join((amplified / evaluable).add_prefix("share_")).reset_index()
+
+
+def _at_both_visits(study: Study, column: str) -> pd.DataFrame:
+    """A row a patient: columns ``before`` and ``during``, missing where nothing is known."""
+    rule = study.protocol.ctc_response
+    wide = ctc_course(study).pivot_table(index="patient_id", columns="visit", values=column, aggfunc="first")
+    wide = wide.reindex(columns=[rule.baseline_visit, rule.on_treatment_visit])
+    wide.columns = pd.Index(["before", "during"])
+    return wide
 
 
 def ctc_changes(study: Study) -> list[Finding]:
@@ -52,24 +84,26 @@ def ctc_changes(study: Study) -> list[Finding]:
     some = f"{population}, with {rule.favourable_below} CTC or more before"
     label = Label("ctc", "ctc_favourable", f"Below {rule.favourable_below} CTC during treatment")
     found.append(of_proportion(label, proportion(turned, len(high), some, confidence=level)))
-    found.append(_median_change(pairs, population, level))
-    return [*found, _by_response(study, pairs, population), *_model(study, population)]
-
-
-def _median_change(pairs: pd.DataFrame, population: str, level: float) -> Finding:
     label = Label("ctc", "ctc_change", "Median change of the CTC number")
+    found.append(_median_change(label, pairs[["before", "during"]], population, "CTC", level))
+    found += [_by_response(study, pairs, population), _model(study, population)]
+    scored = amplified_pairs(study)
+    some = f"treated patients with evaluable CTC on slides of {rule.baseline_visit} and {rule.on_treatment_visit}"
+    label = Label("ctc", "amplified_change", "Median change of the number of amplified CTC")
+    found.append(_median_change(label, scored[["before", "during"]], some, "CTC", level))
+    label = Label("ctc", "amplified_share_change", "Median change of the amplified share of CTC")
+    return [*found, _median_change(label, scored[["share_before", "share_during"]], some, "share", level)]
+
+
+def _median_change(label: Label, pairs: pd.DataFrame, population: str, unit: str, level: float) -> Finding:
+    """Median of the second column less the first, with the signed-rank test."""
     if not len(pairs):
-        return unknown(label, population, 0, "Nobody was counted at both visits.")
-    change = (pairs["during"] - pairs["before"]).to_numpy(float)
-    test = paired(pairs["before"], pairs["during"])
-    method = f"order statistics, exact binomial; {test.method}"
-    estimate = _median(change, method, level)
-    return Finding(label, estimate, population, len(pairs), "CTC", p_value=test.p_value)
-
-
-def _median(change: FloatArray, method: str, level: float) -> Estimate:
-    value, low, high = median_interval(change, level)
-    return Estimate(value, low, high, method, level)
+        return unknown(label, population, 0, "Nobody is known at both visits.")
+    before, during = (pairs[name].to_numpy(float) for name in pairs)
+    test = paired(before, during)
+    value, low, high = median_interval(during - before, level)
+    estimate = Estimate(value, low, high, f"order statistics, exact binomial; {test.method}", level)
+    return Finding(label, estimate, population, len(pairs), unit, p_value=test.p_value)
 
 
 def _by_response(study: Study, pairs: pd.DataFrame, population: str) -> Finding:
@@ -80,21 +114,20 @@ def _by_response(study: Study, pairs: pd.DataFrame, population: str) -> Finding:
     return superiority(label, own["change"].to_numpy(float), marks, population, study.protocol.confidence)
 
 
-def _model(study: Study, population: str) -> list[Finding]:
-    rule, course = study.protocol.ctc_response, ctc_course(study)
+def _model(study: Study, population: str) -> Finding:
+    rule = study.protocol.ctc_response
     label = Label("ctc", "ctc_ratio", f"CTC at {rule.on_treatment_visit} over before")
-    own = course[course["visit"].isin([rule.baseline_visit, rule.on_treatment_visit])]
-    during = (own["visit"] == rule.on_treatment_visit).to_numpy(float)
-    patients = own["patient_id"].nunique()
-    if not library.installed():
-        return [unknown(label, population, patients, library.NEEDED)]
-    if patients < 3 or not 0 < during.sum() < during.size or not own["ctc"].to_numpy(float)[during > 0].any():
-        return [unknown(label, population, patients, "Fewer than three patients, or no CTC at one of the visits.")]
-    groups = own["patient_id"].factorize()[0]
-    estimate = library.count_ratio(own["ctc"].to_numpy(float), during, groups, study.protocol.confidence)
-    pairs = ctc_pairs(study)
-    p_value = swapped(pairs["before"], pairs["during"]).p_value
-    return [Finding(label, estimate, "treated patients counted at either visit", patients, "ratio", p_value=p_value)]
+    counts = _at_both_visits(study, "ctc").dropna(how="all")
+    try:
+        plan = BootstrapPlan(confidence=study.protocol.confidence)
+        estimate = ratio_of_counts(counts["before"], counts["during"], plan)
+    except StatisticsError as error:
+        return unknown(label, population, len(counts), str(error))
+    pairs = counts.dropna()
+    test = swapped(pairs["before"], pairs["during"])
+    estimate = replace(estimate, method=f"{estimate.method}; p by {test.method}")
+    some = "treated patients counted at either visit"
+    return Finding(label, estimate, some, len(counts), "ratio", p_value=test.p_value)
 
 
 def ctdna_pairs(study: Study) -> pd.DataFrame:
@@ -124,12 +157,9 @@ def ctdna(study: Study) -> list[Finding]:
         return [unknown(label, population, 0, "Nobody has a sample before and one during treatment.")]
     subjects = study.treated.set_index("patient_id")
     change = (pairs["during"] - pairs["before"]).to_numpy(float)
-    test = paired(pairs["before"], pairs["during"])
-    method = f"order statistics, exact binomial; {test.method}"
     units = " or ".join(sorted(pairs["unit"].unique()))
-    estimate = _median(change, method, level)
     label = Label("ctdna", "ctdna_change", "Median change of ctDNA")
-    found = [Finding(label, estimate, population, len(pairs), units, p_value=test.p_value)]
+    found = [_median_change(label, pairs[["before", "during"]], population, units, level)]
     for column, title in (("fraction", "percentage of amplified CTC"), ("highest_ratio", "highest HER2/CEP17")):
         values = pairs["patient_id"].map(subjects[column]).to_numpy(float)
         known = ~np.isnan(values)

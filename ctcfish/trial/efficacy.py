@@ -14,7 +14,14 @@ from ctcfish.trial.finding import Finding, Label, of_proportion, unknown
 from ctcfish.trial.response import DAYS_A_MONTH
 from ctcfish.trial.subjects import Study
 
-BEST = ("CR", "PR", "SD", "NON_CR_NON_PD", "PD", "NE")
+BEST = {
+    "CR": "complete response (CR)",
+    "PR": "partial response (PR)",
+    "SD": "stable disease (SD)",
+    "NON_CR_NON_PD": "neither complete response nor progression, nothing to measure (non-CR/non-PD)",
+    "PD": "progressive disease (PD)",
+    "NE": "not evaluable (NE)",
+}
 LANDMARK_MONTHS = 6.0
 
 
@@ -41,11 +48,11 @@ def _response(study: Study, treated: pd.DataFrame) -> list[Finding]:
     loose = int(_best(treated, "best_unconfirmed").isin(["CR", "PR"]).sum())
     share = proportion(loose, len(treated), "treated patients", confidence=level)
     found.append(of_proportion(Label("response", "response_unconfirmed", "Response, confirmed or not"), share))
-    for code in BEST:
+    for code, title in BEST.items():
         share = proportion(
             int((_best(treated, "best") == code).sum()), len(treated), "treated patients", confidence=level
         )
-        found.append(of_proportion(Label("response", f"best_{code}", f"Best overall response {code}"), share))
+        found.append(of_proportion(Label("response", f"best_{code}", f"Best: {title}"), share))
     return found
 
 

@@ -93,7 +93,7 @@ class Finding:
 
 def of_proportion(label: Label, share: Proportion, note: str = "") -> Finding:
     """Return the finding of a proportion: its denominator is the population."""
-    estimate = Estimate(share.value, share.low, share.high, share.method, share.confidence)
+    estimate = Estimate(share.value, share.low, share.high, share.method.title(), share.confidence)
     return Finding(label, estimate, share.population, share.denominator, "share", share.numerator, note=note)
 
 

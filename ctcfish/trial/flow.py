@@ -8,7 +8,7 @@ import pandas as pd
 
 from ctcfish.stats.proportions import Proportion, proportion
 from ctcfish.trial.protocol import Claim
-from ctcfish.trial.subjects import Study
+from ctcfish.trial.subjects import FAILURES, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ class Denominators:
 def flow(study: Study) -> list[Step]:
     """Return the steps from screened to response-evaluable; each is a subset of the one before."""
     s, confidence = study.subjects, study.protocol.confidence
-    code = s["technical_code"].where(s["technical_code"].notna(), "not scored")
+    told = {code: f"{code}, {text}" for code, text in FAILURES.items()}
+    code = s["technical_code"].map(told).where(s["technical_code"].isin(FAILURES), "not scored")
     treated = s["positive"] & s["treated"]
     refusal = s["not_treated_reason"].where(s["not_treated_reason"].notna(), "reason not given")
     steps: list[tuple[str, pd.Series, pd.Series]] = [

@@ -34,8 +34,10 @@ class Run:
 
     Attributes
     ----------
-    slides, patients, sensitivity : pandas.DataFrame
-        As declared in :mod:`ctcfish.tables`.
+    slides : pandas.DataFrame
+        As declared in :mod:`ctcfish.tables`, without repeated scans and control slides.
+    patients, sensitivity : pandas.DataFrame
+        As declared there.
     ctc : pandas.DataFrame
         CTC of all slides, :data:`CELL_COLUMNS`.
     reproducibility : pandas.DataFrame
@@ -64,6 +66,7 @@ def read_run(folder: Path, reproducibility: Path | None = None) -> Run:
         A table or a slide's cells are absent, or not what they should be.
     """
     slides = _read(folder, tables.SLIDES, needed=True)
+    slides = slides[slides["replicate_of"].isna() & slides["control"].isna()].reset_index(drop=True)
     files = [folder / "cells.csv"] if (folder / "cells.csv").is_file() else _cell_files(folder, slides)
     frames = [frame for frame in map(_cells, files) if len(frame)]
     whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=CELL_COLUMNS)
@@ -71,7 +74,9 @@ def read_run(folder: Path, reproducibility: Path | None = None) -> Run:
         slides,
         _read(folder, tables.PATIENTS, needed=True),
         _read(folder, tables.SENSITIVITY, needed=False),
-        whole[whole["kind"] == "ctc"].drop(columns="kind").reset_index(drop=True),
+        whole[(whole["kind"] == "ctc") & whole["slide_id"].isin(slides["slide_id"])]
+        .drop(columns="kind")
+        .reset_index(drop=True),
         REPRODUCIBILITY.empty() if reproducibility is None else _read(reproducibility, REPRODUCIBILITY, needed=True),
     )
 

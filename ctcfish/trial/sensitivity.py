@@ -46,7 +46,7 @@ def _thresholds(study: Study) -> list[dict[str, object]]:
 def _under(study: Study, kind: str, setting: str, hits: pd.Series, least: int) -> list[dict[str, object]]:
     s, level = study.subjects, study.protocol.confidence
     positive = s["scored"] & (s["patient_id"].map(hits).fillna(0) >= least)
-    detected = proportion(int(positive.sum()), int(s["scored"].sum()), "FISH evaluable", confidence=level)
+    detected = proportion(int(positive.sum()), int(s["scored"].sum()), "FISH evaluable patients", confidence=level)
     kept = s["treated"] & positive
     answered = int((kept & s.get("responder", False)).sum())
     responded = proportion(answered, int(kept.sum()), "treated and positive by this rule", confidence=level)
@@ -125,7 +125,7 @@ def _row(conclusion: str, kind: str, setting: str, share: Proportion) -> dict[st
         "high": share.high,
         "population": share.population,
         "unit": "share",
-        "method": share.method,
+        "method": share.method.title(),
     }
 
 

@@ -17,9 +17,27 @@ NOT_HYBRIDISED = ("S0", "S1", "S3")
 
 SAMPLE_CODES = {"no_tube": "S0", "late_tube": "S0", "enumeration_failed": "S1", "not_attempted": "S3"}
 
-CHARACTERISTICS = ("age_years", "metastatic_sites", "prior_lines", "ecog", "ctc")
-CLASSES = {"er_status": "positive", "visceral": "yes"}
-"""Characteristics with two classes, and which of them is marked."""
+FAILURES = {
+    "S0": "no or late tube",
+    "S1": "enumeration failed",
+    "S3": "FISH not attempted",
+    "S4": "hybridisation failed",
+    "S5": "no evaluable CTC",
+    "RELOCATION": "scans could not be brought together",
+}
+
+CHARACTERISTICS = {
+    "age_years": "age, years",
+    "metastatic_sites": "metastatic sites",
+    "prior_lines": "prior lines",
+    "ecog": "ECOG",
+    "ctc": "CTC per 7.5 mL",
+}
+CLASSES = {
+    "er_status": ("positive", "oestrogen receptor positive"),
+    "visceral": ("yes", "visceral metastases"),
+}
+"""Characteristics with two classes: which of them is marked, and how it is called."""
 
 
 @dataclass(frozen=True, slots=True)

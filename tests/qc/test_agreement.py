@@ -104,6 +104,13 @@ def test_ties_in_every_count_are_no_accident() -> None:
     assert found["her2", "percent equal"] == 0.5
 
 
+def test_a_resample_without_a_line_is_no_accident() -> None:
+    """Four patients, of whom a resample may hold one alone, whose two cells lie on a line of slope -1."""
+    her2 = [[2, 3], [3, 2], [2, 2], [5, 6], [4, 4], [9, 8], [7, 7], [12, 13]]
+    found = figures(wide_of(her2, [[2, 2]] * 8, [f"p{k // 2}" for k in range(8)])).loc[("her2", "Passing-Bablok slope")]
+    assert found["low"] <= found["value"] <= found["high"]
+
+
 def test_units_are_patients_where_there_are_several() -> None:
     her2, cep17 = np.array([[2, 2], [9, 9], [2, 9], [9, 9]] * 6), np.full((24, 2), 2)
     of_one, of_six = (figures(wide_of(her2, cep17, names)) for names in (None, [f"p{k // 4}" for k in range(24)]))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from ctcfish.report.trial import p_text, plots_of, to_html, trial_page, value
+from ctcfish.report.trial import SUMMARY, p_text, plots_of, span, to_html, trial_page, value
 from ctcfish.report.trial_checklists import GRRAS, REMARK, filled
 from ctcfish.report.trial_export import DEFINE, FIELDS, exports
 from ctcfish.report.trial_files import endpoints, write_trial
 from ctcfish.synth.trial_cohort import simulate_tables
 from ctcfish.synth.trial_spec import TableCohort
 from ctcfish.trial.analysis import Analysis, analyse, run_trial
+from ctcfish.trial.dynamics import ctc_course
 from ctcfish.trial.endpoints import ENDPOINTS
 from ctcfish.trial.protocol import read_protocol
 from tests.conftest import REPOSITORY
@@ -50,28 +52,28 @@ PUBLISHED = [
         14,
         154,
         "9.1 %",
-        "5.1 % to 14.8 %",
+        "5.1 to 14.8 %",
     ),
     (
         "detected_of_enumerated",
         14,
         150,
         "9.3 %",
-        "5.2 % to 15.2 %",
+        "5.2 to 15.2 %",
     ),
     (
         "detected_of_with_at_least_one_ctc",
         14,
         118,
         "11.9 %",
-        "6.6 % to 19.1 %",
+        "6.6 to 19.1 %",
     ),
     (
         "response_all",
         1,
         11,
         "9.1 %",
-        "0.2 % to 41.3 %",
+        "0.2 to 41.3 %",
     ),
 ]
 
@@ -83,8 +85,7 @@ def test_the_published_counts_give_the_known_figures(
     (found,) = (f for f in analysis.findings if f.label.key == key)
     assert (found.numerator, found.n) == (numerator, n)
     assert value(found.estimate.value, found.unit) == percent
-    e = found.estimate
-    assert f"{value(e.low, found.unit)} to {value(e.high, found.unit)}" == interval
+    assert span(found.estimate.low, found.estimate.high, found.unit) == interval
 
 
 FLOW = [
@@ -157,6 +158,39 @@ def test_every_section_of_the_page_has_a_title(analysis: Analysis) -> None:
             assert all(len(line) == len(grid.header) for line in grid.rows)
 
 
+def test_the_first_page_holds_what_a_reader_looks_for(analysis: Analysis) -> None:
+    page = trial_page(analysis, plots_of(analysis))
+    assert len(page.sections[0].grids[0].rows) == len(SUMMARY)
+    keys = {f.label.key for f in analysis.findings}
+    assert set(SUMMARY) <= keys
+
+
+def test_the_patients_are_described(analysis: Analysis) -> None:
+    page = trial_page(analysis, plots_of(analysis))
+    (section,) = (s for s in page.sections if s.title == "Characteristics of patients")
+    (grid,) = section.grids
+    assert grid.header == ("characteristic", "screened (n = 154)", "with amplified CTC (n = 14)", "treated (n = 11)")
+    rows = {row[0]: row[1:] for row in grid.rows}
+    ages = analysis.study.subjects["age_years"].astype(float)
+    assert rows["age, years"][0] == f"{ages.median():g} ({ages.min():g} to {ages.max():g})"
+    assert rows["CTC per 7.5 mL"][0].endswith("(known of 150)")
+    assert rows["visceral metastases"][2].endswith("/11")
+
+
+def test_the_flow_table_names_what_each_share_is_of(analysis: Analysis) -> None:
+    page = trial_page(analysis, plots_of(analysis))
+    (section,) = (s for s in page.sections if s.title == "Flow of patients")
+    rows = {row[0]: row[1:] for row in section.grids[0].rows}
+    assert rows["screened"][0] == "154"
+    assert rows["with at least one CTC"][:3] == ("118/150 enumerated", "78.7 %", "71.2 to 84.9 %")
+    assert rows["enumerated"][3] == "S1, enumeration failed: 4"
+
+
+def test_ratios_have_a_picture_beside_the_scatter(analysis: Analysis) -> None:
+    titles = [plot.title for plot in plots_of(analysis)["efficacy"]]
+    assert titles == ["Progression-free time against amplification", "Odds and hazards against amplification"]
+
+
 def test_nobody_treated_has_a_report(nobody: Analysis, tmp_path: Path) -> None:
     write_trial(nobody, tmp_path / "trial")
     html = (tmp_path / "trial" / "report.html").read_text(encoding="utf-8")
@@ -171,6 +205,7 @@ WRITTEN = [
     "endpoints.csv",
     "operating.csv",
     "sensitivity.csv",
+    "characteristics.csv",
     "remark.csv",
     "grras.csv",
     "redcap.csv",
@@ -215,6 +250,25 @@ def test_the_same_tables_give_the_same_bytes(written: Path, analysis: Analysis, 
     assert names == sorted(p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*") if p.is_file())
     for name in names:
         assert (written / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+def test_the_report_is_made_again_by_its_kind(cohort: Path, written: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(cohort, copy)
+    told = ("report", copy, "--kind", "trial", "--clinical", copy / "clinical", "--protocol", CIRCE)
+    (copy / "trial").mkdir()
+    (copy / "trial" / "old.txt").write_text("left by an older report", encoding="utf-8")
+    assert run(*told) == 0
+    assert (copy / "trial" / "endpoints.json").read_bytes() == (written / "endpoints.json").read_bytes()
+    assert not (copy / "trial" / "old.txt").exists()
+
+
+@pytest.mark.parametrize("given", [(), ("--clinical", "clinical"), ("--protocol", "circe.toml")])
+def test_the_kind_trial_asks_for_what_it_needs(
+    cohort: Path, given: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("report", cohort, "--kind", "trial", *given) == 2
+    assert "give --clinical and --protocol" in capsys.readouterr().err
 
 
 def test_an_existing_folder_is_left_alone(written: Path, cohort: Path) -> None:
@@ -308,6 +362,14 @@ def test_tables_for_analysis_hold_the_patients(analysis: Analysis) -> None:
     assert set(made["adae"]["USUBJID"]) <= set(made["adsl"]["USUBJID"])
 
 
+def test_numbers_over_time_are_those_of_the_course(analysis: Analysis) -> None:
+    table, course = exports(analysis)["adlb"], ctc_course(analysis.study)
+    for code, column in (("CTC", "ctc"), ("CTCEVAL", "n_evaluable"), ("CTCAMP", "n_amplified")):
+        own = table[table["PARAMCD"] == code]
+        assert own["AVAL"].tolist() == course[column].dropna().tolist()
+    assert not table["AVAL"].isna().any()
+
+
 def test_no_date_leaves_the_trial(written: Path) -> None:
     """Dates may identify: exports hold days from the first dose."""
     for path in written.glob("*.csv"):
@@ -329,6 +391,8 @@ def test_checklists_are_whole_and_filled(analysis: Analysis, name: str, items: A
         (math.nan, "share", "–"),
         (math.inf, "months", "not reached"),
         (4.8123, "months", "4.81 months"),
+        (2034.2, "odds ratio", "2,034"),
+        (-12345.0, "CTC", "-12,345 CTC"),
         (1.0519, "hazard ratio", "1.05"),
         (-241.0, "CTC", "-241 CTC"),
         (0.5, "rho", "0.5"),
@@ -336,6 +400,22 @@ def test_checklists_are_whole_and_filled(analysis: Analysis, name: str, items: A
 )
 def test_figures_are_printed_so(number: float, unit: str, printed: str) -> None:
     assert value(number, unit) == printed
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "unit", "printed"),
+    [
+        (0.0023, 0.4128, "share", "0.2 to 41.3 %"),
+        (2.53, 11.04, "months", "2.53 to 11 months"),
+        (4.44, math.inf, "months", "4.44 months to not reached"),
+        (-math.inf, math.inf, "share", "unbounded"),
+        (math.nan, 1.0, "share", ""),
+        (0.5, 1.5, "hazard ratio", "0.5 to 1.5"),
+        (-241.0, 64.0, "CTC", "-241 to 64 CTC"),
+    ],
+)
+def test_intervals_name_their_unit_once(low: float, high: float, unit: str, printed: str) -> None:
+    assert span(low, high, unit) == printed
 
 
 @pytest.mark.parametrize(("p", "printed"), [(math.nan, ""), (0.0004, "< 0.001"), (0.0425, "0.043"), (1.0, "1.000")])

@@ -94,8 +94,8 @@ def test_the_survival_curve_starts_at_one_and_counts_who_is_at_risk(n: int, even
     axes = drawn(lambda a: draw.kaplan_meier(a, own))
     steps = axes.lines[0]
     assert steps.get_ydata()[0] == 1.0
-    assert axes.texts[0].get_text() == str(n)
-    assert "at risk" in [text.get_text() for text in axes.texts]
+    assert [text.get_text() for text in axes.texts[:2]] == ["at risk", str(n)]
+    assert axes.texts[0].get_position()[1] > axes.texts[1].get_position()[1]  # the heading stands above the numbers
     marks = [line for line in axes.lines if line.get_marker() == "|"]
     censored = n - int(own.events.sum())
     assert len(marks) == censored  # times are all different here
@@ -120,8 +120,9 @@ STEPS = [
 
 def test_the_flow_says_every_number_and_reason() -> None:
     said = " ".join(words(lambda a: draw.flow(a, STEPS)))
-    for text in ("n = 154", "n = 150 (97.4 % of screened)", "S1: 4", "no amplified CTC: 120; S4: 30", "(of 0 treated)"):
+    for text in ("n = 154", "n = 150 (97.4 % of those screened)", "S1: 4", "no amplified CTC: 120", "(of 0 treated)"):
         assert text in said
+    assert "S4: 30" in said
 
 
 def finding(key: str, value: float, low: float, high: float, numerator: int | None = None) -> Finding:
@@ -175,6 +176,54 @@ def test_pairs_are_lines(n: int) -> None:
     axes = drawn(lambda a: draw.pairs(a, pairs(n), "CTC", ["P0"]))
     assert len(axes.lines) == n
     assert axes.get_ylabel() == "CTC"
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_the_course_is_a_line_per_patient(n: int) -> None:
+    rows = [(f"P{i}", day, float(i + 1)) for i in range(n) for day in (-20, 21, 42)]
+    rows += [("P0", np.nan, 3.0), ("P0", 63, np.nan)]  # a count without a day, a day without a count
+    table = pd.DataFrame(rows, columns=["patient_id", "day", "ctc"])
+    axes = drawn(lambda a: draw.course(a, table, ["P0"]))
+    assert len(axes.lines) == n
+    assert all(len(line.get_xdata()) == 3 for line in axes.lines)
+    assert [line.get_marker() for line in axes.lines] == (["o"] + ["x"] * (n - 1))[:n]
+
+
+@pytest.mark.parametrize(("most", "scale"), [(8, "linear"), (20, "linear"), (21, "symlog"), (3000, "symlog")])
+def test_few_counts_need_no_logarithm(most: int, scale: str) -> None:
+    table = pd.DataFrame({"patient_id": ["a", "b"], "before": [1, most], "during": [0, 2]})
+    axes = drawn(lambda a: draw.pairs(a, table, "CTC", []))
+    assert axes.get_yscale() == scale
+    assert axes.get_ylim()[0] <= 0
+
+
+def ratio(key: str, value: float, low: float, high: float) -> Finding:
+    return Finding(Label("efficacy", key, f"figure {key}"), Estimate(value, low, high, "m"), "p", 6, "odds ratio")
+
+
+def test_ratios_are_drawn_around_one_on_a_logarithmic_axis() -> None:
+    figures = [ratio("a", 2.0, 0.5, 8.0), ratio("b", 10.0, 1.1, 2e5), finding("c", 0.4, 0.1, 0.7)]
+    axes = drawn(lambda a: draw.ratios(a, figures))
+    assert axes.get_xscale() == "log"
+    assert axes.get_xlim()[1] == 1000
+    assert [line for line in axes.lines if list(line.get_xdata()) == [1, 1]]
+    names = [text.get_text() for text in axes.texts]
+    assert "figure a" in names
+    assert "figure c" not in names  # a probability is no ratio
+
+
+def test_a_narrow_logarithmic_axis_has_numbers() -> None:
+    table = treated(5).assign(fraction=[0.11, 0.2, 0.3, 0.4, 0.44])
+    axes = drawn(lambda a: draw.efficacy(a, table))
+    low, high = axes.get_xlim()
+    assert len([tick for tick in axes.get_xticks() if low <= tick <= high]) >= 2
+
+
+def test_legends_lie_above_the_marks() -> None:
+    axes = drawn(lambda a: draw.efficacy(a, treated(11)))
+    legend = axes.get_legend()
+    assert legend is not None
+    assert legend.get_bbox_to_anchor().transformed(axes.transAxes.inverted()).y0 == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("n", SIZES)

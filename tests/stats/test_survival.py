@@ -10,6 +10,7 @@ from lifelines import KaplanMeierFitter
 from lifelines.utils import median_survival_times
 
 from ctcfish.errors import StatisticsError
+from ctcfish.stats.proportions import clopper_pearson
 from ctcfish.stats.survival import kaplan_meier, turnbull
 from tests.closed_forms import survival_bounds
 
@@ -82,6 +83,7 @@ def test_nobody_nothing_and_everybody() -> None:
     censored = kaplan_meier([3, 5], [False, False])
     assert censored.time.size == 0
     assert censored.at(4).value == 1.0
+    assert censored.at(4).low == pytest.approx(float(clopper_pearson(n := int(censored.number_at_risk(4)), n)[0]))
     assert math.isnan(censored.median().value)
     assert censored.median().high == math.inf
     dead = kaplan_meier([1, 2, 2], [1, 1, 1])

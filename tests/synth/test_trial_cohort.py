@@ -178,6 +178,43 @@ def test_a_run_gets_a_clinical_course_without_problems(tmp_path: Path) -> None:
         simulate_clinical(SLIDES, TableCohort(), tmp_path / "clinical")
 
 
+def two_visits() -> pd.DataFrame:
+    """The same patients with a second slide at cycle 3, a repeated scan and a control."""
+    first = SLIDES.assign(visit="screening")
+    later = first.assign(slide_id=[f"L{i}" for i in range(len(first))], visit="cycle_3", n_ctc=3, n_amplified=9)
+    again = first.head(1).assign(slide_id="R1", replicate_of="S0", n_amplified=7)
+    control = first.head(1).assign(slide_id="C1", patient_id="control", control="cells")
+    return tables.SLIDES.check(pd.concat([first, later.drop_duplicates("patient_id"), again, control]))
+
+
+def test_later_slides_and_repeats_screen_nobody(tmp_path: Path) -> None:
+    slides = two_visits()
+    first = screened_of(slides[slides["visit"] == "screening"], TableCohort(treated_share=1.0))
+    assert first.amplified.tolist() == [2, 4, 0, 0, 1]
+    assert "control" not in first.patient_id
+    simulate_clinical(slides, TableCohort(treated_share=1.0), tmp_path / "clinical")
+    clinical, problems = check_clinical(tmp_path / "clinical")
+    assert problems == []
+    assert set(clinical.survival["patient_id"]) == {"P1", "P2", "P5"}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_counts_of_scanned_visits_are_left_to_the_run(tmp_path: Path, seed: int) -> None:
+    cohort = TableCohort(treated_share=1.0, seed=seed, pfs_median_months=0.1, os_median_months=0.2)
+    simulate_clinical(two_visits(), cohort, tmp_path / "clinical")
+    clinical, problems = check_clinical(tmp_path / "clinical")
+    assert problems == []  # nobody dies before a visit that was scanned
+    visits = clinical.visits.set_index(["patient_id", "visit"])
+    for patient in ("P1", "P2", "P3", "P4", "P5"):
+        assert pd.isna(visits.loc[(patient, "screening"), "ctc_per_7_5_ml"])
+        assert pd.isna(visits.loc[(patient, "cycle_3"), "ctc_per_7_5_ml"])
+    assert visits.loc[("P4", "screening"), "sample_status"] == "enumeration_failed"
+    simulated = visits[visits.index.get_level_values("visit") == "cycle_2"]
+    assert simulated["ctc_per_7_5_ml"].notna().all()
+    dated = clinical.visits.merge(clinical.survival, on="patient_id")
+    assert (dated["death_date"].isna() | (dated["visit_date"] <= dated["death_date"])).all()
+
+
 def test_the_command_takes_a_run_to_clinical_tables(tmp_path: Path) -> None:
     simulate_tables(TableCohort(patients=40), tmp_path / "run")
     assert run("trial", "simulate", tmp_path / "run", "--out", tmp_path / "clinical", "--seed", 3) == 0

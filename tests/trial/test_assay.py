@@ -11,10 +11,17 @@ import pytest
 from scipy import stats
 
 from ctcfish.stats.proportions import clopper_pearson
-from ctcfish.trial.assay import FAILURES, detection, failure, fish_against_protein, heterogeneity, reproducibility
+from ctcfish.trial.assay import (
+    clustered_share,
+    detection,
+    failure,
+    fish_against_protein,
+    heterogeneity,
+    reproducibility,
+)
 from ctcfish.trial.finding import Finding
 from ctcfish.trial.flow import flow
-from ctcfish.trial.subjects import Study
+from ctcfish.trial.subjects import FAILURES, Study
 from ctcfish.trial.tables import REPRODUCIBILITY
 from tests.make_trial import Rows, ctc, row, run_of, slide, study
 
@@ -122,6 +129,34 @@ def test_cells_that_failed_are_clustered_by_patient(tmp_path: Path) -> None:
     assert width > naive  # all failures in one patient: cells are no independent witnesses
 
 
+@pytest.mark.parametrize("hits", [[0, 0, 0, 0], [9, 8, 7, 10]])
+def test_where_all_patients_agree_only_patients_count(hits: list[int]) -> None:
+    """Cells of a patient are no witnesses of each other: four patients say what four patients can."""
+    size = np.array([9, 8, 7, 10])
+    found = clustered_share(np.array(hits), size, 0.95)
+    low, high = clopper_pearson(4 if sum(hits) else 0, 4)
+    assert (found.low, found.high) == pytest.approx((float(low), float(high)))
+    assert found.value == (1.0 if sum(hits) else 0.0)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.9])
+def test_a_share_of_clustered_cells_stays_between_0_and_1(share: float) -> None:
+    rng = np.random.default_rng(2)
+    size = rng.integers(2, 40, 12)
+    hits = rng.binomial(size, share)
+    found = clustered_share(hits, size, 0.95)
+    assert found.value == pytest.approx(hits.sum() / size.sum())
+    assert 0.0 <= found.low < found.value < found.high <= 1.0
+
+
+def test_a_share_and_its_complement_are_not_told_by_the_same_scale() -> None:
+    """Near 0 the interval is drawn as that of what is left; one cell in a hundred has an upper limit above it."""
+    size, hits = np.full(12, 9), np.array([1] + [0] * 11)
+    found = clustered_share(hits, size, 0.95)
+    assert found.low == pytest.approx(0.0, abs=1e-9)
+    assert 0.02 < found.high < 0.3
+
+
 def test_heterogeneous_patients(example: Study) -> None:
     found = by_key(heterogeneity(example))
     assert (found["heterogeneous"].numerator, found["heterogeneous"].n) == (4, 4)  # P5 has one cell
@@ -207,10 +242,10 @@ STATISTICS = [
     {
         "level": "cell",
         "relation": "rescan",
-        "population": "CTC found again",
+        "population": "CTC",
         "stratum": "all",
         "quantity": "call",
-        "statistic": "kappa",
+        "statistic": "Cohen kappa",
         "value": 0.83,
         "low": 0.37,
         "high": 0.93,
@@ -233,10 +268,10 @@ STATISTICS = [
     {
         "level": "cell",
         "relation": "rescan",
-        "population": "CTC found again",
+        "population": "CTC",
         "stratum": "near",
         "quantity": "call",
-        "statistic": "kappa",
+        "statistic": "Cohen kappa",
         "value": 0.5,
         "low": 0.1,
         "high": 0.7,
@@ -263,12 +298,34 @@ def test_reproducibility_is_read_from_the_laboratory(example: Study) -> None:
     told = REPRODUCIBILITY.check(pd.DataFrame(STATISTICS))
     found = reproducibility(replace(example, run=replace(example.run, reproducibility=told)))
     assert [f.label.title for f in found] == [
-        "call, kappa (cell, rescan)",
-        "eligible, positive agreement (patient, reader)",
+        "Call: Cohen kappa (per cell, rescan)",
+        "Eligible or not: positive agreement (per patient, reader)",
     ]
+    assert [f.unit for f in found] == ["agreement", "agreement"]
     assert found[0].n == 57
     assert (found[0].estimate.value, found[0].estimate.low, found[0].estimate.high) == (0.83, 0.37, 0.93)
     assert math.isnan(found[1].estimate.value)
+
+
+def test_of_reproducibility_the_ctc_count_and_the_figures_that_are_asked(example: Study) -> None:
+    first, patient, *_ = STATISTICS
+    others = [
+        first | {"population": "all nuclei", "value": 0.99},
+        first | {"statistic": "Deming slope", "value": 1.1},
+        first | {"quantity": "her2", "statistic": "repeatability SD", "value": 0.4, "low": None, "high": None},
+    ]
+    told = REPRODUCIBILITY.check(pd.DataFrame([first, *others, patient]))
+    found = reproducibility(replace(example, run=replace(example.run, reproducibility=told)))
+    assert [f.label.title.partition(" (")[0] for f in found] == [
+        "Call: Cohen kappa",
+        "HER2 count: repeatability SD",
+        "Eligible or not: positive agreement",
+    ]
+    assert [f.unit for f in found] == ["agreement", "spread", "agreement"]
+    assert found[1].note == "No interval: the resamples hold no spread."
+    nuclei = REPRODUCIBILITY.check(pd.DataFrame([first | {"population": "all nuclei"}]))
+    (alone,) = reproducibility(replace(example, run=replace(example.run, reproducibility=nuclei)))
+    assert alone.population == "all nuclei"  # a study without an IF scan knows no CTC
 
 
 def test_no_reproducibility_study_is_told(example: Study) -> None:

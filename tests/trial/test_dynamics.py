@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ctcfish.trial import library
-from ctcfish.trial.dynamics import ctc_changes, ctc_course, ctc_pairs, ctdna, ctdna_pairs
+from ctcfish.trial.dynamics import amplified_pairs, ctc_changes, ctc_course, ctc_pairs, ctdna, ctdna_pairs
 from ctcfish.trial.finding import Finding
 from ctcfish.trial.subjects import Study
 from ctcfish.trial.toxicity import on_treatment, toxicity, worst_grades
@@ -93,6 +92,62 @@ def test_the_course_holds_every_count_of_the_treated(example: Study) -> None:
     assert sorted(course["day"].unique()) == [-14, 21, 42]
 
 
+def scanned(tmp_path: Path, **changes: Any) -> Study:
+    """Three treated patients with slides of two visits; the table of visits leaves counts to them."""
+    rows: Rows = {"patients": [], "visits": []}
+    slides = []
+    found = {"P1": ((9, 8, 2), (3, 2, 0)), "P2": ((20, 20, 5), (30, 25, 10)), "P3": ((6, 6, 1), (4, 0, 0))}
+    for patient, visits in found.items():
+        rows["patients"].append(row("patients", patient, "2015-01-05", "yes", "yes", "2015-01-20"))
+        for number, (name, numbers) in enumerate(zip(("screening", "cycle_3"), visits, strict=True), start=1):
+            slides.append(slide(patient, *numbers, slide_id=f"{patient}-S{number}", visit=name))
+            rows["visits"].append(row("visits", patient, name, DAYS[name], "", "ok"))
+    slides.append(slide("P1", 2, 2, 1, slide_id="P1-S3", visit="cycle_3"))  # a second slide of that visit
+    rows["visits"][0]["ctc_per_7_5_ml"] = 12
+    rows["visits"][3] |= changes
+    return study(tmp_path, rows, run_of(slides))
+
+
+def test_slides_count_where_the_clinical_table_gives_no_number(tmp_path: Path) -> None:
+    course = ctc_course(scanned(tmp_path)).set_index(["patient_id", "visit"])
+    assert course["ctc"].to_dict() == {
+        ("P1", "screening"): 12,  # the table's number, not the slide's 9
+        ("P1", "cycle_3"): 5,  # two slides of one visit
+        ("P2", "screening"): 20,
+        ("P2", "cycle_3"): 30,
+        ("P3", "screening"): 6,
+        ("P3", "cycle_3"): 4,
+    }
+    assert course.loc[("P1", "cycle_3"), ["day", "n_evaluable", "n_amplified"]].tolist() == [42, 4, 1]
+
+
+def test_a_failed_sample_has_no_count_whatever_its_slide_says(tmp_path: Path) -> None:
+    course = ctc_course(scanned(tmp_path, sample_status="enumeration_failed")).set_index(["patient_id", "visit"])
+    assert math.isnan(course.loc[("P2", "cycle_3"), "ctc"])
+
+
+def test_a_slide_without_its_visit_in_the_table_has_no_day(tmp_path: Path) -> None:
+    own = scanned(tmp_path, visit="cycle_2")
+    course = ctc_course(own).set_index(["patient_id", "visit"])
+    assert math.isnan(course.loc[("P2", "cycle_3"), "day"])
+    assert course.loc[("P2", "cycle_3"), "ctc"] == 30
+    assert ("P2", "cycle_2") not in course.index  # neither counted nor scanned
+    assert len(ctc_pairs(own)) == 3
+
+
+def test_amplified_cells_of_both_visits(tmp_path: Path) -> None:
+    own = scanned(tmp_path)
+    pairs = amplified_pairs(own).set_index("patient_id")
+    assert set(pairs.index) == {"P1", "P2"}  # nothing was evaluable at P3's second visit
+    assert pairs.loc["P1"].tolist() == [2, 1, 2 / 8, 1 / 4]
+    assert pairs.loc["P2"].tolist() == [5, 10, 5 / 20, 10 / 25]
+    found = {f.label.key: f for f in ctc_changes(own)}
+    assert found["amplified_change"].estimate.value == np.median([-1, 5])
+    assert found["amplified_share_change"].estimate.value == pytest.approx(np.median([0.0, 0.15]))
+    assert found["amplified_change"].n == 2
+    assert "evaluable CTC on slides of screening and cycle_3" in found["amplified_change"].population
+
+
 def test_pairs_are_the_two_visits_of_the_protocol(example: Study) -> None:
     pairs = ctc_pairs(example).set_index("patient_id")
     assert set(pairs.index) == {"P1", "P2", "P3", "P4", "P5", "P6", "P8"}
@@ -144,14 +199,11 @@ def test_the_ratio_of_counts_has_a_model(counts: dict[str, Finding]) -> None:
     found = counts["ctc_ratio"]
     assert found.unit == "ratio"
     assert found.n == 8
+    before, during = ([told["counts"][k] for told in COUNTS.values() if told["counts"][k] is not None] for k in (0, 2))
+    assert found.estimate.value == pytest.approx(np.mean(during) / np.mean(before))
     assert 0 < found.estimate.low < found.estimate.value < found.estimate.high
     assert "GEE" in found.estimate.method
-
-
-def test_without_the_library_the_reason_is_told(example: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "installed", lambda: False)
-    found = {f.label.key: f for f in ctc_changes(example)}
-    assert found["ctc_ratio"].note == library.NEEDED
+    assert "p by swapping visits" in found.estimate.method
 
 
 def test_ctdna_pairs_the_highest_marker_around_the_dose(example: Study) -> None:
@@ -179,9 +231,9 @@ def test_no_ctdna_is_told(tmp_path: Path) -> None:
     (figure,) = ctdna(found)
     assert "Nobody has a sample before" in figure.note
     told = {f.label.key: f for f in ctc_changes(found)}
-    assert told["ctc_change"].note == "Nobody was counted at both visits."
+    assert told["ctc_change"].note == "Nobody is known at both visits."
     assert (told["ctc_fall"].numerator, told["ctc_fall"].n) == (0, 0)
-    assert told["ctc_ratio"].note.startswith("Fewer than three patients")
+    assert "three patients or more" in told["ctc_ratio"].note
 
 
 TOXIC = [

@@ -79,7 +79,7 @@ def test_a_row_says_everything() -> None:
     assert row["value"] == pytest.approx(1 / 11)
     assert row["low"] == pytest.approx(0.0023, abs=1e-4)  # 1/11: Clopper-Pearson 0.2 to 41.3 %
     assert row["high"] == pytest.approx(0.4128, abs=1e-4)
-    assert row["method"] == "clopper-pearson"
+    assert row["method"] == "Clopper-Pearson"
     assert row["confidence"] == 0.95
     assert row["role"] == "secondary"
     assert row["figure"] == "km_os"

@@ -84,13 +84,13 @@ def test_who_leaves_has_a_reason_and_nobody_is_lost(example: Study) -> None:
     reasons = {reason for step in steps for reason, _ in step.left}
     assert reasons == {
         "no blood drawn",
-        "S1",
+        "S1, enumeration failed",
         "no CTC count",
         "no CTC (a valid result)",
-        "S3",
+        "S3, FISH not attempted",
         "not scored",
-        "S4",
-        "S5",
+        "S4, hybridisation failed",
+        "S5, no evaluable CTC",
         "no amplified CTC",
         "reason not given",
         "no evaluable assessment",
