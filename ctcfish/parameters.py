@@ -166,6 +166,9 @@ class Phenotype(Parameters):
     background_um: float = Field(default=20.0, gt=0, description="neighbourhood of the local background")
     min_probability: float = Field(default=0.9, gt=0.5, lt=1, description="below: unknown, UNSURE_KIND")
     min_leukocytes: int = Field(default=20, ge=3, description="fewer: the slide has no leukocyte model of its own")
+    chosen: Literal["beside", "instead"] = Field(
+        default="beside", description="cells of ctc.csv are CTC beside the automatic ones, or instead of them"
+    )
     her2_medium_sd: float = Field(
         default=40.0, gt=0, description="HER2 protein from which a cell is medium; leukocyte SDs, from simulation"
     )

@@ -25,6 +25,7 @@ from ctcfish.stages.identify import identify
 from ctcfish.stages.immuno.chosen import mark_chosen
 from ctcfish.stages.immuno.leukocytes import LeukocyteModel
 from ctcfish.stages.immuno.markers import Projection, measure
+from ctcfish.stages.nuclei.pixels import Channel
 from ctcfish.stages.phenotype import phenotype
 from ctcfish.stages.relocate import relocate
 from ctcfish.stages.segment import segment
@@ -117,7 +118,7 @@ def _score_if(slide: Slide, config: Config, device: str, progress: Progress) -> 
     measured: dict[str, pd.DataFrame] = {}
     for scene in slide.if_scenes:
         progress(f"IF {scene.name}")
-        outlines[scene.name] = nuclei = segment(scene.read("nucleus"), scene.voxel_um, config.segment, device)
+        outlines[scene.name] = nuclei = segment(Channel(scene, "nucleus"), scene.voxel_um, config.segment, device)
         pixels = {role: Projection(scene, role) for role in scene.roles}
         measured[scene.name] = measure(pixels, nuclei, config.phenotype)
     if not measured:
@@ -126,14 +127,14 @@ def _score_if(slide: Slide, config: Config, device: str, progress: Progress) -> 
     seen = phenotype(flat.cells, config.phenotype, load_gates(config.phenotype.gates))
     cells = seen.cells.assign(slide_id=slide.slide_id)
     if slide.chosen_ctc is not None:
-        cells = mark_chosen(cells, slide.chosen_ctc)
+        cells = mark_chosen(cells, slide.chosen_ctc, config.phenotype)
     return _IfScan(tables.IF_CELLS.check(cells), outlines, seen.model, flat.shading)
 
 
 def _survey_scene(scene: Scene, config: Config, device: str, progress: Progress) -> _Field:
     """Nuclei of a FISH scene and what it says of the slide's light."""
     progress(f"nuclei {scene.name}")
-    nuclei = segment(scene.read("nucleus"), scene.voxel_um, config.segment, device)
+    nuclei = segment(Channel(scene, "nucleus"), scene.voxel_um, config.segment, device)
     progress(f"survey {scene.name}")
     info = SceneInfo(scene.voxel_um, scene.optics)
     return _Field(scene, nuclei, survey(_probe_pixels(scene), nuclei, info, config.survey, config.detect, device))
@@ -176,14 +177,18 @@ def _seen(slide: Slide, model: SlideModel, relocation: Relocation | None) -> dic
         name: asdict(probe) | {"fwhm_um": FWHM_PER_SIGMA * probe.sigma_xy_um} for name, probe in model.probes.items()
     }
     return {
-        "note": ""
-        if slide.if_scenes
-        else "No IF scan: every nucleus is of unknown kind and makes no patient eligible.",
+        "note": "" if slide.if_scenes else _without_if(slide),
         "scenes": [_scene_summary(scene) for scene in slide.if_scenes + slide.fish_scenes],
         "model": asdict(model) | {"probes": probes, "flags": to_text([int(model.flags)], SlideFlag)[0]},
         "relocation": relocation
         and {"trusted": relocation.trusted, "evidence": relocation.evidence, "transforms": list(relocation.transforms)},
     }
+
+
+def _without_if(slide: Slide) -> str:
+    said = "No IF scan: every nucleus is of unknown kind and makes no patient eligible."
+    unused = 0 if slide.chosen_ctc is None else len(slide.chosen_ctc)
+    return f"{said} The {unused} cells of ctc.csv are CTC of no IF scan and were not used." if unused else said
 
 
 def _scene_summary(scene: Scene) -> dict[str, Any]:

@@ -11,17 +11,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from ctcfish.config import Config
 from ctcfish.gates import load_gates
 from ctcfish.parameters import Correct, Phenotype
+from ctcfish.pipeline import score
 from ctcfish.stages.correct import correct
 from ctcfish.stages.immuno.kinds import densities
 from ctcfish.stages.immuno.leukocytes import leukocyte_model
 from ctcfish.stages.immuno.markers import measure
 from ctcfish.stages.phenotype import classify
-from ctcfish.synth.stained import StainedScan, Staining, stain
-from ctcfish.types import Nuclei
+from ctcfish.synth.stained import ROLES, StainedScan, Staining, stain
+from ctcfish.types import Scene, Slide
 
 PARAMS, GATES = Phenotype(), load_gates("gates_cellsearch")
+FRAME = (1036, 1384)
+"""Rows and columns of a frame of the analyser; a cartridge is 5 by 35 of them."""
 ORDINARY = Staining(leukocytes=5000, ctc=60, debris=300, doublets=15, bare=50)
 CASES = {
     "ordinary": ORDINARY,
@@ -121,67 +125,62 @@ def row(name: str, found: Judged) -> str:
 
 @dataclass(frozen=True)
 class Repeated:
-    """A small image repeated over a large one, read where it is sliced."""
+    """Pixels of a small scan repeated over a large one; no more of it is ever made than a window."""
 
     tile: np.ndarray
-    times: int
+    size: tuple[int, int]
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Size of the whole."""
-        return (self.tile.shape[0] * self.times, self.tile.shape[1] * self.times)
+    def shape(self) -> tuple[int, int, int, int]:
+        """Size ``(C, Z, Y, X)`` of the whole."""
+        return len(self.tile), 1, *self.size
 
-    def __getitem__(self, window: tuple[slice, slice], /) -> np.ndarray:
-        """Pixels of a window."""
-        rows = np.arange(self.shape[0])[window[0]] % self.tile.shape[0]
-        return np.tile(self.tile[rows], (1, self.times))[:, window[1]]
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of a pixel."""
+        return self.tile.dtype
 
-
-def repeated(nuclei: Nuclei, times: int) -> Nuclei:
-    """The nuclei of a repeated image."""
-    height, width = nuclei.shape_px
-    um = np.array(nuclei.pixel_um)
-    steps = [(a * height, b * width) for a in range(times) for b in range(times)]
-    box = np.concatenate([nuclei.box_px + np.array([y, x, y, x], np.int32) for y, x in steps])
-    place = np.concatenate([nuclei.centroid_um + np.array([y, x]) * um for y, x in steps])
-    n = len(place)
-    return Nuclei(
-        label=np.arange(1, n + 1, dtype=np.int32),
-        box_px=box.astype(np.int32),
-        packed=nuclei.packed * len(steps),
-        pixel_um=nuclei.pixel_um,
-        centroid_um=place,
-        area_um2=np.tile(nuclei.area_um2, len(steps)),
-        z_um=np.zeros(n),
-        thickness_um=np.full(n, np.nan),
-        focus=np.full(n, np.nan),
-        flags=np.zeros(n, np.int64),
-        shape_px=(height * times, width * times),
-    )
+    def read(self, channel: int, planes: slice, rows: slice, columns: slice) -> np.ndarray:
+        """Pixels ``(Z, Y, X)`` of a window."""
+        places = (np.arange(side)[part] for side, part in zip(self.size, (rows, columns), strict=True))
+        where = np.ix_(*(at % side for at, side in zip(places, self.tile.shape[1:], strict=True)))
+        return self.tile[channel][where][None][planes]
 
 
-def cartridge(times: int) -> Iterator[str]:
-    """Time and memory of a scan made of tiles."""
-    scan = stain(Staining(leukocytes=1070, ctc=5, debris=30, doublets=2, bare=5), 1)
-    nuclei = repeated(scan.nuclei, times)
-    pixels = {role: Repeated(image, times) for role, image in scan.pixels.items()}
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def cartridge(frames: tuple[int, int]) -> Iterator[str]:
+    """Time and memory of the whole IF route, from pixels to kinds, on so many frames of the analyser."""
+    scan = stain(Staining(leukocytes=1070, ctc=5, debris=30, doublets=2, bare=5, density_per_mm2=750.0), 1)
+    pixels = Repeated(np.stack([scan.pixels[role] for role in ROLES]), (frames[0] * FRAME[0], frames[1] * FRAME[1]))
+    um = scan.nuclei.pixel_um
+    roles = {role: channel for channel, role in enumerate(ROLES)}
+    scene = Scene("cartridge", "if", pixels, (0.0, *um), roles, frame_px=FRAME)
     wall, cpu = time.perf_counter(), time.process_time()
-    frame = (nuclei.shape_px[0] / times * nuclei.pixel_um[0], nuclei.shape_px[1] / times * nuclei.pixel_um[1])
-    measured = correct({"a": measure(pixels, nuclei, PARAMS)}, {"a": frame}, Correct()).cells["a"]
-    cells = classify(measured, leukocyte_model([measured], PARAMS.min_leukocytes), GATES, PARAMS)
+    cells = score(Slide("cartridge", "cartridge", "", (scene,), ()), Config()).if_cells
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    megapixels, ctc = np.prod(nuclei.shape_px) / 1e6, (cells["kind"] == "ctc").sum()
-    yield f"{megapixels:.0f} megapixels x 4 channels, {len(nuclei)} nuclei ({ctc} CTC): measured and classified in"
-    yield f"{wall:.0f} s ({cpu:.0f} s CPU), peak memory {peak:.0f} MB ({before:.0f} before)"
+    times = repeats(scan.nuclei.centroid_um / np.array(um), scan.pixels["nucleus"].shape, pixels.size)
+    drawn = times.sum(), times[(scan.truth["kind"] == "ctc").to_numpy()].sum()
+    yield f"{np.prod(pixels.size) / 1e6:.0f} megapixels x {len(ROLES)} channels, {drawn[0]} nuclei with {drawn[1]} CTC:"
+    yield f"{len(cells)} and {(cells['kind'] == 'ctc').sum()} found in {wall:.0f} s ({cpu:.0f} s of processor),"
+    yield f"peak memory {peak:.0f} MB"
+
+
+def repeats(place_px: np.ndarray, tile: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
+    """How often each place of a tile ``(N, 2)`` lies in the large scan."""
+    per_axis = [np.ceil((side - place_px[:, k]) / tile[k]).astype(int) for k, side in enumerate(size)]
+    return per_axis[0] * per_axis[1]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--few", action="store_true", help="one slide of each kind, a small cartridge")
-    few = parser.parse_args(argv).few
+    parser.add_argument("--cartridge", action="store_true", help="a whole cartridge and nothing else, for its memory")
+    chosen = parser.parse_args(argv)
+    few = chosen.few
+    if chosen.cartridge:
+        print(*cartridge((2, 2) if few else (5, 35)), sep="\n", flush=True)
+        return 0
     print(
         "| slides | CTC | leukocytes | CTC found % | CTC unsure % | false CTC | per 10,000 | wbc found % |"
         " other called CTC | ECE all | ECE p > 0.01 | 0.01 < p < 0.99 | HER2 high = amplified % |"
@@ -191,7 +190,6 @@ def main(argv: list[str] | None = None) -> int:
         slides = 1 if few else (3 if spec.leukocytes > 1000 else 10)
         print(row(name, judge(spec, range(slides))), flush=True)
     print(*shading(few), sep="\n", flush=True)
-    print(*cartridge(3 if few else 8), sep="\n", flush=True)
     return 0
 
 

@@ -20,6 +20,9 @@ from ctcfish.types import Relocation
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data"
 PARAMS = Relocate()
+REAL_UM = 0.52
+"""Makes the median nucleus of the real pair 9 um wide; its files carry no pixel size."""
+REAL_MIDDLE_PX = np.array([450.0, 310.0])
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,58 @@ def moved(places: np.ndarray, area: np.ndarray, seed: int) -> Pair:
     return Pair(here.assign(if_scene="if", if_label=np.arange(1, len(here) + 1)), fish, truth[in_if])
 
 
+def nuclei_of(file: Path) -> pd.DataFrame:
+    """Nuclei by Otsu on the logarithm and watershed of the distance: not the program's own segmentation."""
+    from scipy.ndimage import distance_transform_edt
+    from skimage.feature import peak_local_max
+    from skimage.filters import gaussian, threshold_otsu
+    from skimage.measure import label, regionprops_table
+    from skimage.segmentation import watershed
+    from tifffile import imread
+
+    image = gaussian(np.log1p(imread(file)), 1)
+    mask = image > threshold_otsu(image)
+    distance = gaussian(distance_transform_edt(mask), 1)
+    peaks = peak_local_max(distance, min_distance=4, labels=label(mask))
+    seeds = np.zeros(mask.shape, int)
+    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    table = pd.DataFrame(
+        regionprops_table(watershed(-distance, seeds, mask=mask), properties=("label", "centroid", "area"))
+    )
+    table = table[table["area"] > 20].rename(columns={"centroid-0": "y_um", "centroid-1": "x_um", "area": "area_um2"})
+    return table * [1, REAL_UM, REAL_UM, REAL_UM**2]
+
+
+def two_rounds() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Nuclei of one real field in two imaging rounds."""
+    return tuple(nuclei_of(REAL / "registration" / f"{name}_downsampled.tiff") for name in ("anchor_nuclei", "r1_DAPI"))
+
+
+def real_pair() -> Iterator[str]:
+    """Where the one real pair of scans comes to lie."""
+    here, there = two_rounds()
+    start = time.process_time()
+    found = relocate(
+        here.rename(columns={"label": "if_label"}).assign(if_scene="anchor"), there.assign(scene="r1"), PARAMS
+    )
+    seconds = time.process_time() - start
+    yield f"two rounds of a real field, {len(here)} and {len(there)} nuclei: {found.evidence}"
+    for transform in found.transforms:
+        y, x = shift_px(np.array(transform["matrix"]))
+        residual, sure = found.matches["residual_um"].median(), (found.matches["probability"] >= 0.95).sum()
+        yield (
+            f"shift at the middle ({y:.1f}, {x:.1f}) px, published about (11.4, -3.8); {transform['n_matched']} pairs, "
+            f"{sure} of them sure, scale {transform['scale']:.4f}, turn {transform['rotation_deg']:.2f} degrees, "
+            f"median residual {residual:.2f} um, {seconds:.2f} s"
+        )
+
+
+def shift_px(matrix: np.ndarray) -> np.ndarray:
+    """How far a transform moves the middle of the real field."""
+    middle = REAL_MIDDLE_PX * REAL_UM
+    return (matrix[:, :2] @ middle + matrix[:, 2] - middle) / REAL_UM
+
+
 def cartridge(few: bool) -> Iterator[tuple[str, list[Tally]]]:
     """As many nuclei as a cartridge holds."""
     n = 5000 if few else 49_000
@@ -218,6 +273,7 @@ def main(argv: list[str] | None = None) -> int:
     for suite in suites:
         for name, tallies in suite(few):
             print(line(name, tallies), flush=True)
+    print(*(real_pair() if REAL.is_dir() else ()), sep="\n", flush=True)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
     return 0
 

@@ -170,6 +170,14 @@ def test_without_if_every_nucleus_is_unknown_and_the_note_says_so(fish_result: S
     pd.testing.assert_frame_equal(fish_result.if_cells, tables.IF_CELLS.empty())
 
 
+def test_a_list_of_ctc_without_if_scan_is_said_to_be_unused(fish: Slide) -> None:
+    listed = pd.DataFrame({"scene": ["field001"] * 2, "modality": "fish", "y_um": 1.0, "x_um": 1.0})
+    assert "ctc.csv" not in pipeline._without_if(fish)
+    assert "ctc.csv" not in pipeline._without_if(dataclasses.replace(fish, chosen_ctc=listed.iloc[:0]))
+    said = pipeline._without_if(dataclasses.replace(fish, chosen_ctc=listed))
+    assert said.endswith("The 2 cells of ctc.csv are CTC of no IF scan and were not used.")
+
+
 def test_equal_fields_are_counted_equally(fish_result: SlideResult) -> None:
     """One threshold a slide: the same pixels under two names give the same cells and signals."""
     halves = [fish_result.cells[fish_result.cells["scene"] == name] for name in ("field001", "again")]

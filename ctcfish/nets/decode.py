@@ -1,7 +1,9 @@
 """From the network's maps to nuclei: every foreground pixel walks to the centre it points at.
 
 Each step reads offsets within a bounded distance only, so a window of the maps gives a nucleus the same pixels that the
-whole gives it, if the nucleus lies `REACH_PX` inside. That is what makes tiles exact.
+whole gives it, if its centre lies 80 px inside: its pixels came to stand within `_CATCH_PX` of it, so a centre that
+might have caught them instead lies within twice that; whether that is a centre depends on votes a peak radius and a
+blur away, cast from as far as a pixel can walk.
 """
 
 from dataclasses import dataclass
@@ -14,16 +16,9 @@ from skimage.measure import label as connected
 from ctcfish.nets.architecture import FOREGROUND, OFFSET_UNIT_PX, OFFSET_X, OFFSET_Y
 
 _FIRST_STEP_PX, _NEXT_STEP_PX, _WALKS = 40, 3, 5
-_VOTE_SIGMA_PX, _BLUR_REACH_PX = 2.0, 8
+_VOTE_SIGMA_PX = 2.0
 _PEAK_RADIUS_PX = 4
 _CATCH_PX = 8
-
-REACH_PX = 2 * _CATCH_PX + _PEAK_RADIUS_PX + _BLUR_REACH_PX + _FIRST_STEP_PX + (_WALKS - 1) * _NEXT_STEP_PX
-"""How far from a nucleus's centre the maps have a say in it.
-
-Its pixels came to stand within `_CATCH_PX` of it, so a centre that might have caught them instead lies within twice
-that; whether that is a centre depends on votes a peak radius and a blur away, cast from as far as a pixel can walk.
-"""
 
 
 @dataclass(frozen=True)

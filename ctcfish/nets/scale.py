@@ -78,7 +78,7 @@ def _try(image: NDArray[np.generic], zoom: float, net: NucleusNet, device: str) 
         inside = np.bincount(found.labels.ravel(), light, minlength=1)[1:]
         width = np.sqrt(area * (4.0 / np.pi))
         fit = np.exp(-0.5 * (np.log(width / NATIVE_DIAMETER_PX) / _TOLERANCE) ** 2)
-        support += float((inside * found.probability * fit).sum())
+        support += float((inside * found.score * fit).sum())
         every_light += float(light.sum())
         widths.append(width)
     every = np.concatenate(widths)

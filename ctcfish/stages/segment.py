@@ -20,6 +20,7 @@ from ctcfish.stages.nuclei.focus import view
 from ctcfish.stages.nuclei.fragments import gather
 from ctcfish.stages.nuclei.measure import IN_FOCUS, Traits, join, measure
 from ctcfish.stages.nuclei.outlines import assemble, enlarge, from_labels, outline_table, shifted
+from ctcfish.stages.nuclei.pixels import Stack
 from ctcfish.stages.nuclei.regions import Labels, Proposal, keep
 from ctcfish.stages.nuclei.scale import estimate_pixel_um
 from ctcfish.stages.nuclei.surface import Floats
@@ -55,15 +56,16 @@ class _Found:
     traits: Traits
 
 
-def segment(stack: NDArray[Any], voxel_um: tuple[float, float, float], params: Segment, device: str) -> Nuclei:
+def segment(stack: Stack, voxel_um: tuple[float, float, float], params: Segment, device: str) -> Nuclei:
     """Find the nuclei of a scene.
 
-    Work goes tile by tile, so memory beyond the stack and the outlines does not grow with the scene.
+    Work goes tile by tile, and a tile is read when it is looked at: beyond the outlines, memory does not grow with the
+    scene.
 
     Parameters
     ----------
-    stack : ndarray, (Z, Y, X)
-        Nucleus channel, any integer or float type, finite.
+    stack : Stack, (Z, Y, X)
+        Nucleus channel, any integer or float type, finite; read from two threads.
     voxel_um : tuple of float
         ``(z, y, x)``; z is not looked at in a single plane.
     params : Segment
@@ -92,7 +94,7 @@ def segment(stack: NDArray[Any], voxel_um: tuple[float, float, float], params: S
     cut = list(tiles(shape, _CORE_PX * scene.factor, _MARGIN_PX * scene.factor))
 
     def look(tile: Tile) -> Seen:
-        return _in_window(stack[:, *tile.slices], scene, method, params.min_area_um2)
+        return _in_window(_finite(stack[:, *tile.slices]), scene, method, params.min_area_um2)
 
     for tile, (labels, traits) in zip(cut, _in_turn(look, cut), strict=True):
         found.append(_owned(labels, traits, scene, tile, found))
@@ -112,18 +114,24 @@ def _in_turn(look: Callable[[Tile], Seen], cut: list[Tile]) -> Iterator[Seen]:
             yield waiting.popleft().result()
 
 
-def _check(stack: NDArray[Any]) -> None:
-    if stack.ndim != 3:
-        raise InputError("nucleus channel", f"{stack.ndim} axes", "three axes (Z, Y, X)", "Add a plane axis of one.")
+def _check(stack: Stack) -> None:
+    if len(stack.shape) != 3:
+        raise InputError(
+            "nucleus channel", f"{len(stack.shape)} axes", "three axes (Z, Y, X)", "Add a plane axis of one."
+        )
     if stack.dtype.kind not in "uif":
         raise InputError(
             "nucleus channel", f"pixels of type {stack.dtype}", "integers or floats", "Convert the image first."
         )
-    bad = 0 if stack.dtype.kind != "f" else sum(int(np.count_nonzero(~np.isfinite(plane))) for plane in stack)
+
+
+def _finite(pixels: NDArray[Any]) -> NDArray[Any]:
+    bad = 0 if pixels.dtype.kind != "f" else sum(int(np.count_nonzero(~np.isfinite(plane))) for plane in pixels)
     if bad:
         raise InputError(
             "nucleus channel", f"{bad} pixels that are no finite numbers", "finite pixels", "Repair the image first."
         )
+    return pixels
 
 
 def _method(params: Segment, device: str) -> Method:
@@ -234,5 +242,5 @@ def segment_nuclei(image: NDArray[Any], pixel_um: float | None = None) -> Labels
     _check(stack)
     if stack.size == 0:
         return np.zeros(stack.shape[1:], np.int32)
-    size = estimate_pixel_um(stack.max(axis=0)) if pixel_um is None else pixel_um
+    size = estimate_pixel_um(_finite(stack).max(axis=0)) if pixel_um is None else pixel_um
     return segment(stack, (size, size, size), Segment(), "cpu").paint()

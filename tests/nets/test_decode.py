@@ -7,11 +7,13 @@ import pytest
 from scipy import ndimage
 
 from ctcfish.nets.architecture import FOREGROUND
-from ctcfish.nets.decode import REACH_PX, Decoded, DecodeParams, decode
+from ctcfish.nets.decode import Decoded, DecodeParams, decode
 from ctcfish.nets.training.synthetic import draw_field
 from ctcfish.nets.training.targets import draw_targets
 
 PARAMS = DecodeParams()
+REACH_PX = 2 * 8 + 4 + 8 + 40 + 4 * 3
+"""Two catches, a peak, a blur, and five walks."""
 
 
 def ideal_maps(labels: np.ndarray, sureness: float = 6.0) -> np.ndarray:

@@ -5,8 +5,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from ctcfish.metrics import nuclei_scores
-from ctcfish.nets.architecture import NATIVE_DIAMETER_PX, NucleusNet
-from ctcfish.nets.predict import CORE_PX, MARGIN_PX, predict_labels
+from ctcfish.nets import predict
+from ctcfish.nets.architecture import STRIDE, NetSpec, NucleusNet
+from ctcfish.nets.predict import STRIP_PX, predict_labels
 from ctcfish.nets.rescale import resize_labels
 from ctcfish.nets.scale import resample
 from ctcfish.nets.weights import load_network
@@ -45,31 +46,31 @@ def test_drawn_nuclei_are_found(net: NucleusNet) -> None:
     assert nuclei_scores(found.labels, truth).ap(0.75) >= 0.8
 
 
-@pytest.mark.parametrize("core_px", [64, 128, 200])
-def test_tiled_equals_whole(net: NucleusNet, core_px: int) -> None:
+@pytest.mark.parametrize("strip_px", [1, 64 * 517, 128 * 517, 200 * 517])
+def test_strips_equal_the_whole(net: NucleusNet, strip_px: int) -> None:
     image, _ = scene((430, 517), seed=1)
-    assert core_px < max(image.shape) < CORE_PX
-    whole, tiled = predict_labels(image, net), predict_labels(image, net, core_px=core_px)
+    assert strip_px < image.size < STRIP_PX
+    whole, tiled = predict_labels(image, net), predict_labels(image, net, strip_px=strip_px)
     np.testing.assert_array_equal(tiled.labels, whole.labels)
     np.testing.assert_array_equal(tiled.centre_px, whole.centre_px)
-    np.testing.assert_allclose(tiled.probability, whole.probability, rtol=1e-6)
+    np.testing.assert_allclose(tiled.score, whole.score, rtol=1e-6)
 
 
 def test_every_label_is_one_row_in_the_order_of_centres(net: NucleusNet) -> None:
     image, _ = scene((220, 260), seed=2)
-    found = predict_labels(image, net, core_px=64)
-    count = len(found.probability)
+    found = predict_labels(image, net, strip_px=64 * 260)
+    count = len(found.score)
     assert found.centre_px.shape == (count, 2)
     np.testing.assert_array_equal(np.unique(found.labels), np.arange(count + 1))
     assert [tuple(row) for row in found.centre_px] == sorted(tuple(row) for row in found.centre_px)
-    assert bool(((found.probability > 0.5) & (found.probability <= 1.0)).all())
+    assert bool(((found.score > 0.5) & (found.score <= 1.0)).all())
 
 
 def test_the_same_image_gives_the_same_bytes(net: NucleusNet) -> None:
     image, _ = scene((150, 150), seed=3)
     first, second = predict_labels(image, net), predict_labels(image, net)
     assert first.labels.tobytes() == second.labels.tobytes()
-    assert first.probability.tobytes() == second.probability.tobytes()
+    assert first.score.tobytes() == second.score.tobytes()
 
 
 def test_type_gain_and_offset_do_not_matter(net: NucleusNet) -> None:
@@ -88,18 +89,33 @@ def test_an_image_of_nothing_has_no_rows(net: NucleusNet, shape: tuple[int, int]
     assert not found.labels.any()
     assert found.labels.shape == shape
     assert found.centre_px.shape == (0, 2)
-    assert found.probability.shape == (0,)
+    assert found.score.shape == (0,)
 
 
 def test_noise_alone_is_not_nuclei(net: NucleusNet) -> None:
     image = np.random.default_rng(5).poisson(100, (300, 300))
-    assert len(predict_labels(image, net).probability) <= 1
+    assert len(predict_labels(image, net).score) <= 1
 
 
-def test_the_margin_keeps_to_the_stride() -> None:
-    assert MARGIN_PX % 8 == 0
-    assert CORE_PX % 8 == 0
-    assert MARGIN_PX > 3 * NATIVE_DIAMETER_PX
+@pytest.mark.parametrize("shape", [(430, 96), (300, 2), (64, 1000), (9, 9)])
+@pytest.mark.parametrize("strip_px", [1, 4000, STRIP_PX])
+def test_strips_cover_the_image_once_and_begin_at_the_stride(
+    shape: tuple[int, int], strip_px: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that says of each pixel where it lies shows what each strip was given and what was kept of it."""
+    seen: list[tuple[int, int]] = []
+
+    def told(strip: np.ndarray, _field: object, first: int, _net: object, _device: str) -> np.ndarray:
+        seen.append((first, first + len(strip)))
+        return np.stack([strip.astype(np.float32)] * 3)
+
+    monkeypatch.setattr(predict, "_run", told)
+    image = np.arange(shape[0] * shape[1]).reshape(shape)
+    maps = predict._maps(image, NucleusNet(NetSpec()), "cpu", strip_px)
+    np.testing.assert_array_equal(maps, np.stack([image] * 3))
+    assert all(first % STRIDE == 0 for first, _ in seen)
+    assert (seen[0][0], seen[-1][1]) == (0, shape[0])
+    assert len(seen) == 1 if strip_px == STRIP_PX else len(seen) <= -(-shape[0] // STRIDE)
 
 
 @pytest.mark.parametrize("turns", [1, 2])
@@ -130,9 +146,9 @@ def test_few_grey_levels_and_clipping_do_little(net: NucleusNet, bits: int) -> N
 def test_numbers_of_a_large_sheet_stay_consecutive(net: NucleusNet) -> None:
     image, truth = scene((260, 260), seed=9)
     sheet = np.tile(image, (3, 3))
-    found = predict_labels(sheet, net, core_px=256)
-    assert len(found.probability) == found.labels.max() == len(np.unique(found.labels)) - 1
-    assert len(found.probability) > 8 * len(np.unique(truth)) * 0.8
+    found = predict_labels(sheet, net, strip_px=256 * 780)
+    assert len(found.score) == found.labels.max() == len(np.unique(found.labels)) - 1
+    assert len(found.score) > 8 * len(np.unique(truth)) * 0.8
 
 
 def test_on_the_device_under_test(device: str) -> None:

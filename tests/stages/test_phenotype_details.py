@@ -15,11 +15,11 @@ from ctcfish.stages.immuno.kinds import Marker
 from ctcfish.stages.immuno.leukocytes import Area, LeukocyteModel, leukocyte_model
 from ctcfish.stages.immuno.markers import (
     _background,
-    _bands,
     _cells,
     _filled,
     _grouped_mean,
     _grouped_quantile,
+    _windows,
     measure,
 )
 from ctcfish.stages.phenotype import _passes, _protein, _protein_class, classify, phenotype
@@ -111,7 +111,7 @@ def test_every_pixel_near_nuclei_belongs_to_the_nearest() -> None:
     assert (np.diff(cells.cell) >= 0).all()
 
 
-def test_cells_of_other_bands_are_not_measured_here() -> None:
+def test_cells_of_other_windows_are_not_measured_here() -> None:
     labels = np.zeros((40, 40), np.int32)
     labels[5:12, 5:12], labels[25:32, 25:32] = 3, 7
     cells = _cells(labels, np.array([7], np.int32), 1.0, 2.0)
@@ -119,8 +119,8 @@ def test_cells_of_other_bands_are_not_measured_here() -> None:
     assert set(np.unique(labels.ravel()[cells.pixel])) == {0, 7}
 
 
-def test_bands_own_each_nucleus_once(scan: StainedScan) -> None:
-    owned = np.concatenate([band.owned for band in _bands(scan.nuclei, PARAMS)])
+def test_windows_own_each_nucleus_once(scan: StainedScan) -> None:
+    owned = np.concatenate([window.owned for window in _windows(scan.nuclei, PARAMS)])
     assert sorted(owned.tolist()) == list(range(len(scan.nuclei)))
 
 

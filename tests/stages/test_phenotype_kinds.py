@@ -102,6 +102,46 @@ def test_absent_cd45_is_learnt_where_there_are_ctc() -> None:
     assert without.markers["inclusion"].present_weight == 0.0
 
 
+def _tailed(freedom: float | None, leukocytes: int = 6000, ctc: int = 60, seed: int = 4) -> pd.DataFrame:
+    """Leukocytes with Student cytokeratin (normal without degrees of freedom) on the softened logarithm, and CTC."""
+    rng = np.random.default_rng(seed)
+    deviation = rng.standard_normal(leukocytes) if freedom is None else rng.standard_t(freedom, leukocytes)
+    ck = np.concatenate([10 * np.sinh(1.7 + 0.7 * deviation.clip(-9, 9)), rng.lognormal(6.6, 0.35, ctc)])
+    cd45 = np.concatenate([rng.lognormal(5.8, 0.35, leukocytes), rng.lognormal(3.2, 0.8, ctc)])
+    return _table(ck, cd45, seed)
+
+
+@pytest.mark.parametrize(("freedom", "learnt"), [(2.0, {4.0}), (6.0, {4.0, 8.0}), (None, {16.0, 32.0})])
+def test_the_tail_of_cytokeratin_is_learnt_from_the_slides_leukocytes(
+    freedom: float | None, learnt: set[float]
+) -> None:
+    markers = leukocyte_model([_tailed(freedom)]).markers
+    assert markers["inclusion"].freedom in learnt
+    assert (markers["exclusion"].freedom, markers["her2_protein"].freedom) == (5.0, 8.0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_few_leukocytes_do_not_change_the_usual_tail(seed: int) -> None:
+    assert leukocyte_model([_tailed(None, 40, 3, seed)]).markers["inclusion"].freedom == 8.0
+
+
+def test_ctc_are_no_tail_of_the_leukocytes() -> None:
+    """As many CTC as are a tenth of the slide leave the leukocytes as light-tailed as they are without."""
+    few, many = (leukocyte_model([_tailed(None, 3000, ctc)]).markers["inclusion"].freedom for ctc in (0, 300))
+    assert min(few, many) >= 16.0
+
+
+def test_a_light_tail_makes_the_doubtful_sure_and_a_heavy_one_does_not() -> None:
+    doubtful = _table(np.array([450.0]), np.array([120.0]), 1)
+    p = []
+    for freedom in (3.0, None):
+        model = leukocyte_model([_tailed(freedom)])
+        chances = densities(doubtful, model.markers) * np.asarray(model.shares)
+        p.append(float(chances[0, 1] / chances.sum()))
+    assert p[0] < 0.6
+    assert p[1] > 0.8
+
+
 def test_what_was_learnt_of_ctc_sharpens_their_probability() -> None:
     few, many = _slide(500, 1, 3), _slide(500, 60, 3)
     typical = _table(np.array([np.exp(6.5)]), np.array([60.0]), 1)

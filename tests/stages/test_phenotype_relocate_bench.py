@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from ctcfish.types import Relocation
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
-def _load(name: str) -> ModuleType:
+def load_bench(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -33,12 +34,12 @@ def _load(name: str) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def relocation() -> ModuleType:
-    return _load("bench_relocate")
+    return load_bench("bench_relocate")
 
 
 @pytest.fixture(scope="module")
 def phenotypes() -> ModuleType:
-    return _load("bench_phenotype")
+    return load_bench("bench_phenotype")
 
 
 def _case() -> tuple[Relocation, Pair]:
@@ -108,13 +109,31 @@ def test_the_shading_table_has_a_row_per_number_and_stain(phenotypes: ModuleType
 
 
 def test_a_repeated_scan_is_the_tiled_one(phenotypes: ModuleType) -> None:
-    scan = stain(Staining(leukocytes=15, ctc=2, debris=1, doublets=1, bare=1), 1)
-    image = scan.pixels["nucleus"]
-    lazy = phenotypes.Repeated(image, 3)
-    whole = np.tile(image, (3, 3))
-    assert lazy.shape == whole.shape
-    window = (slice(image.shape[0] - 5, image.shape[0] + 20), slice(3, 2 * image.shape[1]))
-    np.testing.assert_array_equal(lazy[window], whole[window])
-    nuclei = phenotypes.repeated(scan.nuclei, 3)
-    np.testing.assert_array_equal(nuclei.paint() > 0, np.tile(scan.nuclei.paint() > 0, (3, 3)))
-    assert len(nuclei) == 9 * len(scan.nuclei)
+    tile = np.random.default_rng(3).integers(0, 99, (2, 30, 40)).astype(np.uint16)
+    lazy = phenotypes.Repeated(tile, (75, 110))
+    whole = np.tile(tile, (1, 3, 3))[:, None, :75, :110]
+    assert (lazy.shape, lazy.dtype) == (whole.shape, whole.dtype)
+    for rows, columns in ((slice(25, 65), slice(3, 90)), (slice(None), slice(100, None)), (slice(7, 8), slice(0, 110))):
+        np.testing.assert_array_equal(lazy.read(1, slice(None), rows, columns), whole[1, :, rows, columns])
+
+
+def test_a_cartridge_goes_the_whole_route(phenotypes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phenotypes, "FRAME", (150, 220))
+    small = stain(Staining(leukocytes=60, ctc=5, debris=2, doublets=1, bare=1), 1)
+    monkeypatch.setattr(phenotypes, "stain", lambda _spec, _seed: small)
+    text = " ".join(phenotypes.cartridge((2, 3)))
+    said = re.search(r"(\d+) nuclei with (\d+) CTC: (\d+) and (\d+) found .*peak memory \d+ MB", text)
+    assert said is not None
+    nuclei, ctc, found, found_ctc = (int(number) for number in said.groups())
+    assert nuclei == pytest.approx(len(small.nuclei) * 300 * 660 / small.pixels["nucleus"].size, rel=0.3)
+    assert found == pytest.approx(nuclei, rel=0.2)
+    assert 0 < found_ctc <= 1.3 * ctc
+
+
+def test_places_are_counted_as_often_as_they_are_repeated(phenotypes: ModuleType) -> None:
+    places = np.array([[0.0, 0.0], [4.0, 9.0], [5.0, 5.0]])
+    tile = np.zeros((10, 10), int)
+    for k, (y, x) in enumerate(places.astype(int), start=1):
+        tile[y, x] = k
+    whole = phenotypes.Repeated(tile[None], (25, 32)).read(0, slice(None), slice(None), slice(None))
+    np.testing.assert_array_equal(phenotypes.repeats(places, (10, 10), (25, 32)), np.bincount(whole.ravel())[1:])

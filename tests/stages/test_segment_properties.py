@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +11,6 @@ from scipy import ndimage
 
 from ctcfish.flags import CellFlag
 from ctcfish.parameters import ClassicalNuclei, Segment
-from ctcfish.stages import segment as stage
 from ctcfish.stages.nuclei.outlines import enlarge, from_labels
 from ctcfish.stages.nuclei.regions import keep, quantiles, surroundings
 from ctcfish.stages.nuclei.tiles import tiles
@@ -115,29 +112,6 @@ def test_a_deeper_neck_never_makes_more_parts(mask, depth):
     few, many = split(distance, mask, depth), split(distance, mask, 0.5 * depth)
     np.testing.assert_array_equal(few > 0, many > 0)
     assert few.max() <= many.max()
-
-
-def _peak(side_px, monkeypatch):
-    monkeypatch.setattr(stage, "_CORE_PX", 128)
-    monkeypatch.setattr(stage, "_MARGIN_PX", 32)
-    axis = np.arange(100) - 50
-    disc = np.where(axis[:, None] ** 2 + axis**2 < 20**2, 900, 100)
-    image = np.tile(disc + np.random.default_rng(0).integers(0, 20, disc.shape), (side_px // 100, side_px // 100))
-    stack = image.astype(np.uint16)[None]
-    del image
-    tracemalloc.start()
-    try:
-        nuclei = segment(stack, (0.0, 0.2, 0.2), Segment(nuclei=ClassicalNuclei()), "cpu")
-        return len(nuclei), tracemalloc.get_traced_memory()[1] / 2**20
-    finally:
-        tracemalloc.stop()
-
-
-def test_memory_does_not_grow_with_the_scene(monkeypatch):
-    few, small = _peak(600, monkeypatch)
-    many, large = _peak(1500, monkeypatch)
-    assert (few, many) == (36, 225)
-    assert large < 1.3 * small + 1.0
 
 
 @pytest.fixture(scope="module")

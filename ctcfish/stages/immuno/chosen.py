@@ -7,19 +7,25 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from ctcfish.errors import InputError
+from ctcfish.flags import CellFlag, from_text, to_text
+from ctcfish.parameters import Phenotype
 
 _REACH_UM = 10.0
 
 
-def mark_chosen(cells: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+def mark_chosen(cells: pd.DataFrame, chosen: pd.DataFrame, params: Phenotype) -> pd.DataFrame:
     """Make the nuclei a reader pointed at CTC: ``chosen`` true, ``kind`` ctc, with the automatic probability kept.
+
+    Where the reader's list stands instead of the automatic CTC, those that are not on it are ``unknown``,
+    ``UNSURE_KIND``; an empty list then says that there is no CTC.
 
     Parameters
     ----------
     cells : pandas.DataFrame
-        Classified nuclei with ``if_scene, if_y_um, if_x_um, kind, chosen``.
+        Classified nuclei with ``if_scene, if_y_um, if_x_um, kind, chosen, flags``.
     chosen : pandas.DataFrame
         ``scene, modality, y_um, x_um``; only rows of the IF scan count here.
+    params : Phenotype
 
     Returns
     -------
@@ -36,6 +42,11 @@ def mark_chosen(cells: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     rows = [_nearest(cells, str(p["scene"]), float(p["y_um"]), float(p["x_um"])) for p in places.to_dict("records")]
     index = marked.index[rows]
     marked.loc[index, "chosen"] = True
+    if params.chosen == "instead":
+        passed_over = (marked["kind"] == "ctc") & ~marked["chosen"]
+        bits = from_text(marked.loc[passed_over, "flags"].to_numpy(object), CellFlag) | int(CellFlag.UNSURE_KIND)
+        marked.loc[passed_over, "kind"] = "unknown"
+        marked.loc[passed_over, "flags"] = to_text(bits, CellFlag)
     marked.loc[index, "kind"] = "ctc"
     return marked
 

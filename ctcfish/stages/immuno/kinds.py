@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_CK_FREEDOM = 8.0
-_CD45_FREEDOM = 5.0
+_PRESENT_FREEDOM, _LACK_FREEDOM = 5.0, 5.0
 _CK_RANGE = 6.0
 _CK_EDGE_SDS = 3.0
 _START_SHARES = (0.97, 0.01, 0.01, 0.01)
@@ -36,6 +35,8 @@ class Marker:
         Median and robust standard deviation over cells without the stain.
     present_location, present_scale, present_weight : float
         The same over cells with it, and how far they are trusted against a flat density.
+    freedom : float
+        Degrees of freedom of the leukocytes' distribution: the fewer, the heavier its tails.
     """
 
     soft: float
@@ -48,6 +49,7 @@ class Marker:
     present_location: float = 0.0
     present_scale: float = 1.0
     present_weight: float = 0.0
+    freedom: float = 5.0
 
     def transform(self, intensity: Floats) -> Floats:
         """Softened logarithm."""
@@ -62,10 +64,9 @@ def densities(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> Floats:
     """Density ``(N, 4)`` of each nucleus as leukocyte, CTC, neither stain, both stains.
 
     Cytokeratin and CD45 are each present or absent. Absent cytokeratin and present CD45 are the leukocytes' own
-    distributions (Student, 8 and 5 degrees of freedom: tails are heavy, those of CD45 more so). Present cytokeratin
-    and absent CD45 are what the slide's clear CTC show, as far as there are some; else the one is flat on the softened
-    logarithm from just above the leukocytes, and the other lies about the background. A stain that was not measured
-    speaks for no kind.
+    distributions (Student, as heavy in the tails as the marker says). Present cytokeratin and absent CD45 are what the
+    slide's clear CTC show, as far as there are some; else the one is flat on the softened logarithm from just above the
+    leukocytes, and the other lies about the background. A stain that was not measured speaks for no kind.
     """
     ck_absent, ck_present = _cytokeratin(cells, markers.get("inclusion"))
     cd45_absent, cd45_present = _cd45(cells, markers.get("exclusion"))
@@ -95,9 +96,9 @@ def _cytokeratin(cells: pd.DataFrame, marker: Marker | None) -> tuple[Floats, Fl
     value = _values(cells, "inclusion", marker)
     edge = marker.location + _CK_EDGE_SDS * marker.scale
     above = 1 / (1 + np.exp(-np.clip((value - edge) / (0.5 * marker.scale), -60, 60)))
-    learnt = _student(value, marker.present_location, marker.present_scale, _CD45_FREEDOM)
+    learnt = _student(value, marker.present_location, marker.present_scale, _PRESENT_FREEDOM)
     present = above * ((1 - marker.present_weight) / _CK_RANGE + marker.present_weight * learnt)
-    return _known(_student(value, marker.location, marker.scale, _CK_FREEDOM)), _known(present)
+    return _known(_student(value, marker.location, marker.scale, marker.freedom)), _known(present)
 
 
 def _cd45(cells: pd.DataFrame, marker: Marker | None) -> tuple[Floats, Floats]:
@@ -105,8 +106,8 @@ def _cd45(cells: pd.DataFrame, marker: Marker | None) -> tuple[Floats, Floats]:
         return np.ones(len(cells)), np.ones(len(cells))
     value = _values(cells, "exclusion", marker)
     return (
-        _known(_student(value, marker.absent_location, marker.absent_scale, _CD45_FREEDOM)),
-        _known(_student(value, marker.location, marker.scale, _CD45_FREEDOM)),
+        _known(_student(value, marker.absent_location, marker.absent_scale, _LACK_FREEDOM)),
+        _known(_student(value, marker.location, marker.scale, marker.freedom)),
     )
 
 

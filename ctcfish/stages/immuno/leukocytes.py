@@ -21,6 +21,8 @@ _DEFAULT_SCALE = 0.6
 _CLEAR_SDS = 4.0
 _CLEAR_PRIOR = 10
 _LEAST_BRIGHT_SCALE = 0.4
+_FREEDOM = {"inclusion": 8.0, "exclusion": 5.0, "her2_protein": 8.0}
+_TAILS = (4.0, 8.0, 16.0, 32.0)
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,11 @@ def leukocyte_model(frames: Sequence[pd.DataFrame], min_leukocytes: int = 20) ->
     roles = list(soft)
     members = _members(cells, soft)
     if int(members.sum()) < min_leukocytes:
-        markers = {r: Marker(soft[r], _default_location(r), _DEFAULT_SCALE, 0.0, soft[r]) for r in roles}
+        markers = {r: _default(r, soft[r]) for r in roles}
         return LeukocyteModel(markers, _shares(cells, markers), Area(), int(members.sum()), "default")
-    markers = {r: _marker(cells[f"if_{r}_cell"].to_numpy(float)[members], soft[r]) for r in roles}
+    markers = {r: _marker(cells[f"if_{r}_cell"].to_numpy(float)[members], soft[r], _FREEDOM[r]) for r in roles}
     markers |= _with_ctc(cells, markers)
+    markers |= _with_tail(cells, markers)
     location, scale = _robust(np.log(np.maximum(cells["area_um2"].to_numpy(float)[members], 1e-3)))
     area = Area(location, max(scale, _LEAST_SCALE))
     return LeukocyteModel(markers, _shares(cells, markers), area, int(members.sum()), "slide")
@@ -134,6 +137,23 @@ def _with_ctc(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> dict[str, M
     }
 
 
+def _with_tail(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> dict[str, Marker]:
+    """Cytokeratin with the upper tail under which all kinds together explain the slide best.
+
+    A few leukocytes leave the usual tail as it is: an octave of its degrees of freedom costs what a standard deviation
+    costs in a normal distribution.
+    """
+    usual = markers["inclusion"]
+    above = usual.transform(cells["if_inclusion_cell"].to_numpy(float)) > usual.location
+
+    def support(trial: Marker) -> float:
+        density = densities(cells, {**markers, "inclusion": trial})
+        octaves = np.log2(trial.freedom / usual.freedom)
+        return float(np.log(density[above] @ shares(density)).sum() - 0.5 * octaves**2)
+
+    return {"inclusion": max((replace(usual, freedom=freedom) for freedom in _TAILS), key=support)}
+
+
 def _shares(cells: pd.DataFrame, markers: Mapping[str, Marker]) -> tuple[float, ...]:
     return tuple(shares(densities(cells, markers)).tolist())
 
@@ -142,16 +162,17 @@ def _measured(cells: pd.DataFrame, role: str) -> bool:
     return f"if_{role}_cell" in cells.columns and bool(cells[f"if_{role}_cell"].notna().any())
 
 
-def _default_location(role: str) -> float:
-    """CD45 of a leukocyte where none could be measured: thirty times the background's noise."""
-    return float(np.arcsinh(30.0)) if role == "exclusion" else 0.0
+def _default(role: str, soft: float) -> Marker:
+    """A stain where no leukocyte could be measured: CD45 is thirty times the background's noise, the others none."""
+    location = float(np.arcsinh(30.0)) if role == "exclusion" else 0.0
+    return Marker(soft, location, _DEFAULT_SCALE, 0.0, soft, freedom=_FREEDOM[role])
 
 
-def _marker(values: Floats, soft: float) -> Marker:
+def _marker(values: Floats, soft: float, freedom: float) -> Marker:
     values = values[np.isfinite(values)]
     location, scale = _robust(np.arcsinh(values / soft))
     level, spread = _robust(values)
-    return Marker(soft, location, max(scale, _LEAST_SCALE), level, max(spread, 0.05 * soft))
+    return Marker(soft, location, max(scale, _LEAST_SCALE), level, max(spread, 0.05 * soft), freedom=freedom)
 
 
 def _robust(values: Floats) -> tuple[float, float]:

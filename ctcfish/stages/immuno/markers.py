@@ -1,6 +1,6 @@
 """Marker intensities of IF nuclei: nucleus, ring and cell above the local background; size, shape, overlap.
 
-Read band by band, so that a cartridge of a quarter gigapixel needs the memory of one band.
+Read window by window, so that a cartridge of a quarter gigapixel needs the memory of one window.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 ROLES = ("nucleus", "inclusion", "exclusion", "her2_protein")
-_BLOCKS_PER_BAND = 16
+_BLOCKS_PER_WINDOW = (16, 64)
+_MARGIN_BLOCKS = 3
+"""A cell may reach one block beyond, its background is interpolated with the next, which is smoothed with one more."""
 _CLEAR_UM = 3.0
 _FULL_SCALES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
 _HALO_SHARE = 0.15
@@ -59,24 +61,25 @@ class Projection:
 
 
 @dataclass(frozen=True)
-class _Band:
-    """Rows whose nuclei are measured together, with a margin that holds their cells and backgrounds."""
+class _Window:
+    """Ground whose nuclei are measured together, with a margin that holds their cells and backgrounds."""
 
     rows: slice
+    columns: slice
     owned: Integers
     block_px: int
 
 
 @dataclass(frozen=True)
 class _Cells:
-    """Pixels of a band that belong to cells.
+    """Pixels of a window that belong to cells.
 
     Attributes
     ----------
     pixel : ndarray of int, (P,)
-        Flat indices in the band, sorted by cell.
+        Flat indices in the window, sorted by cell.
     cell : ndarray of int, (P,)
-        Row in the band's list of nuclei.
+        Row in the window's list of nuclei.
     inside : ndarray of bool, (P,)
         In the nucleus rather than in the ring.
     free : ndarray of bool, (Y, X)
@@ -120,11 +123,11 @@ def measure(pixels: Mapping[str, Plane], nuclei: Nuclei, params: Phenotype) -> p
         }
     )
     columns = {name: np.full(len(nuclei), np.nan) for name in _names()}
-    for band in _bands(nuclei, params):
-        labels = nuclei.paint(band.rows)
-        cells = _cells(labels, nuclei.label[band.owned], nuclei.pixel_um[0], params.ring_um)
-        for name, values in _measure_band(pixels, band, cells, nuclei).items():
-            columns[name][band.owned] = values
+    for window in _windows(nuclei, params):
+        labels = nuclei.paint(window.rows, window.columns)
+        cells = _cells(labels, nuclei.label[window.owned], nuclei.pixel_um[0], params.ring_um)
+        for name, values in _measure_window(pixels, window, cells, float(np.prod(nuclei.pixel_um))).items():
+            columns[name][window.owned] = values
     bits = nuclei.flags | np.where(columns["if_saturated"] > 0.02, int(CellFlag.SATURATED), 0)
     return base.assign(flags=to_text(bits, CellFlag), **columns)
 
@@ -135,15 +138,18 @@ def _names() -> list[str]:
     return [*names, "if_inclusion_overlap", "if_inclusion_area_um2", "if_elongation", "if_saturated"]
 
 
-def _bands(nuclei: Nuclei, params: Phenotype) -> Iterator[_Band]:
+def _windows(nuclei: Nuclei, params: Phenotype) -> Iterator[_Window]:
     block = max(round(params.background_um / nuclei.pixel_um[0]), 4)
-    height, margin = block * _BLOCKS_PER_BAND, 2 * block
-    centre = np.round(nuclei.centroid_um[:, 0] / nuclei.pixel_um[0]).astype(np.int64)
-    for top in range(0, nuclei.shape_px[0], height):
-        owned = np.flatnonzero((centre >= top) & (centre < top + height))
-        if len(owned):
-            rows = slice(max(top - margin, 0), min(top + height + margin, nuclei.shape_px[0]))
-            yield _Band(rows, owned.astype(np.int64), block)
+    core, margin = np.array(_BLOCKS_PER_WINDOW) * block, _MARGIN_BLOCKS * block
+    places = np.round(nuclei.centroid_um / np.array(nuclei.pixel_um)).astype(np.int64) // core
+    known, number = np.unique(places, axis=0, return_inverse=True)
+    owned = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
+    for place, own in zip(known.tolist(), owned, strict=False):
+        rows, columns = (
+            slice(max(at * size - margin, 0), min((at + 1) * size + margin, side))
+            for at, size, side in zip(place, core.tolist(), nuclei.shape_px, strict=True)
+        )
+        yield _Window(rows, columns, own, block)
 
 
 def _cells(labels: NDArray[np.int32], owned: NDArray[np.int32], pixel_um: float, ring_um: float) -> _Cells:
@@ -169,26 +175,26 @@ def _cells(labels: NDArray[np.int32], owned: NDArray[np.int32], pixel_um: float,
     return _Cells(pixel, cell, labels.ravel()[pixel] > 0, distance * pixel_um > ring_um + _CLEAR_UM, len(owned))
 
 
-def _measure_band(pixels: Mapping[str, Plane], band: _Band, cells: _Cells, nuclei: Nuclei) -> dict[str, Floats]:
+def _measure_window(pixels: Mapping[str, Plane], window: _Window, cells: _Cells, pixel_um2: float) -> dict[str, Floats]:
     found: dict[str, Floats] = {}
     saturated = np.zeros(cells.count)
     size = np.maximum(np.bincount(cells.cell, minlength=cells.count), 1)
     for role in ROLES:
         if role not in pixels:
             continue
-        image = np.asarray(pixels[role][band.rows, slice(None)])
+        image = np.asarray(pixels[role][window.rows, window.columns])
         value = image.ravel()[cells.pixel]
         if image.dtype.kind in "ui" and int(image.max()) in _FULL_SCALES:
             saturated += np.bincount(cells.cell, value == image.max(), cells.count) / size
-        background, noise = _background(image, cells.free, band.block_px)
+        background, noise = _background(image, cells.free, window.block_px)
         above = value - background.ravel()[cells.pixel]
         local = noise.ravel()[cells.pixel]
         found |= {f"if_{role}_{name}": v for name, v in _statistics(above, cells).items()}
         found[f"if_{role}_background"] = _mean(background.ravel()[cells.pixel], cells)
         found[f"if_{role}_noise"] = _mean(local, cells)
         if role == "inclusion":
-            found |= _stained_area(above, found["if_inclusion_noise"], cells, float(np.prod(nuclei.pixel_um)))
-    found["if_elongation"] = _elongation(cells, nuclei.shape_px[1])
+            found |= _stained_area(above, found["if_inclusion_noise"], cells, pixel_um2)
+    found["if_elongation"] = _elongation(cells, cells.free.shape[1])
     found["if_saturated"] = saturated
     return found
 

@@ -20,8 +20,6 @@ NUCLEUS_UM = 9.0
 
 _AS_IT_IS = 1.15
 _LEAST_SCORE = 0.6
-_CORE_PX = 1152
-"""A window of the segmentation at the native scale goes through the network in one piece."""
 
 
 def network_labels(image: Floats, pixel_um: float, net: NucleusNet, device: str) -> Proposal:
@@ -45,8 +43,8 @@ def network_labels(image: Floats, pixel_um: float, net: NucleusNet, device: str)
     as_it_is = abs(math.log(zoom)) <= math.log(_AS_IT_IS)
     native = image if as_it_is else resample(image, zoom)
     usual = DecodeParams()
-    found = predict_labels(native, net, device, replace(usual, least_score=_LEAST_SCORE), core_px=_CORE_PX)
-    sure = np.append(False, found.probability >= usual.least_score)
+    found = predict_labels(native, net, device, replace(usual, least_score=_LEAST_SCORE))
+    sure = np.append(False, found.score >= usual.least_score)
     if as_it_is:
         return Proposal(found.labels, sure)
     scale = (image.shape[0] / native.shape[0], image.shape[1] / native.shape[1])
