@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "synth": VALUES | {"config", "stages", "ops", "stats"},
     "store": VALUES | {"config", "resources"},
     "trial": BASE | {"tables", "schema", "parameters", "config", "resources", "stats"},
-    "report": VALUES | {"store", "stats", "trial"},
+    "report": VALUES | {"resources", "store", "stats", "trial"},
     "export": VALUES | {"config", "io", "store"},
     "conclude": VALUES | {"config", "stages", "stats", ""},
     "pipeline": VALUES | {"conclude", "config", "gates", "stages", ""},

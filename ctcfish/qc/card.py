@@ -10,9 +10,11 @@ from typing import Any
 
 from ctcfish.flags import SlideFlag, sentence
 from ctcfish.qc.replicates import slide_folders
+from ctcfish.report.calibration import measured
 from ctcfish.report.qc_page import Grid, Section
 from ctcfish.report.words import number
 from ctcfish.resources import resource_dir
+from ctcfish.stats.calibration import Reliability
 from ctcfish.store.results import read_slide_json
 
 STANDING_LIMITS = (
@@ -96,10 +98,17 @@ def _validation(said: list[dict[str, Any]]) -> Section:
         share = "–" if false is None else f"{100 * false:.3f} %"
         rows.append((str(row["slide_id"]), str(rates["n_leukocytes"]), rates["origin"], share, told))
     cards = [row for file in sorted(resource_dir("models").glob("*.toml")) for row in _of_weights(file)]
-    text = "Error rates as each slide's own leukocytes show them, and what the shipped weights were measured at."
+    curves = [("p_amplified", f"{own.name}: {own.about}", _calibrated(own.curve)) for own in measured()]
+    text = (
+        "Error rates as each slide's own leukocytes show them; what shipped weights and probabilities were measured at."
+    )
     header = ("slide", "leukocytes", "rates from", "false calls per diploid cell", "rates")
-    grids = (*_grid(header, rows), *_grid(("weights", "measured on", "figures"), cards))
+    grids = (*_grid(header, rows), *_grid(("part", "measured on", "figures"), [*cards, *curves]))
     return Section("Method card: validation", text, grids)
+
+
+def _calibrated(curve: Reliability) -> str:
+    return f"{int(curve.n.sum())} cells, expected calibration error {curve.error:.3f}"
 
 
 def _of_weights(file: Path) -> list[tuple[str, ...]]:

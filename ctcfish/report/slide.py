@@ -13,6 +13,7 @@ import jinja2
 import pandas as pd
 
 from ctcfish import flags, tables
+from ctcfish.report.calibration import measured, own_cells, reliability_plot
 from ctcfish.report.constellation import MOST_PANELS, constellations
 from ctcfish.report.overlay import overlays
 from ctcfish.report.plots import counts_plot
@@ -24,6 +25,8 @@ from ctcfish.store.pictures import read_pictures
 from ctcfish.store.tablefiles import read_parquet
 
 MOST_STRIPS = 10_000
+MEASURED_CUT = Fraction(11, 5)
+"""Cut of the probabilities whose reliability was measured."""
 
 
 Drawings = Mapping[str, Any]
@@ -89,6 +92,9 @@ def page(cells: pd.DataFrame, summary: Mapping[str, Any], drawings: Drawings) ->
         overlays=drawings["overlays"],
         plot=drawings["plots"].get(str(lines)) or counts_plot(cells, lines),
         reasons=_reasons(cells),
+        reliability=_reliability(cells, summary),
+        measured=measured(),
+        same_cut=Fraction(summary["rule"].get("cut", "2.2")) == MEASURED_CUT,
         cell_doubts={f.name: flags.sentence(f) for f in flags.CellFlag},
     )
 
@@ -108,6 +114,14 @@ def _cuts(summary: Mapping[str, Any]) -> list[tuple[str, Fraction]]:
     own = Fraction(rule["cut"]) if rule.get("kind") == "fish" else Fraction(2)
     other = Fraction(2) if own == Fraction(11, 5) else own
     return [(f"ratio {float(cut):g}", cut) for cut in (Fraction(11, 5), other, Fraction(1))]
+
+
+def _reliability(cells: pd.DataFrame, summary: Mapping[str, Any]) -> str:
+    """Curves of simulated slides with this slide's own cells and leukocytes."""
+    rules = (str(summary["slide"]["preset"]), "circe_guarded")
+    return reliability_plot(
+        {own.name: own.curve for own in measured()}, own_cells(cells, summary["false_amplified"], rules)
+    )
 
 
 def _reasons(cells: pd.DataFrame) -> list[tuple[str, int, int]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.checks import BoolArray, FloatArray, IntArray, as_rates
+from ctcfish.stats.checks import BoolArray, FloatArray, IntArray, as_counts, as_rates
 from ctcfish.stats.proportions import clopper_pearson
 
 
@@ -71,11 +71,29 @@ def reliability(probability: ArrayLike, truth: ArrayLike, bins: int = 10) -> Rel
         raise StatisticsError(f"a reliability curve needs at least 1 bin, found {bins}")
     place = np.minimum((p * bins).astype(np.int64), bins - 1)
     n = np.bincount(place, minlength=bins)
-    hits = np.bincount(place[came], minlength=bins)
-    size = np.where(n > 0, n, np.nan)
+    predicted = np.bincount(place, p, minlength=bins) / np.where(n > 0, n, np.nan)
+    return reliability_of(n, np.nan_to_num(predicted), np.bincount(place[came], minlength=bins))
+
+
+def reliability_of(cells: ArrayLike, predicted: ArrayLike, came_true: ArrayLike) -> Reliability:
+    """Return the reliability curve of what was counted in bins of equal width from 0 to 1.
+
+    Parameters
+    ----------
+    cells, came_true : array_like of int, shape (B,)
+        Predictions in each bin, and how many of them came true.
+    predicted : array_like, shape (B,)
+        Their mean probability; of no meaning in an empty bin.
+
+    Raises
+    ------
+    StatisticsError
+        More came true than there are predictions, or lengths differ.
+    """
+    n, hits = as_counts(cells, "cells"), as_counts(came_true, "what came true")
+    mean = np.where(n > 0, as_rates(predicted, "mean probabilities"), np.nan)
     low, high = clopper_pearson(hits, n)
-    edges = np.linspace(0.0, 1.0, bins + 1)
-    return Reliability(edges, n, np.bincount(place, p, minlength=bins) / size, hits / size, low, high)
+    return Reliability(np.linspace(0.0, 1.0, n.size + 1), n, mean, hits / np.where(n > 0, n, np.nan), low, high)
 
 
 def brier(probability: ArrayLike, truth: ArrayLike) -> float:

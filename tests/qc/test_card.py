@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ctcfish.qc.card import card
+from ctcfish.report.calibration import measured
 from tests.qc.conftest import Scorer, cells_of
 
 
@@ -59,6 +60,12 @@ def test_error_rates_of_every_slide_stand_on_the_card(run: Path) -> None:
     rows = rows_of(run, "validation")
     assert rows[0] == ("a", "44", "slide", "1.010 %", "missed_her2 0.050")
     assert [row[0] for row in rows[:3]] == ["a", "b", "c"]
+
+
+def test_the_reliability_of_the_probabilities_stands_on_the_card(run: Path) -> None:
+    told = [row for row in rows_of(run, "validation") if row[0] == "p_amplified"]
+    assert [row[1] for row in told] == [f"{own.name}: {own.about}" for own in measured()]
+    assert all("expected calibration error 0.0" in row[2] for row in told)
 
 
 def test_without_a_manifest_the_slides_still_say_what_they_know(run: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import json
 import re
+import shutil
 import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from ctcfish import pipeline
 from ctcfish.config import Config
 from ctcfish.flags import SlideFlag, sentence
+from ctcfish.report.calibration import measured
 from ctcfish.report.slide import render
 from ctcfish.report.text import about, as_toml, screen
 from ctcfish.report.words import number, percent
@@ -169,3 +172,23 @@ def test_keys_that_are_no_plain_words_are_quoted_as_toml_wants() -> None:
     tree = {"calibrate": {"history": {"2/2": 950, "plain_key": 1}, "x": 2}}
     assert tomllib.loads(as_toml(tree)) == tree
     assert '"2/2" = 950' in as_toml(tree)
+
+
+def test_the_page_shows_how_far_probabilities_can_be_believed(result: SlideResult, page: str) -> None:
+    section = page.partition("How far the probabilities can be believed")[2].partition("</section>")[0]
+    for own in measured():
+        assert f"<b>{own.name}</b>: {own.about}" in section
+        assert f"{own.name} (ECE {own.curve.error:.3f})" in section
+    assert "no leukocyte that shows both colours: not controlled" in section
+    same = measured()[0].configuration_sha256 == result.summary["configuration_sha256"]
+    assert ("this slide was scored with" in section) != same
+    assert "not for this run's" not in section
+
+
+def test_another_cut_is_said_beside_the_curve(folder: Path, result: SlideResult, tmp_path: Path) -> None:
+    other = shutil.copytree(folder / result.slide_id, tmp_path / "slide")
+    file = other / "slide.json"
+    told = json.loads(file.read_text(encoding="utf-8"))
+    told["rule"]["cut"] = "2.0"
+    file.write_text(json.dumps(told), encoding="utf-8")
+    assert "They hold for the cut 2.2, not for this run's." in render(other)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.calibration import brier, reliability
+from ctcfish.stats.calibration import brier, reliability, reliability_of
 from ctcfish.stats.proportions import clopper_pearson
 
 
@@ -75,3 +75,16 @@ def test_what_does_not_fit_is_refused(p: list, truth: list, message: str) -> Non
 def test_a_curve_needs_a_bin() -> None:
     with pytest.raises(StatisticsError, match="at least 1 bin"):
         reliability([0.5], [True], 0)
+
+
+def test_a_curve_from_its_counts_is_that_of_the_cells() -> None:
+    rng = np.random.default_rng(3)
+    p = np.append(rng.random(400) ** 2, 1.0)
+    truth = rng.random(401) < p
+    whole = reliability(p, truth)
+    again = reliability_of(whole.n, np.nan_to_num(whole.predicted), np.nan_to_num(whole.observed * whole.n).round())
+    for name in ("edges", "n", "predicted", "observed", "low", "high"):
+        np.testing.assert_allclose(getattr(again, name), getattr(whole, name))
+    assert np.isnan(reliability_of([0, 2], [0.0, 0.7], [0, 1]).predicted[0])
+    with pytest.raises(StatisticsError, match="successes"):
+        reliability_of([1, 2], [0.2, 0.7], [0, 3])
