@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,7 @@ AGREEMENT = (
     "ICC(2,1)",
     "Lin concordance",
 )
+SHARES = ("percent agreement", "positive agreement", "negative agreement", "percent equal")
 _NO_SPREAD = "No interval: the resamples hold no spread."
 SPREAD = ("repeatability SD", "repeatability coefficient")
 """Figures of a reproducibility study that the trial reports; its own report has all."""
@@ -168,7 +170,7 @@ def reproducibility(study: Study) -> list[Finding]:
         title = f"{READINGS.get(quantity, quantity)}: {statistic} (per {row['level']}, {relation.replace('_', ' ')})"
         value, low, high = (math.nan if pd.isna(row[name]) else float(row[name]) for name in ("value", "low", "high"))
         unit = "agreement" if statistic in AGREEMENT else "spread"
-        estimate = Estimate(value, low, high, str(row["method"]))
+        estimate = _of_share(statistic, Estimate(value, low, high, str(row["method"])))
         note = _NO_SPREAD if math.isnan(low) and not math.isnan(value) else ""
         label = Label("reproducibility", key, title)
         found.append(Finding(label, estimate, str(row["population"]), int(row["n_items"]), unit, note=note))
@@ -176,6 +178,11 @@ def reproducibility(study: Study) -> list[Finding]:
         label = Label("reproducibility", "reproducibility", "Reproducibility of HER2 FISH on CTC")
         return [unknown(label, "readings", 0, "No reproducibility study was given (--qc).")]
     return found
+
+
+def _of_share(statistic: str, estimate: Estimate) -> Estimate:
+    """Agreements that are shares end at 0, whatever scale their limits were drawn on; a NaN stays."""
+    return replace(estimate, low=max(estimate.low, 0.0)) if statistic in SHARES and estimate.low < 0 else estimate
 
 
 def fish_against_protein(study: Study) -> list[Finding]:
@@ -197,7 +204,7 @@ def fish_against_protein(study: Study) -> list[Finding]:
     found = []
     for key, (title, statistic) in statistics.items():
         label = Label("fish_if", f"fish_if_{key}", f"Amplified against high protein per CTC: {title}")
-        estimate = clustered(tables, statistic, BootstrapPlan(confidence=level))
+        estimate = _of_share(title, clustered(tables, statistic, BootstrapPlan(confidence=level)))
         note = _NO_SPREAD if math.isnan(estimate.low) else ""
         some = f"{population} (clustered by patient)"
         found.append(Finding(label, estimate, some, len(pairs), "agreement", note=note))

@@ -160,14 +160,17 @@ def ctdna(study: Study) -> list[Finding]:
     units = " or ".join(sorted(pairs["unit"].unique()))
     label = Label("ctdna", "ctdna_change", "Median change of ctDNA")
     found = [_median_change(label, pairs[["before", "during"]], population, units, level)]
-    for column, title in (("fraction", "percentage of amplified CTC"), ("highest_ratio", "highest HER2/CEP17")):
-        values = pairs["patient_id"].map(subjects[column]).to_numpy(float)
-        known = ~np.isnan(values)
-        told = spearman_permutation(
-            pairs["before"].to_numpy(float)[known], values[known], study.protocol.exploratory.permutations
-        )
-        label = Label("ctdna", f"ctdna_by_{column}", f"ctDNA before treatment against {title}")
-        found.append(of_correlation(label, told, population, level))
+    measured = {
+        "ctdna": ("ctDNA before treatment", pairs["before"].to_numpy(float)),
+        "ctdna_change": ("Change of ctDNA", change),
+    }
+    for key, (told, values) in measured.items():
+        for column, title in (("fraction", "percentage of amplified CTC"), ("highest_ratio", "highest HER2/CEP17")):
+            fish = pairs["patient_id"].map(subjects[column]).to_numpy(float)
+            known = ~np.isnan(fish)
+            test = spearman_permutation(values[known], fish[known], study.protocol.exploratory.permutations)
+            label = Label("ctdna", f"{key}_by_{column}", f"{told} against {title}")
+            found.append(of_correlation(label, test, population, level))
     label = Label("ctdna", "ctdna_by_response", "Responders' ctDNA falls less (1/2: no difference)")
     marks = pairs["patient_id"].map(subjects["responder"]).to_numpy(bool)
     return [*found, superiority(label, change, marks, population, level)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,9 @@ BEST = {
     "PD": "progressive disease (PD)",
     "NE": "not evaluable (NE)",
 }
+ANSWERED = ("CR", "PR")
+PLANNED = 4
+"""Planned assessments at which the share in response is reported."""
 LANDMARK_MONTHS = 6.0
 
 
@@ -44,15 +48,25 @@ def _response(study: Study, treated: pd.DataFrame) -> list[Finding]:
         found.append(of_proportion(label, share, "" if len(own) else "Nobody was treated in this population."))
     evaluable = treated[_marks(treated, "evaluable")]
     share = proportion(_sum(evaluable, "responder"), len(evaluable), "response-evaluable patients", confidence=level)
-    found.append(of_proportion(Label("response", "response_evaluable", f"Objective response, {kind}evaluable"), share))
-    loose = int(_best(treated, "best_unconfirmed").isin(["CR", "PR"]).sum())
-    share = proportion(loose, len(treated), "treated patients", confidence=level)
-    found.append(of_proportion(Label("response", "response_unconfirmed", "Response, confirmed or not"), share))
-    for code, title in BEST.items():
-        share = proportion(
-            int((_best(treated, "best") == code).sum()), len(treated), "treated patients", confidence=level
-        )
-        found.append(of_proportion(Label("response", f"best_{code}", f"Best: {title}"), share))
+    beside = [of_proportion(Label("response", "response_evaluable", f"Objective response, {kind}evaluable"), share)]
+    hits = {"response_unconfirmed": ("Response, confirmed or not", _best(treated, "best_unconfirmed").isin(ANSWERED))}
+    hits |= _at_assessments(study, treated)
+    hits |= {f"best_{code}": (f"Best: {title}", _best(treated, "best") == code) for code, title in BEST.items()}
+    for key, (title, marks) in hits.items():
+        share = proportion(int(marks.sum()), len(treated), "treated patients", confidence=level)
+        beside.append(of_proportion(Label("response", key, title), share))
+    return [*found, *(replace(finding, role="secondary") for finding in beside)]
+
+
+def _at_assessments(study: Study, treated: pd.DataFrame) -> dict[str, tuple[str, pd.Series]]:
+    """Who is in response at each of the first planned assessments: the nearest one within half an interval."""
+    weeks, seen = study.protocol.response.assessment_weeks, study.assessments
+    planned = (seen["day"].astype(float) / (7 * weeks)).round()
+    found = {}
+    for number in range(1, PLANNED + 1):
+        here = set(seen.loc[(planned == number) & seen["overall"].isin(ANSWERED), "patient_id"])
+        title = f"In response at the assessment of week {number * weeks}"
+        found[f"response_week_{number * weeks}"] = (title, treated["patient_id"].isin(here))
     return found
 
 

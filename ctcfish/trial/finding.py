@@ -121,7 +121,7 @@ def correlation_interval(rho: float, n: int, confidence: float) -> tuple[float, 
 def concluded(findings: list[Finding], minimum: int) -> list[Finding]:
     """Return the findings with p-values adjusted within each endpoint after Holm (1979), and with their roles.
 
-    A figure of fewer than ``minimum`` patients or items is exploratory, unless its endpoint is the primary one.
+    A figure of fewer than ``minimum`` patients or items is exploratory, unless it is a primary one.
     """
     families: dict[str, list[int]] = {}
     for index, finding in enumerate(findings):
@@ -132,7 +132,9 @@ def concluded(findings: list[Finding], minimum: int) -> list[Finding]:
         for index, value in zip(members, holm([findings[i].p_value for i in members]), strict=True):
             out[index] = replace(findings[index], p_adjusted=value)
     return [
-        replace(f, role="exploratory") if f.n < minimum and ENDPOINTS[f.label.endpoint].role != "primary" else f
+        replace(f, role="exploratory")
+        if f.n < minimum and (f.role or ENDPOINTS[f.label.endpoint].role) != "primary"
+        else f
         for f in out
     ]
 

@@ -87,6 +87,7 @@ def _survival(frame: pd.DataFrame, file: str, known: pd.DataFrame) -> list[Probl
         *at_rows(file, last[last > death], "last_contact_date", "a day not after the death"),
         *at_rows(file, last[last < screened], "last_contact_date", "a day not before the screening"),
         *at_rows(file, death[death < screened], "death_date", "a day not before the screening"),
+        *at_rows(file, death[death < dose], "death_date", "a day not before the first dose"),
     ]
     for column in ("progression_date", "new_therapy_date"):
         problems += at_rows(file, frame.loc[frame[column] < dose, column], column, "a day not before the first dose")

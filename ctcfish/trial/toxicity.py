@@ -41,6 +41,7 @@ def toxicity(study: Study) -> list[Finding]:
         own = events[events["term"] == term]
         groups[f"term_{term}"] = (f"{term}, any grade", own)
         groups[f"severe_{term}"] = (f"{term}, grade 3 or more", own[own["grade"] >= 3])
+        groups[f"related_{term}"] = (f"{term}, related", own[own["attribution"].isin(RELATED)])
     versions = ", ".join(sorted(events["ctcae_version"].unique()))
     note = f"CTCAE {versions}." if versions else "No event was reported."
     found = []

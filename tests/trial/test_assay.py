@@ -307,6 +307,15 @@ def test_reproducibility_is_read_from_the_laboratory(example: Study) -> None:
     assert math.isnan(found[1].estimate.value)
 
 
+def test_the_limits_of_a_share_end_at_0(example: Study) -> None:
+    first = STATISTICS[0] | {"low": -0.4}
+    told = REPRODUCIBILITY.check(pd.DataFrame([first, first | {"statistic": "positive agreement"}]))
+    kappa_, positive = reproducibility(replace(example, run=replace(example.run, reproducibility=told)))
+    assert kappa_.estimate.low == -0.4  # a kappa may be negative
+    assert positive.estimate.low == 0.0
+    assert positive.estimate.high == 0.93
+
+
 def test_of_reproducibility_the_ctc_count_and_the_figures_that_are_asked(example: Study) -> None:
     first, patient, *_ = STATISTICS
     others = [

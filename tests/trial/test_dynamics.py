@@ -221,6 +221,8 @@ def test_ctdna_figures(example: Study) -> None:
     fractions = {"P1": 1 / 20, "P2": 2 / 20, "P6": 6 / 20, "P8": 8 / 20}
     oracle = stats.spearmanr([10.0, 4.0, 2.0, 1.0], list(fractions.values()))
     assert found["ctdna_by_fraction"].estimate.value == pytest.approx(oracle.statistic)
+    change = stats.spearmanr([-9.0, 2.0, -2.0, 0.5], list(fractions.values()))
+    assert found["ctdna_change_by_fraction"].estimate.value == pytest.approx(change.statistic)
     assert found["ctdna_by_response"].estimate.value == 0.0
     assert found["ctdna_by_highest_ratio"].n == 0  # no cells in this run
 
@@ -246,12 +248,16 @@ TOXIC = [
     ("toxicity_serious", 2),
     ("toxicity_term_Nausea", 2),
     ("toxicity_severe_Nausea", 1),
+    ("toxicity_related_Nausea", 2),
     ("toxicity_term_Fatigue", 1),
     ("toxicity_severe_Fatigue", 0),
+    ("toxicity_related_Fatigue", 1),
     ("toxicity_term_Anemia", 1),
     ("toxicity_severe_Anemia", 1),
+    ("toxicity_related_Anemia", 1),
     ("toxicity_term_Sepsis", 1),
     ("toxicity_severe_Sepsis", 1),
+    ("toxicity_related_Sepsis", 0),
 ]
 
 

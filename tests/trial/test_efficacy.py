@@ -119,6 +119,10 @@ COUNTS = [
     ("response_HIGH", 1, 4, "treated patients of cohort HIGH"),
     ("response_evaluable", 2, 6, "response-evaluable patients"),
     ("response_unconfirmed", 3, 7, "treated patients"),
+    ("response_week_6", 3, 7, "treated patients"),  # A1, B1 and B3
+    ("response_week_12", 2, 7, "treated patients"),  # B1 has progressed from her nadir
+    ("response_week_18", 1, 7, "treated patients"),
+    ("response_week_24", 0, 7, "treated patients"),
     ("best_CR", 1, 7, "treated patients"),
     ("best_PR", 1, 7, "treated patients"),
     ("best_SD", 3, 7, "treated patients"),
@@ -137,6 +141,22 @@ def test_counts_and_their_exact_intervals(
     assert (found.numerator, found.n, found.population) == (numerator, n, population)
     low, high = clopper_pearson(numerator, n)
     assert (found.estimate.low, found.estimate.high) == pytest.approx((float(low), float(high)))
+
+
+def test_only_the_response_by_cohort_is_primary(figures: dict[str, Finding]) -> None:
+    roles = {key: f.role for key, f in figures.items() if f.label.endpoint == "response"}
+    assert {key for key, role in roles.items() if role is None} == {"response_all", "response_LOW", "response_HIGH"}
+    assert set(roles.values()) == {None, "secondary"}  # none of its own: that of the endpoint, which is primary
+
+
+@pytest.mark.parametrize(("day", "week"), [(22, 6), (62, 6), (64, 12), (104, 12), (106, 18)])
+def test_an_assessment_counts_at_the_nearest_planned_one(tmp_path: Path, day: int, week: int) -> None:
+    rows: Rows = {"patients": [row("patients", "P1", "2015-01-05", "yes", "yes", iso(0))], "tumours": []}
+    for when, size in ((-3, 50), (day, 20)):
+        rows["tumours"].append(row("tumours", "P1", iso(when), "T1", "target", "liver", "no", size, "mm", ""))
+    found = {f.label.key: f for f in efficacy(study(tmp_path, rows, run_of([slide("P1", 9, 9, 1)])))}
+    hits = [key for key, f in found.items() if key.startswith("response_week") and f.numerator]
+    assert hits == [f"response_week_{week}"]
 
 
 def test_best_responses_add_up(figures: dict[str, Finding]) -> None:

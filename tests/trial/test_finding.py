@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -155,6 +156,12 @@ def test_families_are_adjusted_by_themselves() -> None:
 )
 def test_small_numbers_are_exploratory_unless_primary(endpoint: str, n: int, role: str) -> None:
     (out,) = concluded([judged(endpoint, "a", math.nan, n)], 30)
+    assert out.as_row()["role"] == role
+
+
+@pytest.mark.parametrize(("n", "role"), [(29, "exploratory"), (30, "secondary")])
+def test_a_figure_beside_the_primary_one_is_not_primary(n: int, role: str) -> None:
+    (out,) = concluded([replace(judged("response", "a", math.nan, n), role="secondary")], 30)
     assert out.as_row()["role"] == role
 
 

@@ -90,6 +90,7 @@ SPOILT: list[tuple[str, int, str, Any, str]] = [
     ("survival", 0, "death_date", "", "a date: status is dead"),
     ("survival", 1, "death_date", "2015-08-01", "no date: status is alive"),
     ("survival", 0, "last_contact_date", "2015-09-02", "not after the death"),
+    ("survival", 0, "death_date", "2015-01-19", "not before the first dose"),
     ("survival", 1, "last_contact_date", "2015-01-31", "not before the screening"),
     ("survival", 0, "progression_date", "2015-01-19", "not before the first dose"),
     ("survival", 0, "new_therapy_date", "2015-09-02", "not after the death"),
