@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from ctcfish.stats.proportions import clopper_pearson
 from ctcfish.stats.survival import IntervalCurve, KaplanMeier
@@ -82,7 +82,8 @@ def waterfall(axes: Axes, treated: pd.DataFrame) -> None:
         hit = (own["best"] == best).to_numpy()
         hatch = {"PD": "//", "CR": "xx", "PR": ".."}.get(best, "")
         change = 100 * own["best_change"].to_numpy(float)[hit]
-        axes.bar(place[hit], change, color=BEST[best], hatch=hatch, edgecolor="white", label=shown(best))
+        look = {"width": 0.8, "edgecolor": "white"} if len(own) <= MOST_LABELS else {"width": 1.0, "linewidth": 0.0}
+        axes.bar(place[hit], change, color=BEST[best], hatch=hatch, label=shown(best), **look)
     for limit in (-30, 20):
         axes.axhline(limit, color="black", linewidth=0.7, linestyle="--")
     axes.axhline(0, color="black", linewidth=0.8)
@@ -306,7 +307,16 @@ def _log(axes: Axes, side: str) -> None:
     axis = axes.yaxis if side == "y" else axes.xaxis
     (axes.set_yscale if side == "y" else axes.set_xscale)("log")
     low, high = axes.get_ylim() if side == "y" else axes.get_xlim()
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 200 * low else (1.0,)))
+    powers = 10.0 ** np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1,), (1, 2, 5), range(1, 10)):
+        ticks = np.outer(powers, steps).ravel()
+        ticks = ticks[(ticks >= low) & (ticks <= high)]
+        if ticks.size >= 3:
+            break
+    else:
+        ticks = np.asarray(MaxNLocator(4).tick_values(low, high))
+        ticks = ticks[(ticks >= low) & (ticks <= high)]
+    axis.set_ticks(ticks)
     axis.set_major_formatter(_decimal)
     axis.set_minor_formatter("")
 
@@ -316,7 +326,7 @@ def _counts(axes: Axes, most: float) -> None:
     if most > 20:
         axes.set_yscale("symlog", linthresh=1)
         axes.yaxis.set_major_formatter(_decimal)
-    axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])
+    axes.set_ylim(bottom=-0.15 if most > 20 else -0.02 * axes.get_ylim()[1])
 
 
 def _plain(axes: Axes) -> None:

@@ -194,7 +194,8 @@ def test_few_counts_need_no_logarithm(most: int, scale: str) -> None:
     table = pd.DataFrame({"patient_id": ["a", "b"], "before": [1, most], "during": [0, 2]})
     axes = drawn(lambda a: draw.pairs(a, table, "CTC", []))
     assert axes.get_yscale() == scale
-    assert axes.get_ylim()[0] <= 0
+    assert -0.05 * most <= axes.get_ylim()[0] <= 0
+    assert axes.get_ylim()[0] > -1
 
 
 def ratio(key: str, value: float, low: float, high: float) -> Finding:
@@ -216,7 +217,25 @@ def test_a_narrow_logarithmic_axis_has_numbers() -> None:
     table = treated(5).assign(fraction=[0.11, 0.2, 0.3, 0.4, 0.44])
     axes = drawn(lambda a: draw.efficacy(a, table))
     low, high = axes.get_xlim()
-    assert len([tick for tick in axes.get_xticks() if low <= tick <= high]) >= 2
+    assert len([tick for tick in axes.get_xticks() if low <= tick <= high]) >= 3
+
+
+SPANS = [(0.9, 1.12), (0.4, 3.0), (0.1, 50.0), (1e-3, 1e3)]
+
+
+@pytest.mark.parametrize(("low", "high"), SPANS)
+def test_every_logarithmic_axis_has_at_least_three_numbers_and_not_too_many(low: float, high: float) -> None:
+    axes = drawn(lambda a: draw.ratios(a, [ratio("a", 1.0, low, high)]))
+    first, last = axes.get_xlim()
+    ticks = [tick for tick in axes.get_xticks() if first <= tick <= last]
+    assert 3 <= len(ticks) <= 10
+    assert {f"{tick:g}" for tick in ticks} <= set(words(lambda a: draw.ratios(a, [ratio("a", 1.0, low, high)])))
+
+
+def test_many_bars_are_not_hidden_by_their_edges() -> None:
+    few, many = (drawn(lambda a, n=n: draw.waterfall(a, treated(n))) for n in (20, 500))  # type: ignore[misc]
+    assert {patch.get_linewidth() for patch in many.patches} == {0.0}
+    assert min(patch.get_linewidth() for patch in few.patches) > 0
 
 
 def test_legends_lie_above_the_marks() -> None:
