@@ -32,6 +32,7 @@ from ctcfish.stats.bootstrap import (
 )
 from ctcfish.stats.checks import BoolArray, FloatArray, IntArray
 from ctcfish.stats.estimate import Estimate, undefined
+from ctcfish.stats.jackknife import jackknife_interval, limit_interval
 from ctcfish.stats.method_comparison import Line, passing_bablok
 from ctcfish.stats.proportions import clopper_pearson
 from ctcfish.stats.ratio_rule import reaches
@@ -41,6 +42,12 @@ RATIO_EDGES = (1.8, 2.2)
 """Borders of the ordered classes negative, equivocal, positive (ASCO/CAP 2007)."""
 MOST_PAIRS_FOR_RANKS = 120
 """Passing-Bablok takes every pair of pairs; more would take minutes to resample."""
+
+LEAST_AGREED = 5
+"""Units that agree on a category before a figure that hangs on it has an interval: of fewer, most samples hold none."""
+
+LOG_SCALE = ", log scale"
+"""Of ratios: biases, limits and coefficients are taken back to ratios; spreads and lines are of logarithms."""
 
 STEEPEST = 1e6
 """A steeper line stands upright: ties in the first reading leave it no slope."""
@@ -142,16 +149,40 @@ class _Study:
         return about | {"n_items": len(kept), "n_units": len(np.unique(kept)), "unit": self.unit}
 
     def of_tables(
-        self, codes: IntArray, categories: int, statistic: Callable[[IntArray], FloatArray]
+        self,
+        codes: IntArray,
+        categories: int,
+        statistic: Callable[[IntArray], FloatArray],
+        hangs_on: tuple[int, ...] = (),
     ) -> tuple[Estimate, IntArray, IntArray]:
-        """A figure of two readings, its table and the units of its pairs."""
+        """A figure of two readings, its table and the units of its pairs; ``hangs_on`` as in `_withheld`."""
         first, later, units = self.pairs(codes)
         both = (first >= 0) & (later >= 0)
         first, later, units = first[both], later[both], units[both]
         names, own = np.unique(units, return_inverse=True)
         parts = np.zeros((max(len(names), 1), categories, categories), np.int64)
         np.add.at(parts, (own, first, later), 1)
-        return agree.clustered(parts, statistic, self.plan), parts.sum(axis=0), units
+        agreed = np.diagonal(parts > 0, axis1=1, axis2=2).sum(axis=0)
+        figure = _withheld(agree.clustered(parts, statistic, self.plan), agreed, hangs_on)
+        return figure, parts.sum(axis=0), units
+
+
+def _withheld(figure: Estimate, agreed: IntArray, hangs_on: tuple[int, ...]) -> Estimate:
+    """A figure without interval where its categories are too rare: one of one category, two of several are needed.
+
+    Parameters
+    ----------
+    figure : Estimate
+    agreed : ndarray of int, (categories,)
+        Units whose readings agree on each category.
+    hangs_on : tuple of int
+        Categories whose agreement the figure rests on.
+    """
+    enough = int((agreed[list(hangs_on)] >= LEAST_AGREED).sum())
+    if enough >= min(len(hangs_on), 2) or math.isnan(figure.low):
+        return figure
+    why = f"interval withheld: fewer than {LEAST_AGREED} units agree on a category"
+    return Estimate(figure.value, math.nan, math.nan, why, figure.confidence)
 
 
 def _codes(labels: NDArray[np.object_]) -> IntArray:
@@ -175,24 +206,26 @@ def _calls(study: _Study) -> Iterator[Row]:
     codes = np.where(study.wide.call == 2, agree.MISSING, study.wide.call)
     found = study.of_tables(codes, 2, agree.percent_agreement)
     yield study.row("call", "percent agreement", _percent(found), found[2], int(np.trace(found[1])))
-    figures: dict[str, Callable[[IntArray], FloatArray]] = {
-        "positive agreement": lambda tables: agree.specific_agreement(tables, 1),
-        "negative agreement": lambda tables: agree.specific_agreement(tables, 0),
-        "Cohen kappa": agree.cohen_kappa,
+    figures: dict[str, tuple[Callable[[IntArray], FloatArray], tuple[int, ...]]] = {
+        "positive agreement": (lambda tables: agree.specific_agreement(tables, 1), (1,)),
+        "negative agreement": (lambda tables: agree.specific_agreement(tables, 0), (0,)),
+        "Cohen kappa": (agree.cohen_kappa, (0, 1)),
     }
-    for name, statistic in figures.items():
-        figure, _, units = study.of_tables(codes, 2, statistic)
+    for name, (statistic, hangs_on) in figures.items():
+        figure, _, units = study.of_tables(codes, 2, statistic, hangs_on)
         yield study.row("call", name, figure, units)
     counts = agree.rating_counts(codes, 2)
     read = counts.sum(axis=1) >= 2
     if read.any():
         sums, units = moments.rating_sums(counts[read]), study.units[read]
-        for name, of_sums in (
-            ("Fleiss kappa", moments.fleiss_kappa),
-            ("Gwet AC1", moments.gwet_ac1),
-            ("Krippendorff alpha", moments.krippendorff_alpha),
+        agreed = np.array([len(np.unique(units[counts[read][:, k] >= 2])) for k in (0, 1)])
+        for name, of_sums, hangs_on in (
+            ("Fleiss kappa", moments.fleiss_kappa, (0, 1)),
+            ("Gwet AC1", moments.gwet_ac1, ()),
+            ("Krippendorff alpha", moments.krippendorff_alpha, (0, 1)),
         ):
-            yield study.row("call", name, _clustered(study, sums, units, of_sums, near_one(len(units))), units)
+            figure = _clustered(study, sums, units, of_sums, near_one(len(units)))
+            yield study.row("call", name, _withheld(figure, agreed, hangs_on), units)
 
 
 def _evaluable(study: _Study) -> Iterator[Row]:
@@ -200,7 +233,7 @@ def _evaluable(study: _Study) -> Iterator[Row]:
     codes = np.where(study.wide.call < 0, agree.MISSING, (study.wide.call < 2).astype(np.int64))
     found = study.of_tables(codes, 2, agree.percent_agreement)
     yield study.row("evaluable", "percent agreement", _percent(found), found[2], int(np.trace(found[1])))
-    figure, _, units = study.of_tables(codes, 2, agree.cohen_kappa)
+    figure, _, units = study.of_tables(codes, 2, agree.cohen_kappa, (0, 1))
     yield study.row("evaluable", "Cohen kappa", figure, units)
 
 
@@ -209,7 +242,7 @@ def _classes(study: _Study) -> Iterator[Row]:
     ratio = study.wide.ratio
     codes = np.where(np.isfinite(ratio), np.digitize(ratio, RATIO_EDGES), agree.MISSING)
     for name, weights in (("linear", agree.linear_weights(3)), ("quadratic", agree.quadratic_weights(3))):
-        figure, _, units = study.of_tables(codes, 3, _weighted(weights))
+        figure, _, units = study.of_tables(codes, 3, _weighted(weights), (0, 1, 2))
         yield study.row("ratio class", f"weighted kappa, {name}", figure, units)
 
 
@@ -218,7 +251,7 @@ def _weighted(weights: FloatArray) -> Callable[[IntArray], FloatArray]:
 
 
 def _measures(study: _Study) -> Iterator[Row]:
-    """Counts as they are; ratios on the log scale where differences are taken."""
+    """Counts as they are, ratios as logarithms: a few high ratios would carry every spread and slope."""
     for quantity in ("her2", "cep17", "ratio"):
         table = getattr(study.wide, quantity)
         first, later, units = study.pairs(table)
@@ -239,14 +272,21 @@ def _of_pairs(study: _Study, quantity: str, pairs: tuple[FloatArray, FloatArray,
         yield study.row(quantity, "percent equal", _percent((found, same, units)), units, int(same.sum()))
     logs = quantity == "ratio"
     x, y = (np.log(first), np.log(later)) if logs else (first, later)
-    for name, statistic in moments.DIFFERENCES.items():
-        figure = _clustered(study, moments.pair_sums(x, y), units, statistic)
-        yield study.row(quantity, f"{name}, log scale" if logs else name, _back(figure) if logs else figure, units)
-    sums = moments.pair_sums(first, later)
-    figure = _clustered(study, sums, units, moments.concordance, FISHER)
-    yield study.row(quantity, "Lin concordance", figure, units)
-    for name, statistic in (("slope", moments.deming_slope), ("intercept", moments.deming_intercept)):
-        yield study.row(quantity, f"Deming {name}", _clustered(study, sums, units, statistic), units)
+    sums = _by_unit(moments.pair_sums(x, y), units)
+    level = study.plan.confidence
+    differences = {
+        "bias": jackknife_interval(sums, moments.bias, IDENTITY, level),
+        "lower limit": limit_interval(sums, (moments.bias, moments.spread), -moments.REACH, level),
+        "upper limit": limit_interval(sums, (moments.bias, moments.spread), moments.REACH, level),
+    }
+    figures = {f"Bland-Altman {name}": _back(made) if logs else made for name, made in differences.items()}
+    figures |= {
+        "Lin concordance": jackknife_interval(sums, moments.concordance, FISHER, level),
+        "Deming slope": jackknife_interval(sums, moments.deming_slope, IDENTITY, level),
+        "Deming intercept": jackknife_interval(sums, moments.deming_intercept, IDENTITY, level),
+    }
+    for name, figure in figures.items():
+        yield study.row(quantity, name + LOG_SCALE * logs, figure, units)
     line = _rank_line(study, pairs)
     yield study.row(quantity, "Passing-Bablok slope", line.slope, units)
     yield study.row(quantity, "Passing-Bablok intercept", line.intercept, units)
@@ -293,18 +333,28 @@ def _bare(figure: Estimate) -> Estimate:
 
 
 def _of_several(study: _Study, quantity: str, table: FloatArray) -> Iterator[Row]:
-    whole = np.isfinite(table).all(axis=1)
+    logs = quantity == "ratio"
+    whole = (np.isfinite(table) & (table > 0) if logs else np.isfinite(table)).all(axis=1)
     if whole.sum() < 3 or table.shape[1] < 2:
         return
     values, units = table[whole], study.units[whole]
-    sums = moments.item_sums(values)
+    sums = _by_unit(moments.item_sums(np.log(values) if logs else values), units)
     for name, statistic, scale in (
         ("ICC(2,1)", moments.icc_agreement, FISHER),
         ("ICC(3,1)", moments.icc_consistency, FISHER),
         ("repeatability SD", moments.within_sd, LOG),
         ("repeatability coefficient", moments.repeatability_coefficient, LOG),
     ):
-        yield study.row(quantity, name, _clustered(study, sums, units, statistic, scale), units)
+        figure = jackknife_interval(sums, statistic, scale, study.plan.confidence)
+        figure = _back(figure) if logs and name == "repeatability coefficient" else figure
+        yield study.row(quantity, name + LOG_SCALE * logs, figure, units)
+
+
+def _by_unit(parts: FloatArray, units: IntArray) -> FloatArray:
+    names, own = np.unique(units, return_inverse=True)
+    sums = np.zeros((len(names), parts.shape[1]))
+    np.add.at(sums, own, parts)
+    return sums
 
 
 def _clustered(
@@ -312,17 +362,18 @@ def _clustered(
     parts: FloatArray,
     units: IntArray,
     statistic: Callable[[FloatArray], FloatArray],
-    scale: Scale = IDENTITY,
+    scale: Scale,
 ) -> Estimate:
-    """A figure of summed moments with an interval that resamples units."""
-    names, own = np.unique(units, return_inverse=True)
-    sums = np.zeros((len(names), parts.shape[1]))
-    np.add.at(sums, own, parts)
-    return bootstrap_interval(lambda index: statistic(sums[index].sum(axis=1)), len(names), scale, study.plan)
+    """A share or kappa of sums with an interval that resamples units."""
+    sums = _by_unit(parts, units)
+    return bootstrap_interval(lambda index: statistic(sums[index].sum(axis=1)), len(sums), scale, study.plan)
 
 
 def _back(logs: Estimate) -> Estimate:
-    value, low, high = (math.exp(v) for v in (logs.value, logs.low, logs.high))
+    """From logarithms to ratios; ends that no number can hold say nothing."""
+    with np.errstate(over="ignore"):
+        value, low, high = np.exp([logs.value, logs.low, logs.high]).tolist()
+    low, high = (low, high) if math.isfinite(high) else (math.nan, math.nan)
     return Estimate(value, low, high, logs.method, logs.confidence)
 
 

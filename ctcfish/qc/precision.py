@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ from ctcfish.qc import tables as declared
 from ctcfish.qc.replicates import FACTORS, Scored
 from ctcfish.stats.checks import FloatArray
 from ctcfish.stats.estimate import Estimate
-from ctcfish.stats.precision import chi_square_spread, nested_components
+from ctcfish.stats.precision import chi_square_spread, nested_components, verification_limit
 
 POPULATIONS = {"CTC": "ctc", "leukocytes": "wbc", "all nuclei": ""}
 """Named populations and the kind of cell each takes; empty takes every nucleus."""
@@ -145,11 +146,14 @@ def _components(told: pd.DataFrame, limits: dict[str, float]) -> list[Row]:
     shape.append(len(numbers) // math.prod(shape))
     study = nested_components(numbers.reshape(shape), (*levels, "replicate"))
     said = " x ".join(f"{size} {name}" for name, size in zip(study.levels, shape, strict=True))
-    figures: list[tuple[str, Estimate]] = [("repeatability", study.repeatability), ("total", study.total)]
+    outer = limits.get("between" if "site" in levels else "within")
+    parts = [
+        _Part("repeatability", study.repeatability, study.repeatability_freedom, limits.get("within")),
+        _Part("total", study.total, study.total_freedom, outer),
+    ]
     for name, variance in zip(levels, study.variances[:-1], strict=True):
-        figures.append((name, Estimate(math.sqrt(variance), math.nan, math.nan, "variance component")))
-    ends = {"repeatability": limits.get("within"), "total": limits.get("between" if "site" in levels else "within")}
-    return [_row(name, figure, study.mean, len(numbers), said, ends.get(name)) for name, figure in figures]
+        parts.append(_Part(name, Estimate(math.sqrt(variance), math.nan, math.nan, "variance component")))
+    return [_row(part, study.mean, len(numbers), said) for part in parts]
 
 
 def _plain(numbers: FloatArray, limits: dict[str, float]) -> list[Row]:
@@ -157,14 +161,26 @@ def _plain(numbers: FloatArray, limits: dict[str, float]) -> list[Row]:
     n, sd = len(numbers), float(numbers.std(ddof=1))
     low, high = chi_square_spread(sd**2, n - 1, 0.95)
     figure = Estimate(sd, low, high, "SD, chi square")
-    return [_row("total", figure, float(numbers.mean()), n, f"{n} replicate", limits.get("within"))]
+    part = _Part("total", figure, n - 1.0, limits.get("within"))
+    return [_row(part, float(numbers.mean()), n, f"{n} replicate")]
 
 
-def _row(name: str, figure: Estimate, mean: float, n: int, said: str, limit: float | None) -> Row:
+@dataclass(frozen=True)
+class _Part:
+    """A component: its standard deviation, the degrees of freedom behind it, and the accepted CV in per cent."""
+
+    name: str
+    figure: Estimate
+    freedom: float = math.nan
+    limit: float | None = None
+
+
+def _row(part: _Part, mean: float, n: int, said: str) -> Row:
     scale = 100.0 / mean if mean > 0 else math.nan
+    figure, limit = part.figure, part.limit
     cv = scale * figure.value
     return {
-        "component": name,
+        "component": part.name,
         "mean": mean,
         "sd": figure.value,
         "low": figure.low,
@@ -172,6 +188,7 @@ def _row(name: str, figure: Estimate, mean: float, n: int, said: str, limit: flo
         "cv_percent": cv,
         "cv_high_percent": scale * figure.high,
         "limit_percent": limit,
+        "verification_percent": None if limit is None else verification_limit(limit, part.freedom),
         "passed": None if limit is None or math.isnan(cv) else cv <= limit,
         "n_readings": n,
         "layout": said,

@@ -105,6 +105,12 @@ PRECISION = Table(
         Column("cv_percent", "real", "Standard deviation in per cent of the mean.", "per cent"),
         Column("cv_high_percent", "real", "Upper end of its 95 % interval.", "per cent"),
         Column("limit_percent", "real", "Largest coefficient of variation the laboratory accepts.", "per cent"),
+        Column(
+            "verification_percent",
+            "real",
+            "Up to this a measured coefficient still agrees with the limit, by chance alone (CLSI EP15, 5 %).",
+            "per cent",
+        ),
         Column("passed", "boolean", "Whether the coefficient of variation is within the limit."),
         Column("n_readings", "integer", "Readings.", required=True),
         Column("layout", "text", "Levels of the study, outermost first, with their sizes.", required=True),

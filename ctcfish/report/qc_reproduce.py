@@ -108,10 +108,21 @@ def _precision(frames: Frames) -> Section | None:
                 number(row["mean"], 3),
                 f"{number(row['cv_percent'])} (to {number(row['cv_high_percent'])})",
                 f"{number(row['limit_percent'])} {verdict}".strip("– "),
+                number(row["verification_percent"]).strip("–"),
             )
         )
         tones.append({"within": "green", "above": "red"}.get(verdict, ""))
-    header = ("slide", "nuclei", "quantity", "component", "layout", "mean", "CV % (upper 95 %)", "limit %")
+    header = (
+        "slide",
+        "nuclei",
+        "quantity",
+        "component",
+        "layout",
+        "mean",
+        "CV % (upper 95 %)",
+        "limit %",
+        "agrees up to %",
+    )
     values = frames["slide_values"]
     own = values[(values["quantity"] == RATIO) & (values["population"] == "all nuclei")]
     plots = []
@@ -119,7 +130,10 @@ def _precision(frames: Frames) -> Section | None:
         limit = table.loc[table["limit_percent"].notna(), "limit_percent"]
         draw = readings_in_order(part, float(limit.iloc[0]) if len(limit) else 4.74)
         plots.append(Plot(f"{group}: {RATIO}, all evaluable nuclei; band: twice the accepted CV", draw))
-    text = "Components of variance of what whole slides say, balanced levels only (CLSI EP05 and EP15 layouts)."
+    text = (
+        "Components of variance of what whole slides say, balanced levels only (CLSI EP05 and EP15 layouts). "
+        "A CV above the limit and no larger than the last column still agrees with it by chance (EP15, 5 %)."
+    )
     return Section("Spread between readings", text, (Grid(header, tuple(rows), tuple(tones)),), tuple(plots[:6]))
 
 
@@ -163,7 +177,7 @@ def _figure(stratum: pd.DataFrame | None, key: tuple[str, str]) -> str:
 
 
 def _plots(frames: Frames, everyone: pd.DataFrame, relation: str, population: str) -> tuple[Plot, ...]:
-    told = everyone[everyone["statistic"].isin(SHOWN) & everyone["value"].notna()]
+    told = everyone[everyone["statistic"].str.removesuffix(", log scale").isin(SHOWN) & everyone["value"].notna()]
     lines = [
         {"label": f"{row['quantity']}: {row['statistic']}"} | {n: row[n] for n in ("value", "low", "high")}
         for row in told.to_dict("records")

@@ -5,8 +5,6 @@ A statistic takes sums over cells, shape (B, S), and returns shape (B,); NaN whe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from ctcfish.stats.checks import FloatArray, IntArray
@@ -24,28 +22,11 @@ def bias(sums: FloatArray) -> FloatArray:
     return np.asarray((sums[:, 2] - sums[:, 1]) / sums[:, 0])
 
 
-def _spread(sums: FloatArray) -> FloatArray:
+def spread(sums: FloatArray) -> FloatArray:
+    """Standard deviation of second less first; limits of agreement lie ``REACH`` of it from the bias (Bland 1986)."""
     n, mean = sums[:, 0], bias(sums)
     squares = sums[:, 3] + sums[:, 4] - 2 * sums[:, 5] - n * mean**2
     return np.asarray(np.sqrt(np.maximum(squares, 0.0) / np.where(n > 1, n - 1, np.nan)))
-
-
-def lower_limit(sums: FloatArray) -> FloatArray:
-    """Lower 95 % limit of agreement (Bland and Altman 1986)."""
-    return bias(sums) - REACH * _spread(sums)
-
-
-def upper_limit(sums: FloatArray) -> FloatArray:
-    """Upper 95 % limit of agreement."""
-    return bias(sums) + REACH * _spread(sums)
-
-
-DIFFERENCES: dict[str, Callable[[FloatArray], FloatArray]] = {
-    "Bland-Altman bias": bias,
-    "Bland-Altman lower limit": lower_limit,
-    "Bland-Altman upper limit": upper_limit,
-}
-"""Second reading less first; of logarithms taken back, second over first."""
 
 
 def concordance(sums: FloatArray) -> FloatArray:

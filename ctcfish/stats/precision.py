@@ -31,6 +31,8 @@ class PrecisionStudy:
     total : Estimate
         Standard deviation over all levels (within-laboratory precision; reproducibility where sites are a level), with
         Satterthwaite's degrees of freedom.
+    repeatability_freedom, total_freedom : float
+        Degrees of freedom behind the two.
     """
 
     mean: float
@@ -38,20 +40,8 @@ class PrecisionStudy:
     variances: tuple[float, ...]
     repeatability: Estimate
     total: Estimate
-
-    def coefficient(self, spread: Estimate) -> Estimate:
-        """Return a standard deviation of this study as a coefficient of variation in per cent of the mean.
-
-        Raises
-        ------
-        StatisticsError
-            The mean is not positive.
-        """
-        if not self.mean > 0:
-            raise StatisticsError(f"a coefficient of variation needs a mean above 0, found {self.mean:g}")
-        scale = 100.0 / self.mean
-        value, low, high = (scale * number for number in (spread.value, spread.low, spread.high))
-        return Estimate(value, low, high, f"CV in per cent, {spread.method}", spread.confidence)
+    repeatability_freedom: float
+    total_freedom: float
 
 
 def nested_components(values: ArrayLike, levels: tuple[str, ...], confidence: float = 0.95) -> PrecisionStudy:
@@ -98,6 +88,8 @@ def nested_components(values: ArrayLike, levels: tuple[str, ...], confidence: fl
         tuple(float(v) for v in variances),
         _spread(float(squares[-1]), float(freedom[-1]), "chi square", confidence),
         _spread(float(variances.sum()), total_freedom, "Satterthwaite", confidence),
+        float(freedom[-1]),
+        total_freedom,
     )
 
 

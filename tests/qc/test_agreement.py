@@ -12,6 +12,7 @@ from statsmodels.stats.inter_rater import cohens_kappa, fleiss_kappa
 from ctcfish.qc import tables as declared
 from ctcfish.qc.agreement import Wide, eligibility, near_cut, statistics, widen
 from ctcfish.stats.bootstrap import BootstrapPlan
+from tests import closed_forms as forms
 
 PLAN = BootstrapPlan(resamples=200)
 CUT = Fraction(11, 5)
@@ -74,6 +75,44 @@ def test_all_agree() -> None:
     assert np.isnan(found.loc[("call", "Cohen kappa"), "low"])
     assert found.loc[("her2", "ICC(2,1)"), "value"] == 1.0
     assert found.loc[("ratio", "Bland-Altman bias, log scale"), "value"] == 1.0
+
+
+def test_figures_of_a_rare_category_have_no_interval() -> None:
+    def of(amplified: int, disagreed: int) -> pd.DataFrame:
+        first = [9] * (amplified + disagreed) + [2] * (40 - amplified - disagreed)
+        later = [9] * amplified + [2] * (40 - amplified)
+        return figures(wide_of(np.stack([first, later], axis=1), np.full((40, 2), 2)))
+
+    hang_on_it = [
+        ("call", name) for name in ("positive agreement", "Cohen kappa", "Fleiss kappa", "Krippendorff alpha")
+    ]
+    rare, enough = of(4, 2), of(6, 2)
+    for name in hang_on_it:
+        assert rare.loc[name, "method"] == "interval withheld: fewer than 5 units agree on a category"
+        assert np.isnan(rare.loc[name, ["low", "high"]].astype(float)).all()
+        assert enough.loc[name, "low"] < enough.loc[name, "value"] < enough.loc[name, "high"]
+    for name in ("percent agreement", "negative agreement", "Gwet AC1"):
+        assert np.isfinite(rare.loc[("call", name), "low"])
+    assert rare.loc[("ratio class", "weighted kappa, linear"), "method"].startswith("interval withheld")
+
+
+def test_ratios_are_compared_as_logarithms_and_taken_back() -> None:
+    rng = np.random.default_rng(3)
+    ratio = rng.lognormal(0.5, 0.4, (40, 1)) * rng.lognormal(0, 0.1, (40, 2)) * [1.0, 1.2]
+    none = np.full(ratio.shape, np.nan)
+    names = np.array([f"p{k}" for k in range(40)], dtype=object)
+    found = figures(Wide(names, np.full(ratio.shape, -1), none, none, ratio))
+    logs = np.log(ratio)
+    gap = logs[:, 1] - logs[:, 0]
+    told = {name: found.loc[("ratio", f"{name}, log scale"), "value"] for name in (
+        "Bland-Altman bias", "Bland-Altman upper limit", "ICC(2,1)", "Lin concordance", "repeatability coefficient",
+    )}  # fmt: skip
+    assert told["Bland-Altman bias"] == pytest.approx(np.exp(gap.mean()))
+    assert told["Bland-Altman upper limit"] == pytest.approx(np.exp(gap.mean() + 1.959964 * gap.std(ddof=1)))
+    assert told["ICC(2,1)"] == pytest.approx(forms.icc_agreement(logs))
+    assert told["Lin concordance"] == pytest.approx(forms.concordance(*logs.T))
+    assert told["repeatability coefficient"] == pytest.approx(np.exp(forms.repeatability_coefficient(logs)))
+    assert found.loc[("ratio", "Bland-Altman bias, log scale"), "method"] == "jackknife of 40 units, identity scale"
 
 
 def test_one_category_one_cell_and_nothing_evaluable() -> None:

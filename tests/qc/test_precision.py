@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2
 
 from ctcfish.qc.precision import RATIO, layout, precision, slide_values
 from tests.qc.conftest import cells_of
@@ -65,6 +67,10 @@ def test_limits_are_of_one_site_or_between_sites() -> None:
     within = components(2 + rng.normal(0, 0.01, (5, 5)), ("day",))
     assert within.loc["repeatability", ["limit_percent", "passed"]].tolist() == [4.74, True]
     assert within.loc["total", "limit_percent"] == 4.74
+    # 5 x 5 scans leave 20 degrees of freedom within days
+    verified = 4.74 * math.sqrt(chi2.ppf(0.95, 20) / 20)
+    assert within.loc["repeatability", "verification_percent"] == pytest.approx(verified)
+    assert within["verification_percent"].notna().tolist() == within["limit_percent"].notna().tolist()
     assert np.isnan(within.loc["day", "limit_percent"])
     between = components(2 + rng.normal(0, 0.5, (3, 4, 2)), ("site", "day"))
     assert between.loc["total", ["limit_percent", "passed"]].tolist() == [11.9, False]

@@ -44,7 +44,14 @@ def frames(identical: object = None, **precision: object) -> dict[str, pd.DataFr
     ]  # fmt: skip
     row = {"group": "s", "relation": "rescan", "population": "all nuclei", "quantity": RATIO, "component": "total"}
     row |= {"mean": 1.65, "sd": 0.05, "low": 0.02, "high": 0.5, "cv_percent": 3.0, "cv_high_percent": 30.0}
-    row |= {"limit_percent": 4.74, "passed": True, "n_readings": 2, "layout": "2 replicate", "method": "m"}
+    row |= {
+        "limit_percent": 4.74,
+        "verification_percent": 6.1,
+        "passed": True,
+        "n_readings": 2,
+        "layout": "2 replicate",
+        "method": "m",
+    }
     figures = [
         statistic("call", "percent agreement", 0.9, numerator=18),
         statistic("call", "Cohen kappa", 0.7),
@@ -82,7 +89,7 @@ def test_what_is_beyond_its_limit_is_red() -> None:
     assert page.sections[0].grids[0].tones[:2] == ("red", "red")
     assert rows_of(page, "What was repeated")[1][-1] == "DIFFER"
     (spread,) = rows_of(page, "Spread between readings")
-    assert spread[-1] == "4.74 above"
+    assert spread[-2:] == ("4.74 above", "6.10")
 
 
 def test_strata_stand_side_by_side_and_what_is_missing_is_a_dash() -> None:
