@@ -221,7 +221,7 @@ def sensitivity(axes: Axes, table: pd.DataFrame) -> None:
     for row, line in enumerate(table.to_dict("records")):
         scale = 100.0 if line["unit"] == "share" else 1.0
         value, low, high = (scale * float(line[name]) for name in ("value", "low", "high"))
-        if math.isfinite(low) and math.isfinite(high):
+        if all(map(math.isfinite, (value, low, high))):
             axes.plot([low, high], [row, row], color=BLUE, linewidth=1)
         axes.plot(value, row, "s", color=BLUE, markersize=4)
         count = f"{int(line['numerator'])}/{line['n']}" if pd.notna(line["numerator"]) else f"n = {line['n']}"

@@ -91,17 +91,20 @@ def failure(study: Study) -> list[Finding]:
 def clustered_share(hits: IntArray, size: IntArray, level: float) -> Estimate:
     """Return the share of cells with the interval that resamples patients; of patients alone where it is 0 or 1.
 
-    A share near 0 is drawn on the scale of a share near 1: as what is left.
+    The interval is drawn for the greater of the share and what is left of it, on a scale made for shares near 1.
     """
     n, cells = hits.size, int(size.sum())
     if hits.sum() in (0, cells):
         value = float(hits.sum() > 0)
         low, high = (float(end) for end in clopper_pearson(int(value) * n, n, level))
         return Estimate(value, low, high, "Clopper-Pearson of the patients, who all agree", level)
-    rest = size - hits
+    most = hits if 2 * hits.sum() > cells else size - hits
     plan = BootstrapPlan(confidence=level)
-    found = bootstrap_interval(lambda rows: rest[rows].sum(axis=1) / size[rows].sum(axis=1), n, near_one(cells), plan)
-    return Estimate(1 - found.value, 1 - found.high, 1 - max(found.low, 0.0), found.method, level)
+    found = bootstrap_interval(lambda rows: most[rows].sum(axis=1) / size[rows].sum(axis=1), n, near_one(cells), plan)
+    low, high = (0.0 if found.low < 0 else found.low), found.high
+    if most is hits:
+        return Estimate(found.value, low, high, found.method, level)
+    return Estimate(1 - found.value, 1 - high, 1 - low, found.method, level)
 
 
 def heterogeneity(study: Study) -> list[Finding]:

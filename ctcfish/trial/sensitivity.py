@@ -16,6 +16,7 @@ from ctcfish.trial.subjects import Study
 
 COLUMNS = ["conclusion", "kind", "setting", "numerator", "n", "value", "low", "high", "population", "unit", "method"]
 
+RATES = {"response rate": "responder", "disease control": "controlled"}
 CUTS = ("2", "11/5", "5/2", "3")
 """Ratios at which all cells are called again; 11/5 is the trial's."""
 
@@ -27,47 +28,49 @@ def sensitivity(study: Study) -> pd.DataFrame:
 
 
 def _thresholds(study: Study) -> list[dict[str, object]]:
-    """Detection rate and response rate if cells, or patients, were called by another threshold."""
-    cells = study.baseline
+    """Every conclusion if cells, or patients, were called by another threshold."""
+    cells, fewest = study.baseline, study.protocol.least_amplified
     counted = cells[(cells["call"] != "not_evaluable") & (cells["cep17_count"] > 0)]
     her2, cep17 = (counted[f"{p}_count"].to_numpy(float).astype(np.int64) for p in ("her2", "cep17"))
+    hits = {f"ratio >= {float(Fraction(cut)):g}": (reaches(her2, cep17, Fraction(cut)), fewest) for cut in CUTS}
+    own = {setting: (counted["patient_id"][marks], least) for setting, (marks, least) in hits.items()}
+    own["guarded call"] = (cells.loc[cells["call_guarded"] == "amplified", "patient_id"], fewest)
+    amplified = cells.loc[cells["call"] == "amplified", "patient_id"]
+    own |= {f"{least} amplified CTC or more": (amplified, least) for least in (2, 3)}
+    scored = study.subjects.loc[study.subjects["scored"], "patient_id"]
     rows = []
-    for cut in CUTS:
-        hits = counted["patient_id"][reaches(her2, cep17, Fraction(cut))].value_counts()
-        rows += _under(study, "threshold", f"ratio >= {float(Fraction(cut)):g}", hits, study.protocol.least_amplified)
-    guarded = cells[cells["call_guarded"] == "amplified"]["patient_id"].value_counts()
-    rows += _under(study, "threshold", "guarded call", guarded, study.protocol.least_amplified)
-    own = cells[cells["call"] == "amplified"]["patient_id"].value_counts()
-    for least in (2, 3):
-        rows += _under(study, "threshold", f"{least} amplified CTC or more", own, least)
+    for setting, (patients, least) in own.items():
+        enough = patients.value_counts()
+        positive = scored[scored.isin(enough[enough >= least].index)]
+        rows += _under(study, ("threshold", setting), positive, (len(scored), "FISH evaluable patients"))
     return rows
 
 
-def _under(study: Study, kind: str, setting: str, hits: pd.Series, least: int) -> list[dict[str, object]]:
-    s, level = study.subjects, study.protocol.confidence
-    positive = s["scored"] & (s["patient_id"].map(hits).fillna(0) >= least)
-    detected = proportion(int(positive.sum()), int(s["scored"].sum()), "FISH evaluable patients", confidence=level)
-    kept = s["treated"] & positive
-    answered = int((kept & s.get("responder", False)).sum())
-    responded = proportion(answered, int(kept.sum()), "treated and positive by this rule", confidence=level)
-    return [_row("detection rate", kind, setting, detected), _row("response rate", kind, setting, responded)]
-
-
 def _presets(study: Study) -> list[dict[str, object]]:
-    """Detection rate by every preset the run was called with; the run pools all visits of a patient."""
+    """Every conclusion by every preset the run was called with; the run pools all visits of a patient."""
     told = study.run.sensitivity
     scored = set(study.subjects.loc[study.subjects["scored"], "patient_id"])
     told = told[told["patient_id"].isin(scored)]
     rows = []
     for rule, own in told.groupby("rule", sort=True):
         seen = own[own["eligible"] != "not_evaluable"]
-        share = proportion(
-            int((seen["eligible"] == "yes").sum()),
-            len(seen),
-            "FISH evaluable by this preset, all visits",
-            confidence=study.protocol.confidence,
-        )
-        rows.append(_row("detection rate", "preset", str(rule), share))
+        positive = seen.loc[seen["eligible"] == "yes", "patient_id"]
+        rows += _under(study, ("preset", str(rule)), positive, (len(seen), "FISH evaluable by this preset, all visits"))
+    return rows
+
+
+def _under(study: Study, choice: tuple[str, str], positive: pd.Series, of: tuple[int, str]) -> list[dict[str, object]]:
+    """Every conclusion on those whom a rule finds positive; ``of`` is how many it could judge, and who they are."""
+    level, treated = study.protocol.confidence, study.treated
+    kept, population = treated[treated["patient_id"].isin(positive)], "treated and positive by this rule"
+    rows = [_row("detection rate", *choice, proportion(len(positive), of[0], of[1], confidence=level))]
+    for conclusion, column in RATES.items():
+        hits = int(kept[column].sum()) if column in kept else 0
+        rows.append(_row(conclusion, *choice, proportion(hits, len(kept), population, confidence=level)))
+    if "pfs_days" in kept and len(kept):
+        months = kept["pfs_days"].to_numpy(float) / DAYS_A_MONTH
+        median = kaplan_meier(months, kept["pfs_event"].to_numpy(bool), level).median()
+        rows.append(_time_row(choice, median, (len(kept), population)))
     return rows
 
 
@@ -78,7 +81,7 @@ def _missing(study: Study) -> list[dict[str, object]]:
         return []
     rows = []
     seen = treated[treated["evaluable"]]
-    for conclusion, column in (("response rate", "responder"), ("disease control", "controlled")):
+    for conclusion, column in RATES.items():
         worst, n = int(treated[column].sum()), len(treated)
         without = int((~treated["evaluable"]).sum())
         for setting, k, size, population in (
@@ -109,7 +112,7 @@ def _times(study: Study) -> list[dict[str, object]]:
     rows = []
     for setting, (time, seen) in settings.items():
         median = kaplan_meier(time / DAYS_A_MONTH, seen, study.protocol.confidence).median()
-        rows.append(_time_row(setting, median, len(treated)))
+        rows.append(_time_row(("missing data", setting), median, (len(treated), "treated")))
     return rows
 
 
@@ -129,13 +132,7 @@ def _row(conclusion: str, kind: str, setting: str, share: Proportion) -> dict[st
     }
 
 
-def _time_row(setting: str, median: Estimate, n: int) -> dict[str, object]:
-    about: dict[str, object] = {
-        "conclusion": "median PFS",
-        "kind": "missing data",
-        "setting": setting,
-        "numerator": None,
-        "n": n,
-    }
-    figures = {"value": median.value, "low": median.low, "high": median.high}
-    return about | figures | {"population": "treated", "unit": "months", "method": median.method}
+def _time_row(choice: tuple[str, str], median: Estimate, of: tuple[int, str]) -> dict[str, object]:
+    about: dict[str, object] = {"conclusion": "median PFS", "kind": choice[0], "setting": choice[1], "numerator": None}
+    figures = {"n": of[0], "value": median.value, "low": median.low, "high": median.high}
+    return about | figures | {"population": of[1], "unit": "months", "method": median.method}

@@ -149,12 +149,12 @@ def test_a_share_of_clustered_cells_stays_between_0_and_1(share: float) -> None:
     assert 0.0 <= found.low < found.value < found.high <= 1.0
 
 
-def test_a_share_and_its_complement_are_not_told_by_the_same_scale() -> None:
-    """Near 0 the interval is drawn as that of what is left; one cell in a hundred has an upper limit above it."""
+def test_a_share_and_what_is_left_mirror_each_other() -> None:
     size, hits = np.full(12, 9), np.array([1] + [0] * 11)
-    found = clustered_share(hits, size, 0.95)
-    assert found.low == pytest.approx(0.0, abs=1e-9)
-    assert 0.02 < found.high < 0.3
+    few, many = clustered_share(hits, size, 0.95), clustered_share(size - hits, size, 0.95)
+    assert (few.low, few.high) == pytest.approx((1 - many.high, 1 - many.low))
+    assert few.low == pytest.approx(0.0, abs=1e-9)
+    assert 0.02 < few.high < 0.3
 
 
 def test_heterogeneous_patients(example: Study) -> None:

@@ -72,6 +72,12 @@ def tail(run: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 EXPECTED = [
     # conclusion, kind, setting, numerator, denominator
+    ("disease control", "threshold", "ratio >= 2.2", 2, 4),
+    ("disease control", "threshold", "ratio >= 3", 1, 3),
+    ("disease control", "threshold", "3 amplified CTC or more", 0, 1),
+    ("response rate", "preset", "circe_tdm1", 1, 2),
+    ("response rate", "preset", "meng_2004", 1, 1),
+    ("disease control", "preset", "circe_tdm1", 2, 2),
     (
         "detection rate",
         "threshold",
@@ -259,8 +265,33 @@ def test_the_median_under_other_datings(table: pd.DataFrame, setting: str, days:
         assert own["value"] == pytest.approx(days / 30.4375) or math.isnan(own["value"])
 
 
+MEDIANS = [
+    # kind, setting, patients, day of the median (None: not reached)
+    ("threshold", "ratio >= 2.2", 4, None),
+    ("threshold", "3 amplified CTC or more", 1, 84),  # P4 alone
+    ("preset", "meng_2004", 1, None),  # P1, who is censored
+]
+
+
+@pytest.mark.parametrize(("kind", "setting", "n", "day"), MEDIANS)
+def test_the_median_of_those_positive_by_another_rule(
+    table: pd.DataFrame, kind: str, setting: str, n: int, day: int | None
+) -> None:
+    keys = (table["conclusion"] == "median PFS") & (table["kind"] == kind) & (table["setting"] == setting)
+    (own,) = table[keys].to_dict("records")
+    assert (own["n"], own["population"]) == (n, "treated and positive by this rule")
+    assert math.isnan(own["value"]) if day is None else own["value"] == pytest.approx(day / 30.4375)
+
+
+def test_every_conclusion_hangs_on_every_kind_of_choice(table: pd.DataFrame) -> None:
+    kinds = table.groupby("conclusion")["kind"].agg(set)
+    for conclusion in ("response rate", "disease control", "median PFS"):
+        assert {"threshold", "preset", "missing data"} <= kinds[conclusion]
+    assert kinds["detection rate"] == {"threshold", "preset"}
+
+
 def test_nobody_treated_leaves_the_assay(tmp_path: Path) -> None:
     rows: Rows = {"patients": [row("patients", "P1", "2015-01-05", "yes", "no", "")]}
     table = sensitivity(study(tmp_path, rows, run_of([slide("P1", 2, 2, 1)], ctc("P1-S1", (9, 2), (2, 2)))))
-    assert set(table["conclusion"]) == {"detection rate", "response rate"}
-    assert (table.loc[table["conclusion"] == "response rate", "n"] == 0).all()
+    assert set(table["conclusion"]) == {"detection rate", "response rate", "disease control"}
+    assert (table.loc[table["conclusion"] != "detection rate", "n"] == 0).all()
