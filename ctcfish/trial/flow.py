@@ -125,7 +125,7 @@ def check_claim(claim: Claim, steps: list[Step], confidence: float) -> Denominat
 
 
 def deviations(study: Study) -> list[str]:
-    """Return what contradicts the flow: treated without amplified CTC at baseline, patients only in the run."""
+    """Return what contradicts the flow: treated without amplified CTC, patients and visits only in the run."""
     s = study.subjects
     out = []
     against = s.loc[s["treated"] & ~s["positive"], "patient_id"].tolist()
@@ -135,4 +135,12 @@ def deviations(study: Study) -> list[str]:
     if strangers:
         shown = ", ".join(strangers[:10])
         out.append(f"{len(strangers)} patients of the run stand in no clinical table and are left out: {shown}")
+    slides, visits = study.run.slides, study.clinical.visits
+    later = slides[slides["visit"].notna() & (slides["visit"] != study.protocol.baseline_visit)]
+    dated = set(zip(visits["patient_id"], visits["visit"], strict=True))
+    undated = sorted(set(zip(later["patient_id"], later["visit"], strict=True)) - dated)
+    loose = [f"{patient} {visit}" for patient, visit in undated if patient not in strangers]
+    if loose:
+        shown = ", ".join(loose[:10])
+        out.append(f"{len(loose)} later visits of the run stand in no row of the table visits and have no day: {shown}")
     return out

@@ -129,6 +129,15 @@ def test_what_contradicts_the_flow_is_told(tmp_path: Path) -> None:
     assert said[1].endswith("Z1")
 
 
+def test_a_later_slide_without_its_visit_is_told(tmp_path: Path) -> None:
+    """P3's slide of cycle 3 has no row in the table of visits, P4's has; one without a visit is the baseline's."""
+    slides = [slide(patient, 9, 9, 4, visit="cycle_3") for patient in ("P3", "P4", "Z1")]
+    slides.append(slide("P3", 2, 2, 0, slide_id="P3-S2", visit=None))
+    said = deviations(study(tmp_path, rows(), run_of(slides)))
+    assert said[-1].startswith("1 later visits of the run stand in no row of the table visits")
+    assert said[-1].endswith(": P3 cycle_3")
+
+
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The abstract's counts entered as data: a simulated cohort with exactly its margins."""
