@@ -26,11 +26,12 @@ from ctcfish.stages.immuno.chosen import mark_chosen
 from ctcfish.stages.immuno.leukocytes import LeukocyteModel
 from ctcfish.stages.immuno.markers import Projection, measure
 from ctcfish.stages.nuclei.pixels import Channel
+from ctcfish.stages.parts import Part, join, parts, speakers
 from ctcfish.stages.phenotype import phenotype
 from ctcfish.stages.relocate import relocate
 from ctcfish.stages.segment import segment
 from ctcfish.stages.summarise import Subject
-from ctcfish.stages.survey import SceneInfo, merge, survey
+from ctcfish.stages.survey import FieldSurvey, SceneInfo, merge, survey
 from ctcfish.types import Nuclei, Relocation, Scene, Slide, SlideModel, SlideResult
 
 Progress = Callable[[str], None]
@@ -66,7 +67,7 @@ def score(slide: Slide, config: Config, device: str = "cpu", progress: Progress 
     """
     if_scan = _score_if(slide, config, device, progress)
     fields = [_survey_scene(scene, config, device, progress) for scene in slide.fish_scenes]
-    model = merge([field.survey for field in fields], config.survey, config.detect)
+    model = merge([own for field in fields for own in field.surveys], config.survey, config.detect)
     counted = [_count_scene(slide, field, model, config, device, progress) for field in fields]
     cells = pd.concat([own for own, _ in counted], ignore_index=True) if counted else no_cells()
     spots = tables.concatenate([own for _, own in counted], tables.SPOTS)
@@ -109,7 +110,8 @@ class _IfScan:
 class _Field:
     scene: Scene
     nuclei: Nuclei
-    survey: Any
+    parts: tuple[Part, ...]
+    surveys: tuple[FieldSurvey, ...]
 
 
 def _score_if(slide: Slide, config: Config, device: str, progress: Progress) -> _IfScan:
@@ -135,22 +137,30 @@ def _survey_scene(scene: Scene, config: Config, device: str, progress: Progress)
     """Nuclei of a FISH scene and what it says of the slide's light."""
     progress(f"nuclei {scene.name}")
     nuclei = segment(Channel(scene, "nucleus"), scene.voxel_um, config.segment, device)
+    cut = tuple(parts(nuclei, scene.pixels.shape[1]))
     progress(f"survey {scene.name}")
     info = SceneInfo(scene.voxel_um, scene.optics)
-    return _Field(scene, nuclei, survey(_probe_pixels(scene), nuclei, info, config.survey, config.detect, device))
+    surveys = tuple(
+        survey(_probe_pixels(scene, part), part.nuclei.rows(part.own), info, config.survey, config.detect, device)
+        for part in speakers(cut)
+    )
+    return _Field(scene, nuclei, cut, surveys)
 
 
 def _count_scene(
     slide: Slide, field: _Field, model: SlideModel, config: Config, device: str, progress: Progress
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     progress(f"signals {field.scene.name}")
-    pixels = _probe_pixels(field.scene)
-    found = detect(pixels, field.nuclei, field.scene.voxel_um, model, config.detect, device)
-    return count(field.nuclei, found, model, config.count, (slide.slide_id, field.scene.name))
+    found = [
+        detect(_probe_pixels(field.scene, part), part.nuclei, field.scene.voxel_um, model, config.detect, device)
+        for part in field.parts
+    ]
+    joined = join(field.parts, found, field.nuclei)
+    return count(field.nuclei, joined, model, config.count, (slide.slide_id, field.scene.name))
 
 
-def _probe_pixels(scene: Scene) -> dict[str, NDArray[Any]]:
-    return {role: scene.read(role) for role in PROBE_ROLES if role in scene.roles}
+def _probe_pixels(scene: Scene, part: Part) -> dict[str, NDArray[Any]]:
+    return {role: scene.read(role, part.rows, part.columns) for role in PROBE_ROLES if role in scene.roles}
 
 
 def _relocate(slide: Slide, if_cells: pd.DataFrame, cells: pd.DataFrame, config: Config) -> Relocation:

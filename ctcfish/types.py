@@ -6,7 +6,7 @@ Pixels are ``(C, Z, Y, X)``, points ``(z, y, x)`` in micrometres from the first 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -187,6 +187,12 @@ class Nuclei:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def rows(self, keep: NDArray[Any]) -> Nuclei:
+        """Nuclei picked by index or mask."""
+        names = ("label", "box_px", "centroid_um", "area_um2", "z_um", "thickness_um", "focus", "flags")
+        picked = {name: getattr(self, name)[keep] for name in names}
+        return replace(self, packed=tuple(self.packed[row] for row in np.arange(len(self))[keep]), **picked)
 
     def mask(self, row: int) -> NDArray[np.bool_]:
         """Mask ``(y1 - y0, x1 - x0)`` of the nucleus in the given row, inside its box."""

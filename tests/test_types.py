@@ -172,3 +172,14 @@ def test_values_travel_between_processes() -> None:
 
 def test_probes_stand_in_table_order() -> None:
     assert PROBES == ("HER2", "CEP17")
+
+
+@pytest.mark.parametrize("keep", [[2, 0], np.array([True, False, True]), slice(1, None)])
+def test_nuclei_are_picked_by_index_or_mask(keep: Any) -> None:
+    nuclei = make.nuclei(3)
+    picked = nuclei.rows(keep)
+    np.testing.assert_array_equal(picked.label, nuclei.label[keep])
+    np.testing.assert_array_equal(picked.box_px, nuclei.box_px[keep])
+    for row, label in enumerate(picked.label.tolist()):
+        np.testing.assert_array_equal(picked.mask(row), nuclei.mask(label - 1))
+    assert picked.shape_px == nuclei.shape_px

@@ -6,6 +6,7 @@ The ledger is a cache beside the results and never among them; without it everyt
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,13 @@ class Ledger:
     """
 
     def __init__(self, out: Path, slide_id: str) -> None:
-        self._folder = out / slide_id
+        self._out = out
         self._file = out / PRIVATE / "slides" / f"{slide_id}.json"
         try:
             said = json.loads(self._file.read_text(encoding="utf-8"))
-            known = {path: ((int(a), int(b), int(c)), str(sha)) for path, (a, b, c, sha) in said["files"].items()}
-            self.inputs, self.outputs = ([Path(path) for path in said[name]] for name in ("inputs", "outputs"))
+            files = said["files"].items()
+            known = {str(out / path): ((int(a), int(b), int(c)), str(sha)) for path, (a, b, c, sha) in files}
+            self.inputs, self.outputs = ([out / path for path in said[name]] for name in ("inputs", "outputs"))
             self.values = dict(said["values"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             known, self.inputs, self.outputs, self.values = {}, [], [], {}
@@ -75,16 +77,19 @@ class Ledger:
     def save(self, inputs: list[Path], values: Mapping[str, str], outputs: list[Path]) -> None:
         """Keep what is known of the files a slide was made of and of those it was made into."""
         kept = {str(file) for file in (*inputs, *outputs)}
-        files = {path: [*seen, sha] for path, (seen, sha) in self._known.items() if path in kept}
-        names = {"inputs": [str(f) for f in inputs], "outputs": [str(f) for f in outputs]}
+        files = {self._name(path): [*seen, sha] for path, (seen, sha) in self._known.items() if path in kept}
+        names = {"inputs": [self._name(str(f)) for f in inputs], "outputs": [self._name(str(f)) for f in outputs]}
         self.inputs, self.outputs, self.values = inputs, outputs, dict(values)
         told: dict[str, Any] = {"files": files, "values": dict(values)} | names
         write_text(self._file, json.dumps(told, ensure_ascii=False, sort_keys=True))
 
     def made(self) -> dict[str, str]:
         """SHA-256 of what the slide was made into, by path relative to the run, as it was left; empty if not known."""
-        named = {f"{self._folder.name}/{file.relative_to(self._folder).as_posix()}": file for file in self.outputs}
-        return {name: self._known[str(file)][1] for name, file in named.items()}
+        return {Path(self._name(str(file))).as_posix(): self._known[str(file)][1] for file in self.outputs}
+
+    def _name(self, path: str) -> str:
+        """Path relative to the run for what lies in it: a run that is moved is still known."""
+        return path.removeprefix(f"{self._out}{os.sep}")
 
 
 def _seen(file: Path) -> Seen:

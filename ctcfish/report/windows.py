@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import cv2
@@ -110,10 +111,8 @@ def _window(scene: Scene, center_um: tuple[float, float], side_um: float) -> Pic
 def _view(scene: Scene) -> Picture:
     rows, columns = scene.pixels.shape[2:]
     factor = max(1, -(-max(rows, columns) // VIEW_PX))
-    strips = [
-        _reduced(scene, slice(top, min(top + STRIP_ROWS * factor, rows)), factor)
-        for top in range(0, rows, STRIP_ROWS * factor)
-    ]
+    height = -(-STRIP_ROWS // factor) * factor
+    strips = [_reduced(scene, slice(top, min(top + height, rows)), factor) for top in range(0, rows, height)]
     pixel_um = scene.voxel_um[1] * factor
     offset_um = (factor - 1) / 2 * scene.voxel_um[1]
     return Picture(np.concatenate(strips)[None], ("nucleus",), pixel_um, (offset_um, offset_um), scene.name)
@@ -121,7 +120,9 @@ def _view(scene: Scene) -> Picture:
 
 def _reduced(scene: Scene, rows: slice, factor: int) -> NDArray[Any]:
     """Nucleus channel of some rows, projected and averaged over blocks."""
-    plane = scene.read("nucleus", rows).max(axis=0)
+    n_planes, nucleus = scene.pixels.shape[1], scene.roles["nucleus"]
+    planes = (scene.pixels.read(nucleus, slice(z, z + 1), rows, slice(None))[0] for z in range(n_planes))
+    plane = reduce(np.maximum, planes)
     height, width = (max(1, n // factor) for n in plane.shape)
     # Whole numbers of 32 bits are none of the types that can be averaged.
     given = plane.astype(np.float64) if plane.dtype.kind in "iu" and plane.dtype.itemsize > 2 else plane

@@ -8,9 +8,10 @@ positive with at most ``max_false_patients``, even if her CTC err ``control_marg
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -68,7 +69,7 @@ def patients(
     pandas.DataFrame
         :data:`ctcfish.tables.PATIENTS`, by patient.
     """
-    points = {slide: _points(own, rule, params.control_margin) for slide, own in rates.items()}
+    points = cache(lambda slide: _points(rates[slide], rule, params.control_margin))
     ctc = cells[cells["kind"] == "ctc"]
     rows = []
     for patient, own in slides.groupby("patient_id", sort=True):
@@ -154,7 +155,7 @@ def _points(rates: ErrorRates, rule: Call, margin: float) -> _Points:
 
 
 def _patient(
-    slides: pd.DataFrame, ctc: pd.DataFrame, points: Mapping[str, _Points], params: Summarise
+    slides: pd.DataFrame, ctc: pd.DataFrame, points: Callable[[str], _Points], params: Summarise
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"n_slides": len(slides)}
     trusted = slides[slides["n_ctc"].notna()]
@@ -199,13 +200,13 @@ def _by_error(trusted: pd.DataFrame, evaluable: pd.DataFrame, params: Summarise)
 
 
 def _controlled(
-    trusted: pd.DataFrame, evaluable: pd.DataFrame, points: Mapping[str, _Points], params: Summarise
+    trusted: pd.DataFrame, evaluable: pd.DataFrame, points: Callable[[str], _Points], params: Summarise
 ) -> dict[str, Any]:
     """Control of the patient's error, its cost, and the posterior of the patient."""
     n = len(evaluable)
     if not n:
         return {"eligible_controlled": "not_evaluable"}
-    worst = max((points[slide] for slide in trusted["slide_id"]), key=lambda own: float(own.worse.false_call[-1]))
+    worst = max((points(slide) for slide in trusted["slide_id"]), key=lambda own: float(own.worse.false_call[-1]))
     control = control_cut(worst.worse, n, params.max_false_patients)
     called = evaluable[(evaluable["call"] == "amplified") & (evaluable["p_amplified"] >= control.posterior_cut)]
     factor = np.clip(evaluable["log10_bayes_factor"].dropna().to_numpy(float), -30, 30)

@@ -16,7 +16,7 @@ from ctcfish.errors import ConfigError, InputError
 from ctcfish.parameters import ClassicalNuclei, Custom, NetworkNuclei, Segment
 from ctcfish.stages.nuclei.classical import WORKING_UM, classical_labels
 from ctcfish.stages.nuclei.doubts import doubts
-from ctcfish.stages.nuclei.focus import view
+from ctcfish.stages.nuclei.focus import View, view
 from ctcfish.stages.nuclei.fragments import gather
 from ctcfish.stages.nuclei.measure import IN_FOCUS, Traits, join, measure
 from ctcfish.stages.nuclei.outlines import assemble, enlarge, from_labels, outline_table, shifted
@@ -59,7 +59,7 @@ class _Found:
 def segment(stack: Stack, voxel_um: tuple[float, float, float], params: Segment, device: str) -> Nuclei:
     """Find the nuclei of a scene.
 
-    Work goes tile by tile, and a tile is read when it is looked at: beyond the outlines, memory does not grow with the
+    Work goes tile by tile, and a tile is read plane by plane when it is looked at: beyond the outlines, memory does not grow with the
     scene.
 
     Parameters
@@ -94,7 +94,9 @@ def segment(stack: Stack, voxel_um: tuple[float, float, float], params: Segment,
     cut = list(tiles(shape, _CORE_PX * scene.factor, _MARGIN_PX * scene.factor))
 
     def look(tile: Tile) -> Seen:
-        return _in_window(_finite(stack[:, *tile.slices]), scene, method, params.min_area_um2)
+        planes = (_finite(stack[z : z + 1, *tile.slices])[0] for z in range(stack.shape[0]))
+        seen = view(planes, scene.factor, voxel_um[1], voxel_um[0])
+        return _in_window(seen, tile, scene, method, params.min_area_um2)
 
     for tile, (labels, traits) in zip(cut, _in_turn(look, cut), strict=True):
         found.append(_owned(labels, traits, scene, tile, found))
@@ -177,9 +179,9 @@ def _custom(function: str) -> Method:
     return checked
 
 
-def _in_window(stack: NDArray[Any], scene: _Scene, method: Method, min_area_um2: float) -> Seen:
-    """Labels at full resolution and traits of all nuclei in a window."""
-    seen = view(stack, scene.factor, scene.voxel_um[1], scene.voxel_um[0])
+def _in_window(seen: View, tile: Tile, scene: _Scene, method: Method, min_area_um2: float) -> Seen:
+    """Labels at full resolution and traits of all nuclei in a tile's window."""
+    y0, x0, y1, x1 = tile.window
     proposed = method(seen.image, seen.pixel_um)
     area = np.bincount(proposed.labels.ravel(), minlength=len(proposed.sure)) * seen.pixel_um**2
     large = area >= max(min_area_um2, seen.pixel_um**2)
@@ -188,7 +190,7 @@ def _in_window(stack: NDArray[Any], scene: _Scene, method: Method, min_area_um2:
     stands = np.ones(len(traits.focus) + 1, bool)
     known = proposed.sure[1:][large[1:]]
     stands[1 : len(known) + 1] = known | (traits.focus[: len(known)] < IN_FOCUS)
-    fine = enlarge(keep(coarse, stands), (stack.shape[1], stack.shape[2]), (float(scene.factor), float(scene.factor)))
+    fine = enlarge(keep(coarse, stands), (y1 - y0, x1 - x0), (float(scene.factor), float(scene.factor)))
     return fine, traits.rows(stands[1:])
 
 

@@ -11,13 +11,11 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from ctcfish.errors import StatisticsError
-from ctcfish.stats.checks import FloatArray, IntArray, as_counts, as_floats, as_rates, check_confidence
+from ctcfish.stats.checks import BoolArray, FloatArray, IntArray, as_counts, as_floats, as_rates, check_confidence
 from ctcfish.stats.count_posterior import (
     MAX_CEP17_COUNT,
     MAX_HER2_COUNT,
-    CountWeights,
     interval_weights,
-    reaching_probability,
 )
 from ctcfish.stats.countmodel import CountErrors, CountRule, count_matrix
 from ctcfish.stats.false_clusters import FalseClusters, doubted
@@ -26,7 +24,8 @@ from ctcfish.stats.state_prior import MAX_CEP17, MAX_HER2, StatePrior, reaching
 
 _MOST_NODES = 400
 _TINY = float(np.finfo(float).tiny)
-_CLUSTER_ENDS = ((0, 8), (3, 41), (1, 9))  # single HER2 signals, copies in the cluster, CEP17 signals
+_CLUSTERS = ((0, 8), (3, 41))  # single HER2 signals, copies in the cluster
+_GREEN = (1, 9)  # CEP17 signals
 _CLUSTER_SPREAD = 0.2  # half of a cluster's 95 % interval over its copies
 
 
@@ -183,8 +182,8 @@ def operating_points(
         shown = min(margin * false.rate, 1.0)
         seen = _false_clusters(below, errors.times(margin), false)
         called = rule(seen.her2, seen.cep17)
-        posterior = reaching_probability(prior, errors, seen.weights, cut)
-        value = np.concatenate([value, np.nan_to_num(posterior[called])])
+        posterior = _reaching(seen, table, mask, errors)
+        value = np.concatenate([value, posterior[called]])
         bad = np.concatenate([(1.0 - shown) * bad, shown * seen.probability[called]])
         good = np.concatenate([good, np.zeros(int(called.sum()))])
     order = np.argsort(-value, kind="stable")
@@ -195,34 +194,50 @@ def operating_points(
 
 @dataclass(frozen=True)
 class _Seen:
-    """What cells below the cut look like where one HER2 signal is taken for a cluster."""
+    """What cells below the cut look like where one HER2 signal is taken for a cluster.
+
+    Attributes
+    ----------
+    her2, cep17 : ndarray of int64, (N, 1) and (1, M)
+        Counts.
+    probability : ndarray, (N, M)
+    likelihood : ndarray, (N, K + 1)
+        Of the HER2 signals, over their number; CEP17 counts are in no doubt.
+    """
 
     her2: IntArray
     cep17: IntArray
     probability: FloatArray
-    weights: CountWeights
+    likelihood: FloatArray
 
 
 def _false_clusters(states: FloatArray, worse: CountErrors, false: FalseClusters) -> _Seen:
-    """Every number of single signals, cluster size and CEP17 count, with its probability and its likelihood."""
-    lone, size, green, sure = _clusters()
+    """Every number of single signals and cluster size, by every CEP17 count."""
+    lone, size, sure = _clusters()
+    green = np.arange(*_GREEN)[None]
     others = np.vstack([states[1:], np.zeros((1, states.shape[1]))])  # the other HER2 copies of the nucleus
     counts = count_matrix(worse.her2, MAX_HER2, MAX_HER2_COUNT).T @ others
     counts = counts @ count_matrix(worse.cep17, MAX_CEP17, MAX_CEP17_COUNT)
-    chance = counts[lone, green] / max(counts[:, 1:].sum(), _TINY) * false.size_probability(size)
-    return _Seen(lone + size, green, chance, CountWeights(doubted(sure.her2, lone, size, false), sure.cep17))
+    chance = counts[lone[:, None], green] / max(counts[:, 1:].sum(), _TINY) * false.size_probability(size)[:, None]
+    return _Seen((lone + size)[:, None], green, chance, doubted(sure, lone, size, false))
 
 
 @cache
-def _clusters() -> tuple[IntArray, IntArray, IntArray, CountWeights]:
-    """Every number of single signals, cluster size and CEP17 count, and their likelihood were no cluster false."""
-    lone, size, green = (
-        axis.ravel() for axis in np.meshgrid(*(np.arange(*ends) for ends in _CLUSTER_ENDS), indexing="ij")
-    )
+def _clusters() -> tuple[IntArray, IntArray, FloatArray]:
+    """Every number of single signals and cluster size, and their likelihood were no cluster false."""
+    lone, size = (axis.ravel() for axis in np.meshgrid(*(np.arange(*ends) for ends in _CLUSTERS), indexing="ij"))
     reach = np.maximum(np.round(_CLUSTER_SPREAD * size).astype(np.int64), 1)
     total = lone + size
-    her2 = interval_weights(total, np.maximum(total - reach, lone), total + reach, MAX_HER2_COUNT)
-    return lone, size, green, CountWeights(her2, interval_weights(green, green, green, MAX_CEP17_COUNT))
+    return lone, size, interval_weights(total, np.maximum(total - reach, lone), total + reach, MAX_HER2_COUNT)
+
+
+def _reaching(seen: _Seen, table: FloatArray, mask: BoolArray, errors: CountErrors) -> FloatArray:
+    """P(true ratio reaches the cut | what is seen), (N, M); 0 where it is impossible under the model."""
+    her2 = seen.likelihood @ count_matrix(errors.her2, MAX_HER2, MAX_HER2_COUNT).T
+    cep17 = count_matrix(errors.cep17, MAX_CEP17, MAX_CEP17_COUNT)[:, seen.cep17[0]]
+    inside, outside = (her2 @ np.where(side, table, 0.0) @ cep17 for side in (mask, ~mask))
+    both = inside + outside
+    return np.asarray(np.divide(inside, both, out=np.zeros(both.shape), where=both > 0))
 
 
 def _counts_of(states: FloatArray, errors: CountErrors) -> FloatArray:

@@ -109,6 +109,38 @@ def test_only_files_of_the_slide_are_kept(tmp_path: Path, image: Path) -> None:
     assert not again.fresh(image)
 
 
+def made_of(out: Path, image: Path) -> Ledger:
+    """The ledger of a slide that was made into two files."""
+    ledger, outputs = Ledger(out, "s"), [out / "s" / name for name in ("slide.json", "labels/0")]
+    for k, file in enumerate(outputs):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(bytes([k]))
+    for file in (image, *outputs):
+        ledger.sha256(file)
+    ledger.save([image], {"slide_id": "s"}, outputs)
+    return ledger
+
+
+def test_what_a_slide_was_made_into_is_told_without_reading_it(tmp_path: Path, image: Path, read: list[str]) -> None:
+    out = tmp_path / "run"
+    told = made_of(out, image).made()
+    assert told == {name: sha256_of(out / name) for name in ("s/slide.json", "s/labels/0")}
+    assert Ledger(out, "s").made() == told
+    assert sorted(read) == ["0", "a.tif", "slide.json"]
+    assert Ledger(out, "t").made() == {}
+
+
+def test_a_run_that_was_moved_is_still_known(tmp_path: Path, image: Path) -> None:
+    first = made_of(tmp_path / "run", image)
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    moved = Ledger(tmp_path / "elsewhere", "s")
+    assert moved.made() == first.made()
+    assert all(moved.unchanged(file) for file in moved.outputs)
+    assert moved.outputs == [tmp_path / "elsewhere" / "s" / name for name in ("slide.json", "labels/0")]
+    assert moved.fresh(image)
+    assert moved.inputs == [image]
+
+
 def test_every_file_has_a_name_of_its_own(tmp_path: Path) -> None:
     """Equal names in different folders, inside the base and outside of it, lose no hash."""
     files = [tmp_path / name for name in ("base/1.tif", "base/z/1.tif", "elsewhere/1.tif", "nowhere/1.tif")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,13 +43,13 @@ class View:
     fine_um: float
 
 
-def view(stack: NDArray[Any], factor: int, pixel_um: float, step_um: float) -> View:
+def view(stack: Iterable[NDArray[Any]], factor: int, pixel_um: float, step_um: float) -> View:
     """Reduce a stack and project it.
 
     Parameters
     ----------
-    stack : ndarray, (Z, Y, X)
-        Any integer or float type.
+    stack : iterable of ndarray, (Z, Y, X)
+        Planes of any integer or float type; one after the other, so that only what is reduced is held.
     factor : int
         Pixels averaged along y and x.
     pixel_um, step_um : float

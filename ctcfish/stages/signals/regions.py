@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,10 +76,7 @@ def sample(nuclei: Nuclei, most: int) -> Nuclei:
         return nuclei
     share = max(1, most // _RUNS)
     starts = np.linspace(0, len(nuclei) - share, _RUNS).round().astype(int)
-    rows = np.unique((starts[:, None] + np.arange(share)).ravel())
-    names = ("label", "box_px", "centroid_um", "area_um2", "z_um", "thickness_um", "focus", "flags")
-    picked = {name: getattr(nuclei, name)[rows] for name in names}
-    return replace(nuclei, packed=tuple(nuclei.packed[row] for row in rows), **picked)
+    return nuclei.rows(np.unique((starts[:, None] + np.arange(share)).ravel()))
 
 
 def tiles(shape_px: tuple[int, int], pixel_um: tuple[float, float]) -> Nuclei:
