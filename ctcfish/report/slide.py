@@ -78,7 +78,7 @@ def page(cells: pd.DataFrame, summary: Mapping[str, Any], drawings: Drawings) ->
         Of :func:`draw`, by whatever calls the cells had then.
     """
     tiles, lines = drawings["tiles"], _cuts(summary)
-    shown = gallery(cells, MOST_STRIPS)
+    shown = gallery(cells[tables.CELLS.names], MOST_STRIPS)
     return _template().render(
         summary=summary,
         row=summary["slide"],

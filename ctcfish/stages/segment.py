@@ -59,8 +59,8 @@ class _Found:
 def segment(stack: Stack, voxel_um: tuple[float, float, float], params: Segment, device: str) -> Nuclei:
     """Find the nuclei of a scene.
 
-    Work goes tile by tile, and a tile is read plane by plane when it is looked at: beyond the outlines, memory does not grow with the
-    scene.
+    Work goes tile by tile, and a tile is read plane by plane when it is looked at: beyond the outlines, memory does not
+    grow with the scene.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from ctcfish import tables
 from ctcfish.store.atomic import atomic_file, write_json, write_text
 from ctcfish.store.labels import write_labels
 from ctcfish.store.pictures import Picture, write_pictures
-from ctcfish.store.tablefiles import read_parquet, read_parquets, write_csv, write_parquet
+from ctcfish.store.tablefiles import read_parquet, read_parquets, write_both
 from ctcfish.types import SlideResult
 
 SLIDE_TABLES = (tables.CELLS, tables.SPOTS, tables.IF_CELLS)
@@ -41,8 +41,7 @@ def write_slide(result: SlideResult, about: Mapping[str, Any], pictures: Mapping
         An empty folder.
     """
     for table, frame in zip(SLIDE_TABLES, (result.cells, result.spots, result.if_cells), strict=True):
-        write_csv(frame, table, folder / f"{table.name}.csv")
-        write_parquet(frame, table, folder / f"{table.name}.parquet")
+        write_both(frame, table, folder / f"{table.name}.csv", folder / f"{table.name}.parquet")
     write_labels(result.nuclei, folder / "labels.ome.zarr")
     write_pictures(pictures, folder / "pictures.zarr")
     write_json(folder / "slide.json", dict(result.summary) | {"failure": result.failure} | dict(about))
@@ -67,10 +66,8 @@ def read_cells(folder: Path) -> pd.DataFrame:
 
 def write_cells(cells: pd.DataFrame, folder: Path) -> None:
     """Put other cells in the place of those in a slide's folder, each file in one rename."""
-    with atomic_file(folder / "cells.csv") as work:
-        write_csv(cells, tables.CELLS, work)
-    with atomic_file(folder / "cells.parquet") as work:
-        write_parquet(cells, tables.CELLS, work)
+    with atomic_file(folder / "cells.csv") as csv, atomic_file(folder / "cells.parquet") as parquet:
+        write_both(cells, tables.CELLS, csv, parquet)
 
 
 def read_ctc(folders: Sequence[Path]) -> pd.DataFrame:

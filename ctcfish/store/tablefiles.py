@@ -16,14 +16,28 @@ from ctcfish.errors import InputError
 from ctcfish.tables import Table
 
 
+def write_both(frame: pd.DataFrame, table: Table, csv: Path, parquet: Path) -> None:
+    """Write a table as CSV and as Parquet."""
+    checked = table.check(frame)
+    _write_csv(checked, csv)
+    _write_parquet(checked, table, parquet)
+
+
 def write_csv(frame: pd.DataFrame, table: Table, target: Path) -> None:
     """Write UTF-8 CSV: one header line, no comments, empty where missing."""
-    table.check(frame).to_csv(target, index=False, lineterminator="\n", encoding="utf-8")
+    _write_csv(table.check(frame), target)
 
 
 def write_parquet(frame: pd.DataFrame, table: Table, target: Path) -> None:
     """Write Parquet; unit and meaning of every column stand in the file's key-value metadata under its name."""
-    checked = table.check(frame)
+    _write_parquet(table.check(frame), table, target)
+
+
+def _write_csv(checked: pd.DataFrame, target: Path) -> None:
+    checked.to_csv(target, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def _write_parquet(checked: pd.DataFrame, table: Table, target: Path) -> None:
     types = dict.fromkeys(checked.columns, "DOUBLE") | table.sql_types()
     columns = ", ".join(f'CAST("{name}" AS {types[name]}) AS "{name}"' for name in checked.columns)
     options = f"FORMAT parquet, COMPRESSION zstd, {key_values(table)}"
