@@ -20,8 +20,11 @@ SECONDS_PER_MEGAVOXEL = 0.5
 BASE_GB = 0.9
 """Memory of a process that has scored a small slide."""
 
-BYTES_PER_VOXEL = 12
-"""Memory per voxel of the largest scene while it is scored."""
+BYTES_PER_VOXEL = 4
+"""Memory per voxel of what is held of the largest scene while it is scored."""
+
+MOST_HELD = 150_000_000
+"""Voxels held of a scene at once, whatever its size: a part of it, in three channels."""
 
 RESULT_SHARE = 0.1
 """Size of the results relative to the pixels, labels, tables and pictures together; and at least a megabyte."""
@@ -96,7 +99,8 @@ def plan_of(refs: Sequence[SlideRef], config: Config, out: Path, workers: int) -
     owners: dict[Path, str] = {}
     slides = tuple(_slide_plan(ref, config, owners) for ref in refs)
     hours = sum(slide.voxels for slide in slides) / 1e6 * SECONDS_PER_MEGAVOXEL / 3600 / workers
-    ram_gb = BASE_GB + BYTES_PER_VOXEL * max((slide.largest for slide in slides), default=0) / 1e9
+    held = min(max((slide.largest for slide in slides), default=0), MOST_HELD)
+    ram_gb = BASE_GB + BYTES_PER_VOXEL * held / 1e9
     disk_gb = sum(max(1e6, 2 * RESULT_SHARE * slide.voxels) for slide in slides) / 1e9
     there = next(folder for folder in (out.resolve(), *out.resolve().parents) if folder.is_dir())
     return BatchPlan(slides, hours, ram_gb, disk_gb, shutil.disk_usage(there).free / 1e9)

@@ -226,7 +226,8 @@ def _evidence(cells: pd.DataFrame, rates: ErrorRates, prior: Prior, rule: FishRu
     if not len(rows):
         return _Evidence(posterior, factor)
     sides = (("her2", MAX_HER2_COUNT), ("cep17", MAX_CEP17_COUNT))
-    seen = CountWeights(*(_weights(cells.iloc[rows], rates, probe, largest) for probe, largest in sides))
+    counted = cells[[name for name in cells if name.startswith(("her2_", "cep17_"))]].iloc[rows]
+    seen = CountWeights(*(_weights(counted, rates, probe, largest) for probe, largest in sides))
     cut = Fraction(rule.cut)
     states = states_of(prior, cut)
     inside, outside = (np.maximum(part, LEAST) for part in reaching_likelihoods(states, rates.errors, seen, cut))

@@ -51,6 +51,15 @@ def test_every_slide_is_looked_at_and_no_pixel_read(study: Path, monkeypatch: py
     assert plan.free_gb == pytest.approx(shutil.disk_usage(study).free / 1e9, rel=0.05)
 
 
+@pytest.mark.parametrize(("most", "held"), [(10**9, 3 * 64 * 96), (1000, 1000)])
+def test_memory_grows_with_the_largest_scene_up_to_a_part_of_it(
+    study: Path, monkeypatch: pytest.MonkeyPatch, most: int, held: int
+) -> None:
+    monkeypatch.setattr(module, "MOST_HELD", most)
+    plan = plan_of(study_slides(study), Config(), study / "out", 1)
+    assert plan.ram_gb == pytest.approx(module.BASE_GB + module.BYTES_PER_VOXEL * held / 1e9)
+
+
 def test_the_plan_is_told_to_people_and_programs(study: Path) -> None:
     plan = plan_of(study_slides(study), Config(), study / "out", 1)
     text = plan_text(plan)
