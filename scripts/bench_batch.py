@@ -186,7 +186,7 @@ def write_mosaic(target: Path, side_tiles: int, every: int) -> int:
 def memory(folder: Path, gigabytes: int, limit_gb: float = 2.0) -> None:
     """Peak memory of every process of a batch that scores one mosaic."""
     side = round((gigabytes * 1e9 / (2 * 21 * 512**2)) ** 0.5) + 1
-    size = write_mosaic(folder / "study" / "mosaic" / "fish" / "mosaic.ome.tif", side, 24)
+    size = write_mosaic(folder / "study" / "mosaic" / "fish" / "mosaic.ome.tif", side, 150)
     began = time.monotonic()
     running = faults.batch(folder, "out", "--max-ram-gb", limit_gb)
     peaks: dict[int, int] = {}
