@@ -151,7 +151,7 @@ def _unchanged(ref: SlideRef, ledger: Ledger, values: Mapping[str, str]) -> bool
     return (
         bool(ledger.values)
         and all(ledger.values.get(key) == values.get(key) for key in USED if key not in OF_RULES)
-        and present <= {*ledger.inputs}
+        and {file.absolute() for file in present} <= {*ledger.inputs}
         and all(ledger.fresh(file) for file in (*ledger.inputs, *ledger.outputs))
     )
 

@@ -52,6 +52,21 @@ def test_nothing_is_opened_where_nothing_changed(run: Run, monkeypatch: pytest.M
     assert run() == both("kept")
 
 
+def test_a_study_named_from_the_working_folder_is_known(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(folder: Path) -> list[str]:
+        told: list[Status] = []
+        run_batch(study_slides(folder), Job(load(None, None, SET), "cpu", tmp_path / "out"), Plan(), told.append)
+        return [status.did for status in told]
+
+    monkeypatch.chdir(tmp_path)
+    assert score(Path(study.name)) == ["scored"] * 2
+    monkeypatch.setattr(unit, "open_ref", lambda *_: pytest.fail("an image was opened"))
+    assert score(Path(study.name)) == ["kept"] * 2
+    assert score(study) == ["kept"] * 2
+
+
 def test_another_rule_calls_again_without_pixels(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run()
     with monkeypatch.context() as patch:

@@ -52,30 +52,32 @@ class Ledger:
             The file changed while it was read.
         """
         before = _seen(file)
-        known = self._known.get(str(file))
+        known = self._known.get(str(file.absolute()))
         if known is not None and known[0] == before:
             return known[1]
         digest = sha256_of(file)
         if _seen(file) != before:
             found = "a file that changed while it was read"
             raise InputError(file.name, found, "a finished file", "Wait until it is copied or written, then resume.")
-        self._known[str(file)] = (before, digest)
+        self._known[str(file.absolute())] = (before, digest)
         return digest
 
     def fresh(self, file: Path) -> bool:
         """Whether a file is known and unchanged."""
         try:
-            return str(file) in self._known and self._known[str(file)][0] == _seen(file)
+            known = self._known.get(str(file.absolute()))
+            return known is not None and known[0] == _seen(file)
         except OSError:
             return False
 
     def unchanged(self, file: Path) -> bool:
         """Whether a file still has the content that is known of it, whatever became of its times."""
-        known = self._known.get(str(file))
+        known = self._known.get(str(file.absolute()))
         return known is not None and file.is_file() and self.sha256(file) == known[1]
 
     def save(self, inputs: list[Path], values: Mapping[str, str], outputs: list[Path]) -> None:
         """Keep what is known of the files a slide was made of and of those it was made into."""
+        inputs, outputs = ([file.absolute() for file in files] for files in (inputs, outputs))
         kept = {str(file) for file in (*inputs, *outputs)}
         files = {self._name(path): [*seen, sha] for path, (seen, sha) in self._known.items() if path in kept}
         names = {"inputs": [self._name(str(f)) for f in inputs], "outputs": [self._name(str(f)) for f in outputs]}

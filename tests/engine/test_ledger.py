@@ -141,6 +141,21 @@ def test_a_run_that_was_moved_is_still_known(tmp_path: Path, image: Path) -> Non
     assert moved.inputs == [image]
 
 
+def test_a_file_is_the_same_by_whatever_path(
+    tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch, read: list[str]
+) -> None:
+    """A study that is named from the working folder is known from any other."""
+    out = tmp_path / "run"
+    monkeypatch.chdir(tmp_path)
+    made_of(out, Path("a.tif"))
+    monkeypatch.chdir("/")
+    again = Ledger(out, "s")
+    assert again.inputs == [image]
+    assert again.fresh(image)
+    assert again.sha256(image) == sha256_of(image)
+    assert read.count("a.tif") == 1
+
+
 def test_every_file_has_a_name_of_its_own(tmp_path: Path) -> None:
     """Equal names in different folders, inside the base and outside of it, lose no hash."""
     files = [tmp_path / name for name in ("base/1.tif", "base/z/1.tif", "elsewhere/1.tif", "nowhere/1.tif")]
