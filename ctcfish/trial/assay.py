@@ -42,7 +42,7 @@ AGREEMENT = (
     "Lin concordance",
 )
 SHARES = ("percent agreement", "positive agreement", "negative agreement", "percent equal")
-_NO_SPREAD = "No interval: the resamples hold no spread."
+_NO_SPREAD = "No interval: the readings do not differ, or too few patients do."
 SPREAD = ("repeatability SD", "repeatability coefficient")
 """Figures of a reproducibility study that the trial reports; its own report has all."""
 
@@ -163,7 +163,8 @@ def reproducibility(study: Study) -> list[Finding]:
     """
     told = study.run.reproducibility
     told = told[(told["stratum"] == "all") & told["level"].isin(["cell", "patient"])]
-    told = told[told["statistic"].isin([*AGREEMENT, *SPREAD])]
+    told = told.assign(plain=told["statistic"].astype(str).str.removesuffix(", log scale"))
+    told = told[told["plain"].isin([*AGREEMENT, *SPREAD])]
     if (told["population"] == "CTC").any():
         told = told[(told["population"] == "CTC") | (told["level"] == "patient")]
     found = []
@@ -172,9 +173,9 @@ def reproducibility(study: Study) -> list[Finding]:
         key = f"{quantity}_{statistic}_{row['level']}_{relation}"
         title = f"{READINGS.get(quantity, quantity)}: {statistic} (per {row['level']}, {relation.replace('_', ' ')})"
         value, low, high = (math.nan if pd.isna(row[name]) else float(row[name]) for name in ("value", "low", "high"))
-        unit = "agreement" if statistic in AGREEMENT else "spread"
+        unit = "agreement" if row["plain"] in AGREEMENT else "spread"
         estimate = _of_share(statistic, Estimate(value, low, high, str(row["method"])))
-        note = _NO_SPREAD if math.isnan(low) and not math.isnan(value) else ""
+        note = "" if not math.isnan(low) or "withheld" in estimate.method else _NO_SPREAD
         label = Label("reproducibility", key, title)
         found.append(Finding(label, estimate, str(row["population"]), int(row["n_items"]), unit, note=note))
     if not found:

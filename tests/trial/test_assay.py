@@ -322,16 +322,21 @@ def test_of_reproducibility_the_ctc_count_and_the_figures_that_are_asked(example
         first | {"population": "all nuclei", "value": 0.99},
         first | {"statistic": "Deming slope", "value": 1.1},
         first | {"quantity": "her2", "statistic": "repeatability SD", "value": 0.4, "low": None, "high": None},
+        first | {"quantity": "ratio", "statistic": "ICC(2,1), log scale", "low": None, "method": "interval withheld"},
+        first | {"quantity": "ratio", "statistic": "repeatability SD, log scale", "value": 0.2},
     ]
     told = REPRODUCIBILITY.check(pd.DataFrame([first, *others, patient]))
     found = reproducibility(replace(example, run=replace(example.run, reproducibility=told)))
-    assert [f.label.title.partition(" (")[0] for f in found] == [
+    assert [f.label.title.rpartition(" (per")[0].removesuffix("(2,1), log scale") for f in found] == [
         "Call: Cohen kappa",
         "HER2 count: repeatability SD",
+        "HER2/CEP17: ICC",
+        "HER2/CEP17: repeatability SD, log scale",
         "Eligible or not: positive agreement",
     ]
-    assert [f.unit for f in found] == ["agreement", "spread", "agreement"]
-    assert found[1].note == "No interval: the resamples hold no spread."
+    assert [f.unit for f in found] == ["agreement", "spread", "agreement", "spread", "agreement"]
+    assert found[2].note == ""  # the method says why
+    assert found[1].note.startswith("No interval: the readings do not differ")
     nuclei = REPRODUCIBILITY.check(pd.DataFrame([first | {"population": "all nuclei"}]))
     (alone,) = reproducibility(replace(example, run=replace(example.run, reproducibility=nuclei)))
     assert alone.population == "all nuclei"  # a study without an IF scan knows no CTC
