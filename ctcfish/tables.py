@@ -184,7 +184,7 @@ SLIDES = Table(
         Column(
             "false_amplified_per_cell",
             "real",
-            "Probability that a diploid 2/2 cell is called amplified, by this slide's error rates.",
+            "Probability that a diploid 2/2 cell is called amplified, by this slide's error rates and false clusters.",
         ),
         Column(
             "technical_code",

@@ -35,6 +35,7 @@ from ctcfish.stats.count_posterior import (
 )
 from ctcfish.stats.countmodel import CountRule, pass_probability
 from ctcfish.stats.false_clusters import doubted
+from ctcfish.stats.patient_posterior import called_by_false_cluster
 from ctcfish.stats.ratio_rule import exceeds, reaches
 from ctcfish.stats.state_prior import StatePrior, cell_classes, prior_of
 from ctcfish.types import ErrorRates
@@ -122,11 +123,29 @@ def passes_guard(her2: NDArray[np.int64], cep17: NDArray[np.int64], rule: FishRu
 def false_amplified(rates: ErrorRates, params: Call) -> float:
     """Probability that a diploid 2/2 nucleus is called amplified by the run's rule, guard and posterior included.
 
-    Among nuclei that show both colours; by the count model with this slide's error rates. NaN for a protein rule.
+    Among nuclei that show both colours; by the count model with this slide's error rates, and by the false clusters of
+    HER2 that its leukocytes show. NaN for a protein rule.
     """
     if isinstance(params.rule, ProteinRule):
         return float("nan")
-    return pass_probability(2, 2, rates.errors, decision(rates, params.rule, params.prior))
+    by_signals = pass_probability(2, 2, rates.errors, decision(rates, params.rule, params.prior))
+    share = false_clusters_of(rates, "her2").rate
+    return (1.0 - share) * by_signals + share * by_false_cluster(rates, params.rule, params.prior)
+
+
+def by_false_cluster(rates: ErrorRates, rule: FishRule, prior: Prior) -> float:
+    """Probability that a diploid 2/2 nucleus is called amplified if one of its HER2 signals is taken for a cluster."""
+    cut, false = Fraction(rule.cut), false_clusters_of(rates, "her2")
+    states = states_of(prior, cut)
+
+    def decide(counts: NDArray[np.int64], seen: CountWeights) -> NDArray[np.bool_]:
+        verdict = passes(counts[:, 0], counts[:, 1], rule) & passes_guard(counts[:, 0], counts[:, 1], rule)
+        if rule.guard is not None:
+            posterior = reaching_probability(states, rates.errors, seen, cut)
+            verdict &= np.nan_to_num(posterior) >= rule.guard.min_posterior
+        return verdict
+
+    return called_by_false_cluster(2, 2, rates.errors, false, decide)
 
 
 def decision(rates: ErrorRates, rule: FishRule, prior: Prior) -> CountRule:

@@ -1,7 +1,8 @@
 """False-amplified calls among the slide's leukocytes: what is seen of each rule beside what its error rates predict.
 
-A leukocyte is true 2/2, or 4/4 in G2, so that every call of it is false. Few leukocytes say little: 0 of 1000 leave
-0.3 % open. So the observed share stands beside the modelled one, and beside both pooled with the laboratory's history.
+A leukocyte is true 2/2, or 4/4 in G2, so that every call of it is false; the prediction counts the slide's false
+clusters in. Few leukocytes say little: 0 of 1000 leave 0.3 % open. So the observed share stands beside the modelled
+one, and beside both pooled with the laboratory's history.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ctcfish.parameters import Calibrate, Call, FishRule
-from ctcfish.stages.calibrate import fit_of, history_of, intact_leukocytes, shows_both
-from ctcfish.stages.call import call, decision
+from ctcfish.stages.calibrate import false_clusters_of, fit_of, history_of, intact_leukocytes, shows_both
+from ctcfish.stages.call import by_false_cluster, call, decision
 from ctcfish.stats.error_rates import passing_rates
 from ctcfish.stats.proportions import clopper_pearson
 from ctcfish.stats.rate_priors import discounted
@@ -60,7 +61,7 @@ def leukocyte_control(
     grouped = grouped.assign(label=1, kind="wbc")
     history = discounted({pair: n for pair, n in history_of(params).items() if min(pair) > 0}, params.history_worth)
     grid = np.meshgrid(np.arange(1, MOST_COUNTS + 1), np.arange(1, MOST_COUNTS + 1), indexing="ij")
-    told = {}
+    share, told = false_clusters_of(rates, "her2").rate, {}
     for name, own in rules.items():
         if not isinstance(own.rule, FishRule):
             continue
@@ -70,7 +71,9 @@ def leukocyte_control(
         before = np.array([weight for _, _, weight in history])
         called = decide(*(np.array([row[axis] for row in history], np.int64) for axis in (0, 1))) if history else before
         past = float(before @ called), float(before.sum())
-        told[name] = _observed(k, n) | _pooled(k, n, past) | _modelled(k, n, passing_rates(fit.draws, decide(*grid)))
+        draws = passing_rates(fit.draws, decide(*grid))
+        draws = (1.0 - share) * draws + share * by_false_cluster(rates, own.rule, own.prior)
+        told[name] = _observed(k, n) | _pooled(k, n, past) | _modelled(k, n, draws)
     return told
 
 

@@ -1,7 +1,8 @@
 """What the whole assay can find: patients with a true share of amplified CTC, by number of CTC and rule.
 
 Each CTC is called with probability ``f se + (1 - f) a`` for a true share f; sensitivity se and false-call rate a of a
-cell follow from the error rates and the prior over true states by enumeration of all counts.
+cell follow from the error rates, false clusters among them, and the prior over true states by enumeration of all
+counts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pandas as pd
 from ctcfish import tables
 from ctcfish.errors import ConfigError
 from ctcfish.parameters import Call, FishRule, Guard
+from ctcfish.stages.calibrate import false_clusters_of
 from ctcfish.stages.call import passes, passes_guard, states_of
 from ctcfish.stats.assay_power import detection_power, limit_of_blank, limit_of_detection
 from ctcfish.stats.patient_posterior import operating_points
@@ -65,10 +67,14 @@ def assay_power(
 
 
 def cell_rates(rates: ErrorRates, rule: Call, own: FishRule) -> tuple[float, float]:
-    """Sensitivity and false-call rate of one cell that shows both colours."""
+    """Sensitivity and false-call rate of one cell that shows both colours, false clusters of HER2 among its errors."""
     cut = Fraction(own.cut)
     points = operating_points(
-        states_of(rule.prior, cut), rates.errors, cut, lambda h, c: passes(h, c, own) & passes_guard(h, c, own)
+        states_of(rule.prior, cut),
+        rates.errors,
+        cut,
+        lambda h, c: passes(h, c, own) & passes_guard(h, c, own),
+        false=false_clusters_of(rates, "her2"),
     )
     bar = own.guard.min_posterior if own.guard is not None else 0.0
     kept = np.flatnonzero(points.posterior >= bar)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -190,6 +191,32 @@ def operating_points(
     last = np.append(np.diff(value[order]) != 0, True)
     costs = (np.minimum(np.cumsum(part[order])[last], 1.0) for part in (bad, good))
     return OperatingPoints(value[order][last], *costs)
+
+
+def called_by_false_cluster(
+    her2: int,
+    cep17: int,
+    errors: CountErrors,
+    false: FalseClusters,
+    decide: Callable[[IntArray, CountWeights], BoolArray],
+) -> float:
+    """Return P(called | one HER2 signal of a nucleus is taken for a cluster), among nuclei that show CEP17.
+
+    Parameters
+    ----------
+    her2, cep17 : int
+        True copies, at least one of HER2.
+    errors : CountErrors
+        Of the other signals.
+    false : FalseClusters
+    decide : callable
+        Takes counts, shape (N, 2) for HER2 and CEP17, and the likelihood over counts; returns whether each is called.
+    """
+    states = np.zeros((MAX_HER2 + 1, MAX_CEP17 + 1))
+    states[her2, cep17] = 1.0
+    seen = _false_clusters(states, errors, false)
+    called = decide(np.stack([seen.her2, seen.cep17], axis=1), seen.weights)
+    return float(seen.probability[called].sum())
 
 
 @dataclass(frozen=True)

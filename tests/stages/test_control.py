@@ -59,7 +59,7 @@ def test_without_leukocytes_nothing_is_seen_and_the_prior_speaks() -> None:
 
 
 def test_seen_and_modelled_agree_where_the_model_is_true() -> None:
-    made = told(leukocytes(6000, 0.06, 0.04, 0.03, 4), rules=RULES)
+    made = told(leukocytes(6000, 0.06, 0.04, 0.03, 4), Calibrate(false_cluster=1e-9), RULES)
     for name in ("circe_tdm1", "meng_2004", "asco_cap_2013"):
         own = made[name]
         assert own["low"] - 0.002 <= own["modelled"] <= own["high"] + 0.002, name

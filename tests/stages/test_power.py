@@ -9,6 +9,7 @@ from ctcfish import tables
 from ctcfish.errors import ConfigError
 from ctcfish.parameters import GUARDED, Call, FishRule, ProteinRule
 from ctcfish.report.power import power_plot, power_text
+from ctcfish.stages.calibrate import false_clusters_of
 from ctcfish.stages.call import passes
 from ctcfish.stages.power import N_CTC, SHARES, assay_power, cell_rates
 from ctcfish.stats.state_prior import cell_classes, prior_of, reaching
@@ -39,6 +40,16 @@ def test_the_guard_costs_sensitivity_and_saves_false_calls() -> None:
     assert guarded[1] < hard[1] / 20
 
 
+def test_false_clusters_count_among_the_false_calls() -> None:
+    clean = make.rates(false_cluster=1e-9)
+    for rule, more in ((FishRule(), 0.006), (GUARDED, 0.0001)):
+        with_them, without = cell_rates(RATES, Call(), rule), cell_rates(clean, Call(), rule)
+        assert with_them[1] > without[1] + more
+        assert with_them[0] == pytest.approx(without[0])
+    table = assay_power(RATES, Call(), (100,), (0.0,)).set_index("rule")["positive_by_error"]
+    assert (table > assay_power(clean, Call(), (100,), (0.0,)).set_index("rule")["positive_by_error"]).all()
+
+
 def test_the_rates_of_a_cell_agree_with_a_simulation() -> None:
     """Second path: true states drawn from the prior, counts drawn signal by signal."""
     rng = np.random.default_rng(8)
@@ -55,6 +66,11 @@ def test_the_rates_of_a_cell_agree_with_a_simulation() -> None:
     for copies, errors in zip(true, (RATES.errors.her2, RATES.errors.cep17), strict=True):
         seen = rng.binomial(copies, 1 - errors.missed)
         counts.append(seen + rng.binomial(seen, errors.split) + rng.poisson(errors.extra, n))
+    clusters = false_clusters_of(RATES, "her2")
+    spoiled = ~amplified & (true[0] > 0) & (rng.random(n) < clusters.rate)
+    others = rng.binomial(np.maximum(true[0] - 1, 0), 1 - RATES.errors.her2.missed)
+    others += rng.binomial(others, RATES.errors.her2.split) + rng.poisson(RATES.errors.her2.extra, n)
+    counts[0] = np.where(spoiled, others + 3 + rng.negative_binomial(2, 2 / (clusters.copies - 1), n), counts[0])
     shown = (counts[0] > 0) & (counts[1] > 0)
     called = passes(counts[0], counts[1], FishRule())
     sensitivity, false_call = cell_rates(RATES, rule, FishRule())
