@@ -35,7 +35,7 @@ from ctcfish.stats.count_posterior import (
 )
 from ctcfish.stats.countmodel import CountRule, pass_probability
 from ctcfish.stats.false_clusters import doubted
-from ctcfish.stats.patient_posterior import called_by_false_cluster
+from ctcfish.stats.patient_posterior import PosteriorBar, called_by_false_cluster
 from ctcfish.stats.ratio_rule import exceeds, reaches
 from ctcfish.stats.state_prior import StatePrior, cell_classes, prior_of
 from ctcfish.types import ErrorRates
@@ -135,17 +135,14 @@ def false_amplified(rates: ErrorRates, params: Call) -> float:
 
 def by_false_cluster(rates: ErrorRates, rule: FishRule, prior: Prior) -> float:
     """Probability that a diploid 2/2 nucleus is called amplified if one of its HER2 signals is taken for a cluster."""
-    cut, false = Fraction(rule.cut), false_clusters_of(rates, "her2")
-    states = states_of(prior, cut)
+    cut, bar = Fraction(rule.cut), None
+    if rule.guard is not None:
+        bar = PosteriorBar(states_of(prior, cut), cut, rule.guard.min_posterior)
 
-    def decide(counts: NDArray[np.int64], seen: CountWeights) -> NDArray[np.bool_]:
-        verdict = passes(counts[:, 0], counts[:, 1], rule) & passes_guard(counts[:, 0], counts[:, 1], rule)
-        if rule.guard is not None:
-            posterior = reaching_probability(states, rates.errors, seen, cut)
-            verdict &= np.nan_to_num(posterior) >= rule.guard.min_posterior
-        return verdict
+    def decide(her2: NDArray[np.int64], cep17: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return passes(her2, cep17, rule) & passes_guard(her2, cep17, rule)
 
-    return called_by_false_cluster(2, 2, rates.errors, false, decide)
+    return called_by_false_cluster((2, 2), rates.errors, false_clusters_of(rates, "her2"), decide, bar)
 
 
 def decision(rates: ErrorRates, rule: FishRule, prior: Prior) -> CountRule:

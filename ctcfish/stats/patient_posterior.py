@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -193,29 +192,47 @@ def operating_points(
     return OperatingPoints(value[order][last], *costs)
 
 
+@dataclass(frozen=True, slots=True)
+class PosteriorBar:
+    """A posterior that a cell must reach to be called.
+
+    Attributes
+    ----------
+    prior : StatePrior
+    cut : Fraction
+        Cut-off of the true ratio.
+    least : float
+        Smallest posterior that is called.
+    """
+
+    prior: StatePrior
+    cut: Fraction
+    least: float
+
+
 def called_by_false_cluster(
-    her2: int,
-    cep17: int,
-    errors: CountErrors,
-    false: FalseClusters,
-    decide: Callable[[IntArray, CountWeights], BoolArray],
+    copies: tuple[int, int], errors: CountErrors, false: FalseClusters, rule: CountRule, bar: PosteriorBar | None = None
 ) -> float:
     """Return P(called | one HER2 signal of a nucleus is taken for a cluster), among nuclei that show CEP17.
 
     Parameters
     ----------
-    her2, cep17 : int
-        True copies, at least one of HER2.
+    copies : pair of int
+        True copies of HER2, at least one, and of CEP17.
     errors : CountErrors
         Of the other signals.
     false : FalseClusters
-    decide : callable
-        Takes counts, shape (N, 2) for HER2 and CEP17, and the likelihood over counts; returns whether each is called.
+    rule : callable
+        Rule on the counts.
+    bar : PosteriorBar, optional
+        What the posterior must reach besides.
     """
     states = np.zeros((MAX_HER2 + 1, MAX_CEP17 + 1))
-    states[her2, cep17] = 1.0
+    states[copies] = 1.0
     seen = _false_clusters(states, errors, false)
-    called = decide(np.stack([seen.her2, seen.cep17], axis=1), seen.weights)
+    called = rule(*np.broadcast_arrays(seen.her2, seen.cep17))
+    if bar is not None:
+        called = called & (_reaching(seen, bar.prior.table, reaching(bar.cut), errors) >= bar.least)
     return float(seen.probability[called].sum())
 
 
