@@ -102,7 +102,7 @@ class Segment(Parameters):
 class Survey(Parameters):
     """What is measured on the slide before detection."""
 
-    max_nuclei_per_scene: int = Field(default=120, ge=1, description="nuclei looked at, spread over the scene")
+    max_nuclei_per_scene: int = Field(default=60, ge=1, description="nuclei looked at, spread over the scene")
     start_na: float = Field(
         default=1.0, gt=0, le=1.7, description="numerical aperture to start from where neither file nor panel names one"
     )

@@ -92,7 +92,7 @@ def stage(scene: Scene, nuclei: Nuclei, model: SlideModel) -> None:
     bands = Bands.of(sigma, len(scene.stack), Detect().surround)
     camera = Camera(model.gain_adu_per_photon, model.offset_adu, model.read_noise_photons, model.camera_origin)
     search = Search(bands, camera, 0.8 * probe.threshold_snr, patch_half(sigma[1]), bands.signal_gain(sigma))
-    measure(find(scene.stack, regions(nuclei, 0, len(scene.stack)), search), sigma[1])
+    measure(find(scene.stack, regions(nuclei, 0, len(scene.stack)), search), sigma[1], 0.1, bands)
 
 
 def seconds(call: Callable[[], Any]) -> tuple[float, float, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ctcfish.errors import InputError
@@ -120,6 +121,11 @@ class Bands:
         pad = (len(wide) - len(narrow)) // 2
         cross = float(narrow @ wide[pad : pad + len(narrow)])
         return float(narrow @ narrow) ** 2 + float(wide @ wide) ** 2 - 2 * cross**2
+
+    def profile(self) -> NDArray[np.float64]:
+        """Response in the plane to lines along one axis, for noise of one in every pixel, (K,)."""
+        pad = (len(self.wide) - len(self.narrow)) // 2
+        return np.asarray((np.pad(self.narrow, pad) - np.asarray(self.wide)) / self.plane_gain() ** 0.5)
 
     def noise_gain(self) -> Tensor:
         """Variance of the response per variance of a pixel, for every plane: Σw², (Z,)."""

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.special import ndtr
 from torch import Tensor
 
 from ctcfish.ops.psf import pixel_profile
 
-ORIENTATIONS = 16
+FloatArray = NDArray[np.float64]
 _GRADIENT_WIDTH = 1.9  # of a signal: wide enough to see an edge, narrow enough to stay in the patch
-_EDGE_DEGREE = 4  # an edge is any polynomial of this degree along its normal, bent and sloped along its tangent
 
 
 def point_image(half: int, sigma_px: float | Tensor) -> Tensor:
@@ -62,26 +64,6 @@ def level_blind(image: Tensor) -> Tensor:
     return blind(image, torch.ones_like(image)[None])
 
 
-def edge_blind(image: Tensor) -> Tensor:
-    """:func:`blind` to an edge, for each of :data:`ORIENTATIONS` directions of its normal from 0 to π.
-
-    The background is a polynomial of degree 4 along the normal n, with slope, twist and bend along the tangent t:
-    1, n, n², n³, n⁴, t, tn, t². The border of a nucleus is one, and so is any smooth hump.
-
-    Parameters
-    ----------
-    image : Tensor of float64, (D, D)
-
-    Returns
-    -------
-    Tensor of float64, (16, D, D)
-    """
-    axis = torch.linspace(-1, 1, len(image), dtype=torch.float64)
-    angle = torch.arange(ORIENTATIONS, dtype=torch.float64)[:, None, None] * (math.pi / ORIENTATIONS)
-    n, t = (axis * angle.cos() + axis[:, None] * angle.sin(), axis[:, None] * angle.cos() - axis * angle.sin())
-    return blind(image, torch.stack([*(n**k for k in range(_EDGE_DEGREE + 1)), t, t * n, t * t], 1))
-
-
 def slope_templates(half: int, sigma_px: float) -> Tensor:
     """Unit-norm templates of the slopes along y and x, blind to what is even about the centre: (2, D, D)."""
     step = torch.arange(-half, half + 1, dtype=torch.float64)
@@ -89,6 +71,24 @@ def slope_templates(half: int, sigma_px: float) -> Tensor:
     along_x = bell[:, None] * (bell * step)
     unit: Tensor = torch.stack([along_x.T, along_x]) / along_x.norm()
     return unit
+
+
+def border_share(response: FloatArray, slope: FloatArray, blur_px: float) -> float:
+    """What a straight border adds to a response where it adds most, over the slope seen at that place.
+
+    Parameters
+    ----------
+    response, slope : ndarray, (K,), (M,)
+        Profiles across the border of the templates of both, odd lengths, each for noise of one.
+    blur_px : float
+        Standard deviation of the border, a Gaussian's integral.
+    """
+    reach = round(4 * blur_px) + max(len(response), len(slope))
+    border = ndtr(np.arange(-reach, reach + 1) / blur_px)
+    seen, steep = (np.correlate(border, profile, "same") for profile in (response, slope))
+    whole = slice(max(len(response), len(slope)) // 2, -(max(len(response), len(slope)) // 2))
+    most = int(seen[whole].argmax())
+    return float(seen[whole][most] / abs(steep[whole][most]))
 
 
 def products(patches: Tensor, templates: Tensor) -> Tensor:

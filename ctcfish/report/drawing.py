@@ -76,15 +76,21 @@ def outline_path(mask: NDArray[np.bool_]) -> str:
     return " ".join(f"M{ring}Z" for ring in rings)
 
 
+_NUMBER_HEIGHT = 0.8
+"""Of a cluster's number, micrometres in the picture."""
+
+
 @dataclass(frozen=True)
 class Mark:
-    """A signal to draw: place in pixels of the window, and what became of it."""
+    """A signal, or a cluster of several, to draw: place and radius in pixels of the window, and what became of it."""
 
     x_px: float
     y_px: float
+    radius_px: float
     probe: str
     status: str
     what: str
+    number: int = 1
 
 
 def svg_tile(image: NDArray[np.uint8], title: str, inner: str, pixel_um: float, side: int = 132) -> str:
@@ -124,16 +130,21 @@ def _bar_um(width_um: float) -> float:
     return max(length for length in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if length <= max(width_um / 3, 0.5))
 
 
-def svg_marks(marks: Iterable[Mark], radius_px: float) -> str:
-    """Circles for counted signals, dashed for doublets, crosses for vetoed ones."""
+def svg_marks(marks: Iterable[Mark], pixel_um: float) -> str:
+    """Circles for counted signals, with their number round a cluster; dashed for doublets, crosses for vetoed ones."""
     drawn = []
     for mark in marks:
-        hover = f"<title>{mark.what}</title>"
-        place = f'cx="{mark.x_px:.1f}" cy="{mark.y_px:.1f}" r="{radius_px:.1f}"'
+        hover, x, y = f"<title>{mark.what}</title>", mark.x_px, mark.y_px
         if mark.status in ("counted", "doublet"):
+            place = f'cx="{x:.1f}" cy="{y:.1f}" r="{mark.radius_px:.1f}"'
             drawn.append(f'<circle {place} class="{mark.probe} {mark.status}">{hover}</circle>')
         else:
-            r, x, y = radius_px * 0.6, mark.x_px, mark.y_px
+            r = mark.radius_px * 0.6
             cross = f"M{x - r:.1f},{y - r:.1f} l{2 * r:.1f},{2 * r:.1f} m0,{-2 * r:.1f} l{-2 * r:.1f},{2 * r:.1f}"
             drawn.append(f'<path d="{cross}" class="{mark.probe} {mark.status}">{hover}</path>')
+        if mark.number > 1:
+            height = f'font-size="{_NUMBER_HEIGHT / pixel_um:.1f}"'
+            drawn.append(
+                f'<text x="{x + mark.radius_px:.1f}" y="{y:.1f}" {height} class="{mark.probe}">{mark.number}</text>'
+            )
     return "".join(drawn)

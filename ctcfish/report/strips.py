@@ -101,7 +101,7 @@ def _plane_tiles(planes: list[Picture], spots: pd.DataFrame, outline: str, limit
         svg_tile(
             composite(plane, plane.roles, limits),
             f"z {heights[k]:.1f} µm",
-            outline + svg_marks(_marks(spots[nearest == k], plane), MARK_RADIUS_UM / plane.pixel_um),
+            outline + svg_marks(_marks(spots[nearest == k], plane), plane.pixel_um),
             plane.pixel_um,
             PLANE_SIDE,
         )
@@ -114,7 +114,7 @@ def _fish_tiles(picture: Picture, spots: pd.DataFrame, outline: str, limits: Lim
     tiles = [svg_tile(composite(picture, colours, limits), "FISH", outline, picture.pixel_um)]
     for role in colours[1:]:
         own = spots[spots["probe"] == role.upper()]
-        marks = svg_marks(_marks(own, picture), MARK_RADIUS_UM / picture.pixel_um)
+        marks = svg_marks(_marks(own, picture), picture.pixel_um)
         tiles.append(svg_tile(composite(picture, [role], limits), TITLES[role], outline + marks, picture.pixel_um))
     return tiles
 
@@ -127,17 +127,29 @@ def _if_tiles(picture: Picture, outline: str, limits: Limits) -> list[str]:
 
 
 def _marks(spots: pd.DataFrame, picture: Picture) -> list[Mark]:
+    """One mark a signal, and one round all the signals that the light of a cluster was taken for."""
+    member = (spots["cluster"] > 0) & (spots["status"] == "counted")
+    clusters = [own for _, own in spots[member].groupby(["probe", "cluster"])]
+    return [_mark(spots.loc[[row]], picture) for row in spots.index[~member]] + [_mark(c, picture) for c in clusters]
+
+
+def _mark(own: pd.DataFrame, picture: Picture) -> Mark:
+    x, y = (own[f"{axis}_um"].to_numpy(float) for axis in "xy")
+    spread_um = float(np.hypot(x - x.mean(), y - y.mean()).max())
     y0, x0 = picture.origin_um
-    return [
-        Mark(
-            (s["x_um"] - x0) / picture.pixel_um,
-            (s["y_um"] - y0) / picture.pixel_um,
-            str(s["probe"]),
-            str(s["status"]),
-            f"{s['probe']} {s['status']}, {s['photons']:.0f} photons, p {s['probability']:.2f} {s['flags']}",
-        )
-        for s in spots.to_dict("records")
-    ]
+    one = own.iloc[0]
+    words = [str(one["probe"]), f"cluster of {len(own)}" if len(own) > 1 else str(one["status"])]
+    light = f"{own['photons'].sum():.0f} photons"
+    doubt = "" if len(own) > 1 else f", p {one['probability']:.2f} {one['flags']}"
+    return Mark(
+        (x.mean() - x0) / picture.pixel_um,
+        (y.mean() - y0) / picture.pixel_um,
+        (MARK_RADIUS_UM + spread_um) / picture.pixel_um,
+        str(one["probe"]),
+        str(one["status"]),
+        f"{' '.join(words)}, {light}{doubt}",
+        len(own),
+    )
 
 
 def _outline(picture: Picture, labels: Mapping[str, LabelImage], kind: str, label: int) -> str:

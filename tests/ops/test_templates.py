@@ -41,23 +41,18 @@ def test_level_blind(background: torch.Tensor) -> None:
     assert float((template * image()).sum()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("step", [0, 3, 8, 15])
-def test_edge_blind_does_not_see_its_edges(step: int) -> None:
-    angle = math.pi * step / t.ORIENTATIONS
-    n, tangent = X * math.cos(angle) + Y * math.sin(angle), Y * math.cos(angle) - X * math.sin(angle)
-    template = t.edge_blind(image())[step]
-    for smooth in (torch.ones_like(n), n, n**2, n**3, n**4, tangent, tangent * n, tangent**2, X**2 + Y**2):
-        assert float((template * smooth).sum()) == pytest.approx(0, abs=1e-9)
-    assert float((template * image()).sum()) == pytest.approx(1)
-
-
-def test_edge_blind_suppresses_the_border_of_a_nucleus() -> None:
-    # a step of 30 photons blurred by 2 pixels, 3 pixels from the centre; the plain template takes it for a signal
-    border = 30 * 0.5 * (1 + torch.erf((X * HALF + 3.0) / 2.0 / math.sqrt(2)))
-    plain = float((t.level_blind(image()) * border).sum())
-    blind = float((t.edge_blind(image())[0] * border).sum())
-    assert plain > 60
-    assert abs(blind) < 0.2 * plain
+@pytest.mark.parametrize("blur_px", [3.0, 5.0])
+@pytest.mark.parametrize("angle", [0.0, 0.5])
+def test_the_share_of_a_border_is_what_it_adds_to_a_response_where_it_adds_most(blur_px: float, angle: float) -> None:
+    template, slopes = t.level_blind(image()), t.slope_templates(HALF, SIGMA)
+    share = t.border_share(template.sum(0).numpy(), slopes[1].sum(0).numpy(), blur_px)
+    along = (X * math.cos(angle) + Y * math.sin(angle)) * HALF
+    shift = torch.arange(-15, 15, 0.5)[:, None, None]
+    borders = 0.5 * (1 + torch.erf((along - shift) / blur_px / math.sqrt(2)))
+    response, slope = t.products(borders, template[None])[:, 0], t.products(borders, slopes).norm(dim=1)
+    most = int(response.argmax())
+    assert share == pytest.approx(float(response[most] / slope[most]), rel=0.2)
+    assert float((response - share * slope).max()) < 0.6 * float(response[most])
 
 
 def test_slopes_point_along_the_gradient_and_ignore_a_centred_signal() -> None:
@@ -107,4 +102,4 @@ def test_repair_takes_the_mean_of_four_neighbours_of_hot_patches_only() -> None:
 def test_nothing_in_nothing_out() -> None:
     none = torch.empty(0, 13, 13)
     assert t.hot_centre(none, torch.empty(0), SIGMA).shape == (0,)
-    assert t.products(none, t.edge_blind(image())).shape == (0, t.ORIENTATIONS)
+    assert t.products(none, t.slope_templates(HALF, SIGMA)).shape == (0, 2)

@@ -149,7 +149,7 @@ def test_brightness_is_linear_between_the_limits() -> None:
 
 @pytest.mark.parametrize("status", tables.STATUSES)
 def test_a_mark_is_centred_on_its_signal(status: str) -> None:
-    [mark] = ElementTree.fromstring(f"<g>{svg_marks([Mark(12.3, 4.5, 'CEP17', status, 'w')], 5.0)}</g>")
+    [mark] = ElementTree.fromstring(f"<g>{svg_marks([Mark(12.3, 4.5, 5.0, 'CEP17', status, 'w')], 0.1)}</g>")
     assert mark[0].text == "w"
     if mark.tag == "circle":
         assert (mark.attrib["cx"], mark.attrib["cy"], mark.attrib["r"]) == ("12.3", "4.5", "5.0")

@@ -67,7 +67,7 @@ def test_an_outline_goes_round_the_mask() -> None:
     ("status", "tag"), [("counted", "circle"), ("doublet", "circle"), ("vetoed", "path"), ("outside", "path")]
 )
 def test_marks_say_what_became_of_a_signal(status: str, tag: str) -> None:
-    drawn = svg_marks([Mark(3.0, 4.0, "HER2", status, "HER2 <1>".replace("<", "&lt;"))], 2.0)
+    drawn = svg_marks([Mark(3.0, 4.0, 2.0, "HER2", status, "HER2 <1>".replace("<", "&lt;"))], 0.1)
     element = ElementTree.fromstring(drawn)
     assert element.tag == tag
     assert element.attrib["class"] == f"HER2 {status}"

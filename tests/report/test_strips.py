@@ -64,6 +64,21 @@ def test_if_comes_before_fish_and_planes_stand_in_their_own_row() -> None:
     assert f'width="{PLANE_SIDE}"' in strip["planes"][0]
 
 
+def test_a_cluster_is_one_ring_round_its_signals_with_their_number() -> None:
+    rows = [make.spot(4.0, 3.0, status="counted")]
+    rows += [make.spot(6.0, x, status="counted", cluster=1) for x in (3.0, 3.4, 4.0, 4.4)]
+    seen = tables.SPOTS.check(make.detections(rows).spots.assign(slide_id="s", scene="f", cell_id="s/f/1"))
+    [strip] = strips(cell(), seen, pictures(), LABELS)
+    [tile] = [t for t in strip["tiles"] if "<figcaption>HER2<" in t]
+    svg = ElementTree.fromstring(tile)[0]
+    single, ring = sorted(svg.iter("circle"), key=lambda c: float(c.attrib["r"]))
+    assert float(single.attrib["r"]) == pytest.approx(6.0)
+    assert float(ring.attrib["r"]) == pytest.approx(6.0 + 7.0)
+    assert float(ring.attrib["cx"]) == pytest.approx((3.7 - 1.0) / 0.1, abs=0.1)
+    assert "cluster of 4" in str(ring[0].text)
+    assert [t.text for t in svg.iter("text") if t.attrib.get("class") == "HER2"] == ["4"]
+
+
 def test_each_signal_is_marked_in_the_plane_nearest_to_it() -> None:
     [strip] = strips(cell(), spots(0.0, 0.7, 0.9, 1.5, 3.0), pictures(*map(plane, HEIGHTS)), LABELS)
     assert [tile.count("<circle") for tile in strip["planes"]] == [2, 2, 1]

@@ -22,6 +22,7 @@ from ctcfish.types import ProbeModel
 CAMERA = Camera(2.0, 100.0, 2.0, "metadata")
 SLIDE = ProbeModel(40.0, 0.13, 0.4, 1500.0, 0.3, 5.0, (5.0, 5.0), 0.005, 100)
 SIGMA = (1.4, 1.3)
+BANDS = Bands.of(SIGMA, 1, 1.7)
 
 
 def image(
@@ -86,7 +87,7 @@ def test_a_signal_has_its_own_width_and_a_hot_pixel_is_hot() -> None:
     stack = image([(0, 30, 30, 3000)])
     stack[0, 60, 60] += 600
     found = candidates(stack)
-    measured = measure(found, SIGMA[1])
+    measured = measure(found, SIGMA[1], 0.1, BANDS)
     signal, pixel = nearest(found, 30, 30), nearest(found, 60, 60)
     assert not measured.hot[signal]
     assert float(measured.ratio[signal]) == pytest.approx(1.0, abs=0.08)
@@ -95,10 +96,24 @@ def test_a_signal_has_its_own_width_and_a_hot_pixel_is_hot() -> None:
     assert float(measured.snr[pixel]) < 4.5
 
 
+def test_a_border_is_no_signal_and_a_signal_beside_one_is() -> None:
+    ramp = 40.0 + 60.0 / (1.0 + np.exp(-(np.arange(100) - 50) / 2.2))
+    rng = np.random.default_rng(8)
+    stack = image([(0, 40, 56, 1200)])
+    border = rng.poisson(np.tile(ramp, (80, 1))[None] - 40.0).astype(stack.dtype) * 2
+    found = candidates(stack + border, 3.0)
+    measured = measure(found, SIGMA[1], 0.1, BANDS)
+    signal = nearest(found, 40, 56)
+    others = torch.arange(len(found)) != signal
+    assert float(measured.snr[others].max()) < 5.5 < float(measured.snr[signal])
+    near = others & ((found.place_px[:, 2] - 53).abs() < 4)
+    assert bool((measured.snr[near] < found.snr[near]).all())
+
+
 @pytest.mark.parametrize("width", [0.8, 1.0, 1.5, 2.0])
 def test_the_width_by_two_templates(width: float) -> None:
     found = candidates(image([(0, 40, 50, 20000)], width=width))
-    measured = measure(found, SIGMA[1])
+    measured = measure(found, SIGMA[1], 0.1, BANDS)
     assert float(measured.width_px[nearest(found, 40, 50)]) == pytest.approx(1.3 * width, rel=0.08)
 
 
@@ -110,7 +125,8 @@ def test_a_faint_signal_beside_a_bright_one_is_seen_at_the_second_look(planes: i
     found = candidates(stack, 2.0)
     row, bright_row = nearest(found, 40, 57.5), nearest(found, 40, 50)
     known = fit_at(stack, found.place_px[[bright_row]], SIGMA, CAMERA, free_width=False)
-    first, again = measure(found, SIGMA[1]), second_look(found, known, SIGMA, planes)
+    bands = Bands.of(SIGMA, planes, 1.7)
+    first, again = measure(found, SIGMA[1], 0.1, bands), second_look(found, known, SIGMA, 0.1, planes)
     assert again.near[row]
     assert float(again.measures.snr[row]) > float(first.snr[row]) + 1.0
     cleaned, _ = without_neighbours(found, known, SIGMA, planes)

@@ -65,6 +65,27 @@ def test_a_field_measures_width_brightness_background_and_camera() -> None:
     assert SlideFlag.GAIN_ESTIMATED in model.flags
 
 
+@pytest.mark.parametrize(("photons", "shape"), [(2500.0, 2.0), (60000.0, 1.7)])
+def test_the_scale_is_learnt_from_signals_on_a_rough_background_and_from_bright_ones_that_are_no_gaussian(
+    photons: float, shape: float
+) -> None:
+    rng, labels = np.random.default_rng(11), discs((240, 300))
+    grain = gaussian_filter(rng.standard_normal(labels.shape), 0.8)
+    light = 40.0 * (labels > 0) * np.clip(1 + 0.2 * grain / grain.std(), 0.2, None) + 10.0
+    y, x = np.mgrid[:240, :300]
+    for cy, cx in itertools.product(range(30, 240, 60), range(30, 300, 60)):
+        for dx in (-9, 9):
+            bell = np.exp(-0.5 * (np.hypot(y - cy, x - cx - dx) / 2.0) ** shape)
+            light = light + photons * np.exp(rng.normal(0, 0.2)) * bell / bell.sum()
+    image = np.round(100 + 2.0 * (rng.poisson(light) + rng.normal(0, 2, light.shape))).astype(np.uint16)[None]
+    scene = SceneInfo((0.0, 0.1, 0.1), Optics())
+    probe = merge([survey({"her2": image}, from_labels(labels, PIXEL), scene, Survey(), CONFIGURED)], Survey(),
+                  CONFIGURED).probes["HER2"]  # fmt: skip
+    assert probe.n_isolated >= 25
+    assert probe.sigma_xy_um == pytest.approx(0.2, rel=0.15)
+    assert probe.photons_median == pytest.approx(photons, rel=0.15)
+
+
 def test_merging_is_the_same_however_fields_are_grouped_and_says_the_range() -> None:
     fields = [surveyed(seed) for seed in (1, 2, 3)]
     model = merge(fields, Survey(), Detect())

@@ -14,16 +14,17 @@ from ctcfish.ops.camera import transfer_points
 from ctcfish.parameters import Detect
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.candidates import Candidates, Search, find
-from ctcfish.stages.signals.fits import fit_at
+from ctcfish.stages.signals.fits import fit_at, residual
 from ctcfish.stages.signals.measure import Measures, measure, patch_gain
 from ctcfish.stages.signals.optics import patch_half, sigma_px
 from ctcfish.stages.signals.regions import regions, sample
-from ctcfish.stages.signals.threshold import histogram
+from ctcfish.stages.signals.threshold import fit_background, histogram
 from ctcfish.types import Nuclei
 
 FLOOR_SNR = 3.0
 """Weaker maxima are not counted as background."""
 _BRIGHT_SNR = 7.0
+_CLEARLY = 1.3  # times the field's own threshold: on a rough background what hardly passes is texture too
 _APART_SIGMA = 6.0
 _NOTICED_SNR = 4.0
 _FAINT = 0.3
@@ -34,6 +35,7 @@ _FIRST = 30
 _NOT_WIDE = 1.4
 _SHARP = 0.25
 _MISFIT = 1e-4
+_RESIDUAL = 0.1
 
 
 @dataclass(frozen=True)
@@ -109,10 +111,12 @@ def survey_probe(
     setting: tuple[Camera, Detect, str],
 ) -> ProbeSurvey:
     """Survey one probe: a quarter of the nuclei tell the width of a signal, then all of them are looked at with it."""
-    sigma_um = start_sigma_um
+    sigma_um, axes = start_sigma_um, 3 if len(stack) > 1 else 2
     for part in (sample(nuclei, max(_FIRST, len(nuclei) // 4)), nuclei):
         found, measures = _look(stack, part, voxel_um, sigma_um, setting)
-        isolated = _isolated(stack, (found, measures), sigma_px(sigma_um, voxel_um), voxel_um, setting[0])
+        background = fit_background(_histogram(measures, _inside(found, part)), float(len(part)), axes)
+        clear = max(_BRIGHT_SNR, _CLEARLY * background.threshold(setting[1].false_per_nucleus))
+        isolated = _isolated(stack, (found, measures), clear, (sigma_px(sigma_um, voxel_um), voxel_um), setting[0])
         if len(isolated.photons) >= _FEW:
             width = np.median(isolated.sigma_um, axis=0)
             sigma_um = (float(width[0]) if len(stack) > 1 else sigma_um[0], float(width[1]))
@@ -120,16 +124,16 @@ def survey_probe(
     bands = Bands.of(sigma, len(stack), setting[1].surround)
     inside = _inside(found, nuclei)
     bright = inside & (measures.snr > _SURE_SNR) & ~measures.hot
-    background = found.surround[inside & (measures.snr < _BRIGHT_SNR)].cpu().numpy()
+    level = found.surround[inside & (measures.snr < _BRIGHT_SNR)].cpu().numpy()
     return ProbeSurvey(
-        float(np.median(background)) if len(background) else float("nan"),
+        float(np.median(level)) if len(level) else float("nan"),
         isolated,
         float(found.photons[bright].median()) if bool(bright.any()) else float("nan"),
         _histogram(measures, inside),
-        _histogram(measure(found, sigma[1], plain_from_patch=True), inside),
+        _histogram(measure(found, sigma[1], voxel_um[1], None), inside),
         patch_gain(sigma[1], bands.lateral_gain(sigma[1]) / bands.plane_gain() ** 0.5),
         float(len(nuclei)),
-        3 if len(stack) > 1 else 2,
+        axes,
     )
 
 
@@ -158,23 +162,23 @@ def _look(
         regions(nuclei, 0, len(stack)),
         Search(bands, camera, FLOOR_SNR, patch_half(sigma[1]), bands.signal_gain(sigma), device),
     )
-    return found, measure(found, sigma[1])
+    return found, measure(found, sigma[1], voxel_um[1], bands)
 
 
 def _isolated(
     stack: NDArray[np.generic],
     looked: tuple[Candidates, Measures],
-    sigma: tuple[float, float],
-    voxel_um: tuple[float, float, float],
+    clear_snr: float,
+    scale: tuple[tuple[float, float], tuple[float, float, float]],
     camera: Camera,
 ) -> Isolated:
-    """Fit width and brightness of bright candidates that have no neighbour."""
-    found, measures = looked
-    use = (measures.snr > _BRIGHT_SNR) & ~measures.hot & ~_near(found, measures, sigma) & (measures.ratio < _NOT_WIDE)
+    """Fit width and brightness of clear candidates that have no neighbour; ``scale`` is width and voxel."""
+    (found, measures), (sigma, voxel_um) = looked, scale
+    use = (measures.snr > clear_snr) & ~measures.hot & ~_near(found, measures, sigma) & (measures.ratio < _NOT_WIDE)
     rows = use.nonzero()[:, 0][:_MOST_ISOLATED]
     fitted = fit_at(stack, found.place_px[rows], sigma, camera, free_width=True)
     fits = fitted.fits
-    good = fits.converged & fitted.whole & (fits.p_value > _MISFIT)
+    good = fits.converged & fitted.whole & ((fits.p_value > _MISFIT) | (residual(fits, camera) < _RESIDUAL))
     good &= fits.sigma_error_px[:, 1] < _SHARP * fits.sigma_px[:, 1]
     step = np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
     width = fits.sigma_px[good].cpu().numpy().astype(np.float64)

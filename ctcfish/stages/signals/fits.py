@@ -16,6 +16,7 @@ from ctcfish.parameters import Detect
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.types import ProbeModel
 
+_SMOOTH = 0.05  # residual of an object without parts
 _REACH = (1.4, 3.0)  # half window along z and in the plane, in widths
 
 
@@ -142,9 +143,16 @@ def explained(
     single[doubtful] = better | (fitted.fits.photons[doubtful] < params.paired_photons * slide.photons_median)
     single &= fitted.fits.photons < params.dense_photons * slide.photons_median
     broad = torch.zeros_like(single)
-    smooth = own.fits.chi2_per_dof <= params.misfit
+    smooth = (own.fits.chi2_per_dof <= params.misfit) | (residual(own.fits, camera) < _SMOOTH)
     broad[doubtful] = smooth & (own.fits.sigma_px[:, 1] > params.broadest * sigma[1])
     return Explained(fitted.with_rows(doubtful[better], own.rows(better)), single, broad)
+
+
+def residual(fits: SpotFits, camera: Camera) -> Tensor:
+    """What a fit leaves, root mean square over the peak, (N,): no bright light is a Gaussian to its photons."""
+    peak = fits.photons / (2 * math.pi * fits.sigma_px[:, 1].square())
+    variance = fits.background.clamp(min=0) + camera.read_variance + peak / 4
+    return ((fits.chi2_per_dof - 1).clamp(min=0) * variance).sqrt() / peak.clamp(min=1e-6)
 
 
 def window_half(sigma_px: tuple[float, float], planes: int) -> tuple[int, int, int]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 from ctcfish.ops import templates as t
+from ctcfish.ops.bands import Bands
 from ctcfish.stages.signals.candidates import Candidates
 from ctcfish.stages.signals.optics import patch_half
 
-_SLOPE_SNR = 4.0
-_WIDE_RATIO = 1.3
+_FLAT_SNR = 3.0  # slopes that noise makes
+_BORDER_UM = 0.4  # standard deviation of a nucleus's border: a rounded body, seen in projection
 _WIDE = 1.8
 
 
@@ -24,8 +24,8 @@ class Measures:
     Attributes
     ----------
     snr : Tensor, (N,)
-        Response that is held against the threshold: the matched filter's where the background is plain; where it
-        slopes, bends or the object is wide, the smaller of that and the response blind to an edge along the slope.
+        Response that is held against the threshold: the matched filter's, less what a nucleus's border of the slope
+        found there would add to it.
     ratio : Tensor, (N,)
         Amplitude for a signal 1.8 times as wide over that for one of this width; 1 for a signal of this width.
     width_px : Tensor, (N,)
@@ -47,7 +47,7 @@ class Measures:
         return Measures(*(torch.where(where, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)))
 
 
-def measure(found: Candidates, sigma_px: float, plain_from_patch: bool = False) -> Measures:
+def measure(found: Candidates, sigma_px: float, pixel_um: float, bands: Bands | None) -> Measures:
     """Measure every candidate.
 
     Parameters
@@ -55,25 +55,26 @@ def measure(found: Candidates, sigma_px: float, plain_from_patch: bool = False) 
     found : Candidates
     sigma_px : float
         Width of a signal in the plane.
-    plain_from_patch : bool
-        Take the plain response from the whole patch, whose level is fitted along, instead of from the filter with its
-        nearer surround: less noise, more texture.
+    pixel_um : float
+    bands : Bands or None
+        By which the candidates were found, to take their response; None takes the plain response from the whole patch,
+        whose level is fitted along, instead of from the filter with its nearer surround: less noise, more texture.
     """
     half = found.patch.shape[1] // 2
     image, broad = t.point_image(half, torch.tensor([1.0, _WIDE], dtype=torch.float64) * sigma_px)
     hot = t.hot_centre(found.patch - found.surround[:, None, None], found.noise, sigma_px)
     patch = t.repaired(found.patch, hot)
-    narrow, wide, bank = t.level_blind(image), t.level_blind(broad), t.edge_blind(image)
-    seen = t.products(patch, torch.cat([narrow[None], wide[None], t.slope_templates(half, sigma_px), bank]))
-    amplitude, slope, by_angle = seen[:, 0], seen[:, 2:4], seen[:, 4:]
+    narrow, wide = t.level_blind(image), t.level_blind(broad)
+    slopes = t.slope_templates(half, sigma_px)
+    seen = t.products(patch, torch.cat([narrow[None], wide[None], slopes]))
+    amplitude, slope = seen[:, 0], seen[:, 2:]
     own_wide = float((wide * image).sum())
     ratio = seen[:, 1] / (amplitude.clamp(min=1e-6) * own_wide)
-    steep = slope.norm(dim=1) > _SLOPE_SNR * found.noise
-    angle = torch.atan2(slope[:, 0], slope[:, 1]) / math.pi * t.ORIENTATIONS
-    edge = by_angle.gather(1, (angle.round().long() % t.ORIENTATIONS)[:, None])[:, 0]
-    edge = edge / (found.noise * float(bank[0].norm()))
-    plain = torch.where(hot | plain_from_patch, amplitude / (found.noise * float(narrow.norm())), found.snr)
-    snr = torch.where(steep | (ratio > _WIDE_RATIO) | hot, torch.minimum(plain, edge), plain)
+    whole = amplitude / (found.noise * float(narrow.norm()))
+    profile = narrow.sum(0).numpy() / float(narrow.norm()) if bands is None else bands.profile()
+    share = t.border_share(profile, slopes[1].sum(0).numpy(), _BORDER_UM / pixel_um)
+    steep = (slope.norm(dim=1) / found.noise - _FLAT_SNR).clamp(min=0)
+    snr = (whole if bands is None else torch.where(hot, whole, found.snr)) - share * steep
     pair = torch.stack([narrow, wide / own_wide])
     return Measures(snr, ratio, _width(ratio, pair, sigma_px), hot)
 

@@ -161,11 +161,11 @@ def look(
     gain = bands.signal_gain(sigma)
     search = Search(bands, camera, _FLOOR * slide.threshold_snr, patch_half(sigma[1]), gain, device)
     found = find(stack, regions(nuclei, round(params.margin_um / voxel_um[1]), len(stack)), search)
-    measures = measure(found, sigma[1], slide.whole_patch)
+    measures = measure(found, sigma[1], voxel_um[1], None if slide.whole_patch else bands)
     accepted = measures.snr > slide.threshold_snr
     stack = without_hot_pixels(stack, found.place_px[measures.hot], camera)
     known = fit_at(stack, found.place_px[accepted], sigma, camera, free_width=False)
-    again = second_look(found, known, sigma, len(stack))
+    again = second_look(found, known, sigma, voxel_um[1], len(stack))
     measures = measures.replaced(again.near & ~accepted & ~measures.hot, again.measures)
     late = (measures.snr > slide.threshold_snr) & ~accepted
     added = fit_at(stack, found.place_px[late], sigma, camera, free_width=False)

@@ -88,7 +88,9 @@ class Again:
     near: Tensor
 
 
-def second_look(found: Candidates, others: Fitted, sigma_px: tuple[float, float], planes: int) -> Again:
+def second_look(
+    found: Candidates, others: Fitted, sigma_px: tuple[float, float], pixel_um: float, planes: int
+) -> Again:
     """Measure candidates again without their neighbours' light."""
     cleaned, near = without_neighbours(found, others, sigma_px, planes)
-    return Again(measure(cleaned, sigma_px[1], plain_from_patch=True), near)
+    return Again(measure(cleaned, sigma_px[1], pixel_um, None), near)
