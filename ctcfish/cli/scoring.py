@@ -53,6 +53,7 @@ def score(
     from ctcfish import batch, pipeline, unit
     from ctcfish.device import fix_threads, resolve_device
     from ctcfish.io import open_slide
+    from ctcfish.qc.image import pixel_lights
     from ctcfish.report.text import screen
     from ctcfish.store.atomic import atomic_folder, to_json
 
@@ -61,6 +62,8 @@ def score(
     batch.refuse_existing(target)
     chosen = resolve_device(device.value)
     fix_threads()
+    if lights := pixel_lights(slide, resolved):
+        typer.echo(lights, err=True)
     with atomic_folder(target) as work, progress_bar(pipeline.steps(slide) + 1) as progress:
         result = batch.score_alone(slide, unit.Job(resolved, chosen, work), progress)
     summary = result.summary

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ Pixels = NDArray[Any]
 
 MOST_NUCLEI = 60
 """Nuclei on which signals are looked for; enough to tell a failed hybridisation from a good one."""
+MOST_PIXELS = 100_000_000
+"""Voxels of a channel that are looked at before every scoring; more would be read twice for a line of text."""
+MOST_DOUBTS = 4
 TILES = 8
 PROBES = ("her2", "cep17")
 
@@ -56,9 +59,36 @@ def slide_checks(slide: Slide, config: Config, device: str) -> pd.DataFrame:
     """
     if not slide.fish_scenes:
         raise UsageError(f"{slide.slide_id} has no FISH scan: these checks are of FISH images.")
+    return _table(slide, config, lambda scene: _scene_figures(scene, config, device))
+
+
+def pixel_lights(slide: Slide, config: Config) -> str:
+    """Lights of exposure, saturation and shading in one line: what the pixels say before anything is looked for.
+
+    Empty without a FISH scene; scenes of more than ``MOST_PIXELS`` voxels a channel are left to `slide_checks`.
+    """
+    small = [scene for scene in slide.fish_scenes if math.prod(scene.pixels.shape[1:]) <= MOST_PIXELS]
+    if not small:
+        return ""
+    checks = _table(slide, config, _pixel_figures, small)
+    tones = checks["light"].value_counts()
+    doubts = checks[checks["light"].isin(["amber", "red"])]
+    said = [f"{row['scene']} {row['about'].partition(':')[0]} {row['check']} {row['value']:.3g} {row['light']}"
+            for row in doubts.to_dict("records")]  # fmt: skip
+    numbers = ", ".join(f"{int(tones.get(tone, 0))} {tone}" for tone in ("green", "amber", "red"))
+    more = f"; {len(said) - MOST_DOUBTS} more" if len(said) > MOST_DOUBTS else ""
+    return "; ".join([f"image before scoring: {numbers}", *said[:MOST_DOUBTS]]) + more
+
+
+def _table(
+    slide: Slide,
+    config: Config,
+    figures: Callable[[Scene], Iterator[tuple[str, float, str]]],
+    scenes: Sequence[Scene] | None = None,
+) -> pd.DataFrame:
     rows = []
-    for scene in slide.fish_scenes:
-        for name, value, about in _scene_figures(scene, config, device):
+    for scene in slide.fish_scenes if scenes is None else scenes:
+        for name, value, about in figures(scene):
             limit = config.qc.limits.get(name)
             tone = "" if limit is None else light(name, value, config.qc.limits)
             green, red = limit or (None, None)
@@ -67,11 +97,16 @@ def slide_checks(slide: Slide, config: Config, device: str) -> pd.DataFrame:
     return declared.CHECKS.check(pd.DataFrame(rows))
 
 
-def _scene_figures(scene: Scene, config: Config, device: str) -> Iterator[tuple[str, float, str]]:
-    pixels = {role: scene.read(role) for role in ("nucleus", *PROBES) if role in scene.roles}
+def _pixel_figures(scene: Scene) -> Iterator[tuple[str, float, str]]:
     yield "planes", float(scene.pixels.shape[1]), f"planes of {scene.voxel_um[0]:g} um"
-    for role, stack in pixels.items():
-        yield from exposure(role, stack)
+    for role in ("nucleus", *PROBES):
+        if role in scene.roles:
+            yield from exposure(role, scene.read(role))
+
+
+def _scene_figures(scene: Scene, config: Config, device: str) -> Iterator[tuple[str, float, str]]:
+    yield from _pixel_figures(scene)
+    pixels = {role: scene.read(role) for role in ("nucleus", *PROBES) if role in scene.roles}
     nuclei = segment(pixels["nucleus"], scene.voxel_um, config.segment, device)
     yield "nuclei", float(len(nuclei)), "nuclei found"
     focus = nuclei.focus[np.isfinite(nuclei.focus)]

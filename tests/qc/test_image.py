@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from ctcfish.config import Config
 from ctcfish.errors import UsageError
-from ctcfish.qc.image import exposure, light, shading_percent, slide_checks
+from ctcfish.qc.image import exposure, light, pixel_lights, shading_percent, slide_checks
 from ctcfish.synth import slide_in_memory
 from ctcfish.synth.spec import FishScan, Population, Signals, SlideSpec
 from tests import make
@@ -110,6 +111,35 @@ def dark() -> Any:
     pixels = make.ArraySource(np.full((3, 1, 64, 64), 100, np.uint16))
     scene = make.SCENE
     return type(scene)("f", "fish", pixels, (0.0, 0.1, 0.1), {"nucleus": 0, "her2": 1, "cep17": 2})
+
+
+def test_one_line_before_scoring_names_what_is_doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
+    slide = make.slide(fish_scenes=(dark(),))
+    line = pixel_lights(slide, Config())
+    wide = slide_checks(slide, Config(), "cpu")
+    shown = wide[wide["check"].isin(["planes", "saturated_percent", "exposure_percent", "shading_percent"])]
+    tones = shown["light"].value_counts()
+    assert line.startswith(f"image before scoring: {tones['green']} green, ")
+    assert f"{tones['red']} red" in line
+    assert "f her2 exposure_percent 0 red" in line
+    assert line.count(" red") + line.count(" amber") <= 2 + 4
+    assert pixel_lights(make.slide(fish_scenes=()), Config()) == ""
+    monkeypatch.setattr("ctcfish.qc.image.MOST_PIXELS", 64 * 64 - 1)
+    assert pixel_lights(slide, Config()) == ""
+
+
+def test_many_doubts_are_counted_not_listed() -> None:
+    scenes = tuple(replace(dark(), name=f"f{k}") for k in range(3))
+    line = pixel_lights(make.slide(fish_scenes=scenes), Config())
+    assert line.endswith(" more")
+    assert line.count("exposure_percent") <= 4
+
+
+def test_scoring_shows_the_lights_of_the_image_first(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
+    assert make.run("score", SAMPLE, "--out", tmp_path / "out", "--json") == 0
+    shown = capsys.readouterr()
+    assert "image before scoring: " in shown.err.splitlines()[0]
+    assert json.loads(shown.out)["program"] == "ctcfish"
 
 
 def test_the_command_shows_every_number_and_takes_limits_from_the_configuration(
