@@ -16,6 +16,8 @@ from torch import Tensor
 from ctcfish.ops.psf import pixel_profile
 
 FloatArray = NDArray[np.float64]
+ORIENTATIONS = 16
+_EDGE_DEGREE = 4  # an edge is any polynomial of this degree along its normal, bent and sloped along its tangent
 _GRADIENT_WIDTH = 1.9  # of a signal: wide enough to see an edge, narrow enough to stay in the patch
 
 
@@ -62,6 +64,26 @@ def blind(image: Tensor, backgrounds: Tensor) -> Tensor:
 def level_blind(image: Tensor) -> Tensor:
     """:func:`blind` to a constant."""
     return blind(image, torch.ones_like(image)[None])
+
+
+def edge_blind(image: Tensor) -> Tensor:
+    """:func:`blind` to an edge, for each of :data:`ORIENTATIONS` directions of its normal from 0 to π.
+
+    The background is a polynomial of degree 4 along the normal n, with slope, twist and bend along the tangent t:
+    1, n, n², n³, n⁴, t, tn, t². The border of a nucleus is one, and so is any smooth hump.
+
+    Parameters
+    ----------
+    image : Tensor of float64, (D, D)
+
+    Returns
+    -------
+    Tensor of float64, (16, D, D)
+    """
+    axis = torch.linspace(-1, 1, len(image), dtype=torch.float64)
+    angle = torch.arange(ORIENTATIONS, dtype=torch.float64)[:, None, None] * (math.pi / ORIENTATIONS)
+    n, t = (axis * angle.cos() + axis[:, None] * angle.sin(), axis[:, None] * angle.cos() - axis * angle.sin())
+    return blind(image, torch.stack([*(n**k for k in range(_EDGE_DEGREE + 1)), t, t * n, t * t], 1))
 
 
 def slope_templates(half: int, sigma_px: float) -> Tensor:

@@ -41,6 +41,25 @@ def test_level_blind(background: torch.Tensor) -> None:
     assert float((template * image()).sum()) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("step", [0, 3, 8, 15])
+def test_edge_blind_does_not_see_its_edges(step: int) -> None:
+    angle = math.pi * step / t.ORIENTATIONS
+    n, tangent = X * math.cos(angle) + Y * math.sin(angle), Y * math.cos(angle) - X * math.sin(angle)
+    template = t.edge_blind(image())[step]
+    for smooth in (torch.ones_like(n), n, n**2, n**3, n**4, tangent, tangent * n, tangent**2, X**2 + Y**2):
+        assert float((template * smooth).sum()) == pytest.approx(0, abs=1e-9)
+    assert float((template * image()).sum()) == pytest.approx(1)
+
+
+def test_edge_blind_suppresses_the_border_of_a_nucleus() -> None:
+    # a step of 30 photons blurred by 2 pixels, 3 pixels from the centre; the plain template takes it for a signal
+    border = 30 * 0.5 * (1 + torch.erf((X * HALF + 3.0) / 2.0 / math.sqrt(2)))
+    plain = float((t.level_blind(image()) * border).sum())
+    blind = float((t.edge_blind(image())[0] * border).sum())
+    assert plain > 60
+    assert abs(blind) < 0.2 * plain
+
+
 @pytest.mark.parametrize("blur_px", [3.0, 5.0])
 @pytest.mark.parametrize("angle", [0.0, 0.5])
 def test_the_share_of_a_border_is_what_it_adds_to_a_response_where_it_adds_most(blur_px: float, angle: float) -> None:

@@ -35,7 +35,7 @@ _FIRST = 30
 _NOT_WIDE = 1.4
 _SHARP = 0.25
 _MISFIT = 1e-4
-_RESIDUAL = 0.1
+_DAZZLING_SNR, _RESIDUAL = 30.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,8 @@ def _isolated(
     rows = use.nonzero()[:, 0][:_MOST_ISOLATED]
     fitted = fit_at(stack, found.place_px[rows], sigma, camera, free_width=True)
     fits = fitted.fits
-    good = fits.converged & fitted.whole & ((fits.p_value > _MISFIT) | (residual(fits, camera) < _RESIDUAL))
+    plain = (measures.snr[rows] > _DAZZLING_SNR) & (residual(fits, camera) < _RESIDUAL)
+    good = fits.converged & fitted.whole & ((fits.p_value > _MISFIT) | plain)
     good &= fits.sigma_error_px[:, 1] < _SHARP * fits.sigma_px[:, 1]
     step = np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
     width = fits.sigma_px[good].cpu().numpy().astype(np.float64)

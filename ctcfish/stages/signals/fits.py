@@ -16,7 +16,6 @@ from ctcfish.parameters import Detect
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.types import ProbeModel
 
-_SMOOTH = 0.05  # residual of an object without parts
 _REACH = (1.4, 3.0)  # half window along z and in the plane, in widths
 
 
@@ -143,7 +142,7 @@ def explained(
     single[doubtful] = better | (fitted.fits.photons[doubtful] < params.paired_photons * slide.photons_median)
     single &= fitted.fits.photons < params.dense_photons * slide.photons_median
     broad = torch.zeros_like(single)
-    smooth = (own.fits.chi2_per_dof <= params.misfit) | (residual(own.fits, camera) < _SMOOTH)
+    smooth = own.fits.chi2_per_dof <= params.misfit
     broad[doubtful] = smooth & (own.fits.sigma_px[:, 1] > params.broadest * sigma[1])
     return Explained(fitted.with_rows(doubtful[better], own.rows(better)), single, broad)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import torch
@@ -13,7 +14,8 @@ from ctcfish.stages.signals.candidates import Candidates
 from ctcfish.stages.signals.optics import patch_half
 
 _FLAT_SNR = 3.0  # slopes that noise makes
-_BORDER_UM = 0.4  # standard deviation of a nucleus's border: a rounded body, seen in projection
+_BORDER_UM = 0.3  # standard deviation of a nucleus's border: a rounded body, seen in projection
+_WIDE_RATIO = 1.35
 _WIDE = 1.8
 
 
@@ -25,7 +27,7 @@ class Measures:
     ----------
     snr : Tensor, (N,)
         Response that is held against the threshold: the matched filter's, less what a nucleus's border of the slope
-        found there would add to it.
+        found there would add to it; of a wide object no more than the response blind to an edge along the slope.
     ratio : Tensor, (N,)
         Amplitude for a signal 1.8 times as wide over that for one of this width; 1 for a signal of this width.
     width_px : Tensor, (N,)
@@ -64,17 +66,21 @@ def measure(found: Candidates, sigma_px: float, pixel_um: float, bands: Bands | 
     image, broad = t.point_image(half, torch.tensor([1.0, _WIDE], dtype=torch.float64) * sigma_px)
     hot = t.hot_centre(found.patch - found.surround[:, None, None], found.noise, sigma_px)
     patch = t.repaired(found.patch, hot)
-    narrow, wide = t.level_blind(image), t.level_blind(broad)
+    narrow, wide, bank = t.level_blind(image), t.level_blind(broad), t.edge_blind(image)
     slopes = t.slope_templates(half, sigma_px)
-    seen = t.products(patch, torch.cat([narrow[None], wide[None], slopes]))
-    amplitude, slope = seen[:, 0], seen[:, 2:]
+    seen = t.products(patch, torch.cat([narrow[None], wide[None], slopes, bank]))
+    amplitude, slope, by_angle = seen[:, 0], seen[:, 2:4], seen[:, 4:]
     own_wide = float((wide * image).sum())
     ratio = seen[:, 1] / (amplitude.clamp(min=1e-6) * own_wide)
+    angle = torch.atan2(slope[:, 0], slope[:, 1]) / math.pi * t.ORIENTATIONS
+    edge = by_angle.gather(1, (angle.round().long() % t.ORIENTATIONS)[:, None])[:, 0]
+    edge = edge / (found.noise * float(bank[0].norm()))
     whole = amplitude / (found.noise * float(narrow.norm()))
     profile = narrow.sum(0).numpy() / float(narrow.norm()) if bands is None else bands.profile()
     share = t.border_share(profile, slopes[1].sum(0).numpy(), _BORDER_UM / pixel_um)
     steep = (slope.norm(dim=1) / found.noise - _FLAT_SNR).clamp(min=0)
     snr = (whole if bands is None else torch.where(hot, whole, found.snr)) - share * steep
+    snr = torch.where((ratio > _WIDE_RATIO) | hot, torch.minimum(snr, edge), snr)
     pair = torch.stack([narrow, wide / own_wide])
     return Measures(snr, ratio, _width(ratio, pair, sigma_px), hot)
 
