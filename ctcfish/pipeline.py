@@ -139,10 +139,12 @@ def _survey_scene(scene: Scene, config: Config, device: str, progress: Progress)
     nuclei = segment(Channel(scene, "nucleus"), scene.voxel_um, config.segment, device)
     cut = tuple(parts(nuclei, scene.pixels.shape[1]))
     progress(f"survey {scene.name}")
-    info = SceneInfo(scene.voxel_um, scene.optics)
+    info, told = SceneInfo(scene.voxel_um, scene.optics), speakers(cut)
+    each = -(-config.survey.max_nuclei_per_scene // len(told))
+    params = config.survey.model_copy(update={"max_nuclei_per_scene": each})
     surveys = tuple(
-        survey(_probe_pixels(scene, part), part.nuclei.rows(part.own), info, config.survey, config.detect, device)
-        for part in speakers(cut)
+        survey(_probe_pixels(scene, part), part.nuclei.rows(part.own), info, params, config.detect, device)
+        for part in told
     )
     return _Field(scene, nuclei, cut, surveys)
 

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from ctcfish.types import PROBES, Detections, Nuclei
 
-MOST_VOXELS = 48_000_000
+MOST_VOXELS = 96_000_000
 """Voxels of one channel that a part owns at most."""
 
 MARGIN_UM = 16.0
