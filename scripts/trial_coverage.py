@@ -22,8 +22,8 @@ from ctcfish.stats.firth import firth_cox, firth_logistic
 from ctcfish.stats.overdispersion import beta_binomial_rho
 from ctcfish.stats.survival import kaplan_meier
 from ctcfish.trial.assay import clustered_share
+from ctcfish.trial.cox import cox
 from ctcfish.trial.finding import correlation_interval
-from ctcfish.trial.library import cox
 from ctcfish.trial.ranks import auc_interval
 
 Draw = Callable[[np.random.Generator, int], tuple[float, float, float]]

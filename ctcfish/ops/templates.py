@@ -105,10 +105,11 @@ def border_share(response: FloatArray, slope: FloatArray, blur_px: float) -> flo
     blur_px : float
         Standard deviation of the border, a Gaussian's integral.
     """
-    reach = round(4 * blur_px) + max(len(response), len(slope))
+    longest = max(len(response), len(slope))
+    reach = round(4 * blur_px) + longest
     border = ndtr(np.arange(-reach, reach + 1) / blur_px)
     seen, steep = (np.correlate(border, profile, "same") for profile in (response, slope))
-    whole = slice(max(len(response), len(slope)) // 2, -(max(len(response), len(slope)) // 2))
+    whole = slice(longest // 2, -(longest // 2))
     most = int(seen[whole].argmax())
     return float(seen[whole][most] / abs(steep[whole][most]))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from itertools import count, takewhile
 from typing import Any, Protocol
 
@@ -129,27 +129,25 @@ def _if_tiles(picture: Picture, outline: str, limits: Limits) -> list[str]:
 def _marks(spots: pd.DataFrame, picture: Picture) -> list[Mark]:
     """One mark a signal, and one round all the signals that the light of a cluster was taken for."""
     member = (spots["cluster"] > 0) & (spots["status"] == "counted")
-    clusters = [own for _, own in spots[member].groupby(["probe", "cluster"])]
-    return [_mark(spots.loc[[row]], picture) for row in spots.index[~member]] + [_mark(c, picture) for c in clusters]
+    groups = [[one] for one in spots[~member].to_dict("records")]
+    if member.any():
+        groups += [own.to_dict("records") for _, own in spots[member].groupby(["probe", "cluster"])]
+    return [_mark(own, picture) for own in groups]
 
 
-def _mark(own: pd.DataFrame, picture: Picture) -> Mark:
-    x, y = (own[f"{axis}_um"].to_numpy(float) for axis in "xy")
-    spread_um = float(np.hypot(x - x.mean(), y - y.mean()).max())
-    y0, x0 = picture.origin_um
-    one = own.iloc[0]
-    words = [str(one["probe"]), f"cluster of {len(own)}" if len(own) > 1 else str(one["status"])]
-    light = f"{own['photons'].sum():.0f} photons"
-    doubt = "" if len(own) > 1 else f", p {one['probability']:.2f} {one['flags']}"
-    return Mark(
-        (x.mean() - x0) / picture.pixel_um,
-        (y.mean() - y0) / picture.pixel_um,
-        (MARK_RADIUS_UM + spread_um) / picture.pixel_um,
-        str(one["probe"]),
-        str(one["status"]),
-        f"{' '.join(words)}, {light}{doubt}",
-        len(own),
-    )
+def _mark(own: list[dict[Hashable, Any]], picture: Picture) -> Mark:
+    """Mark of one signal or, as one ring, of several."""
+    place = np.array([[s["y_um"], s["x_um"]] for s in own])
+    middle, first = place.mean(axis=0), own[0]
+    spread_um = float(np.hypot(*(place - middle).T).max())
+    y, x = ((middle - picture.origin_um) / picture.pixel_um).tolist()
+    light = f"{sum(s['photons'] for s in own):.0f} photons"
+    if len(own) > 1:
+        what = f"{first['probe']} cluster of {len(own)}, {light}"
+    else:
+        what = f"{first['probe']} {first['status']}, {light}, p {first['probability']:.2f} {first['flags']}"
+    radius = (MARK_RADIUS_UM + spread_um) / picture.pixel_um
+    return Mark(x, y, radius, str(first["probe"]), str(first["status"]), what, len(own))
 
 
 def _outline(picture: Picture, labels: Mapping[str, LabelImage], kind: str, label: int) -> str:

@@ -14,8 +14,8 @@ from ctcfish.stats.checks import FloatArray
 from ctcfish.stats.estimate import Estimate
 from ctcfish.stats.firth import FirthFit, firth_cox, firth_logistic
 from ctcfish.stats.rank import spearman_permutation
+from ctcfish.trial.cox import cox
 from ctcfish.trial.finding import Finding, Label, of_correlation, unknown
-from ctcfish.trial.library import cox
 from ctcfish.trial.ranks import superiority
 from ctcfish.trial.response import DAYS_A_MONTH
 from ctcfish.trial.subjects import Study

@@ -15,8 +15,8 @@ from scipy import stats
 from ctcfish.errors import StatisticsError
 from ctcfish.stats.firth import firth_cox, firth_logistic
 from ctcfish.trial.association import associations
+from ctcfish.trial.cox import cox
 from ctcfish.trial.finding import Finding
-from ctcfish.trial.library import cox
 from ctcfish.trial.subjects import Study
 from tests.make_trial import Rows, ctc, row, run_of, slide, study
 

@@ -1,4 +1,4 @@
-"""The model that comes from statsmodels, an optional part of the installation (``pip install ctcfish[trial]``)."""
+"""Cox regression by statsmodels, an optional part of the installation (``pip install ctcfish[trial]``)."""
 
 from __future__ import annotations
 
