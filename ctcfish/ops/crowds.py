@@ -12,9 +12,11 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from ctcfish.ops import resolve as lockstep
+from ctcfish.ops.compiled import crowds as compiled
 from ctcfish.ops.emitter_count import CountPosterior, CountRule, count_posterior
 from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame, log_likelihood, refine
-from ctcfish.ops.resolve import Growth, Zones, grow, settle
+from ctcfish.ops.resolve import Growth, Zones
 from ctcfish.ops.windows import cut_windows
 
 _SIMILAR = (1, 4, 9)  # batches hold regions of up to so many candidates
@@ -171,12 +173,13 @@ def resolve_crowds(
     """
     reach, growth, rule = reach or Reach(), growth or Growth(), rule or CountRule()
     parts: list[_Part] = []
+    way = compiled if image.stack.device.type == "cpu" else lockstep
     for batch in _batches(image, starts, model, reach):
         slots = batch.start.used.shape[1]
         roomy = replace(growth, most_emitters=max(growth.most_emitters, slots + growth.patience))
-        path = grow(batch.frame, batch.crops, batch.start, batch.zones, roomy)
+        path = way.grow(batch.frame, batch.crops, batch.start, batch.zones, roomy)
         count = count_posterior(path, model, rule)
-        state = settle(batch.frame, batch.crops, path, count.estimate, roomy)
+        state = way.settle(batch.frame, batch.crops, path, count.estimate, roomy)
         parts.append((batch.rows, replace(state, places=state.places + batch.corner[:, None]), count))
     return _collected(parts, _regions(starts), starts.photons)
 

@@ -18,14 +18,14 @@ from torch import Tensor
 
 from ctcfish.ops.psf import pixel_profile_shift
 
-_SMALLEST_MODEL = 0.5  # photons a pixel, read variance included
-_DAMPING = 0.1
-_FAINTEST = 2.5  # σ of the log-normal brightness below its median: fainter is background that is not smooth
-_FARTHEST = 3.0  # prior standard deviations a background coefficient may leave its prior
-_SHORT = 4.0  # divides a step twice
-_LONGEST_STEP = 0.5  # pixels, and units of log photons
-_PIXEL_VARIANCE = 1.0 / 12.0  # a pixel's own width, px²
-_PLACE_PRECISION = 1.0  # px⁻²: emitters that share a place are known to be no farther apart than about this
+SMALLEST_MODEL = 0.5  # photons a pixel, read variance included
+DAMPING = 0.1
+FAINTEST = 2.5  # σ of the log-normal brightness below its median: fainter is background that is not smooth
+FARTHEST = 3.0  # prior standard deviations a background coefficient may leave its prior
+SHORT = 4.0  # divides a step twice
+LONGEST_STEP = 0.5  # pixels, and units of log photons
+PIXEL_VARIANCE = 1.0 / 12.0  # a pixel's own width, px²
+PLACE_PRECISION = 1.0  # px⁻²: emitters that share a place are known to be no farther apart than about this
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,10 @@ class CrowdModel:
     def mean_photons(self) -> float:
         """Mean of the log-normal brightness."""
         return self.median_photons * math.exp(self.log_sigma**2 / 2)
+
+    def room(self, axes: int) -> float:
+        """Room per emitter, pixels or voxels, in a plane or in three dimensions."""
+        return self.room_per_emitter * self.sigma_xy_px**2 * (3.5 * self.sigma_z_px if axes == 3 else 1.0)
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,7 @@ def expected_light(frame: Frame, state: Emitters, profiles: _Profiles | None = N
     light: Tensor = torch.bmm(zy.transpose(1, 2), x).flatten(1)
     light += state.background @ frame.basis
     light += frame.model.read_variance
-    return light.clamp_(min=_SMALLEST_MODEL)
+    return light.clamp_(min=SMALLEST_MODEL)
 
 
 def _projections(frame: Frame, image: Tensor, profiles: _Profiles) -> Tensor:
@@ -244,7 +248,7 @@ def _information(frame: Frame, state: Emitters, local: Tensor, weight: Tensor) -
     or a derivative of it; ``local`` (R, M) is the mean of 1/variance under each emitter.
     """
     model, axes = frame.model, frame.axes
-    variance = [2 * (s * s + _PIXEL_VARIANCE) for s in (model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px)][-axes:]
+    variance = [2 * (s * s + PIXEL_VARIANCE) for s in (model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px)][-axes:]
     crops, slots = state.log_photons.shape
     k, size = 1 + axes, (1 + axes) * slots
     strength = state.photons * local.clamp(min=0).sqrt()
@@ -299,11 +303,11 @@ def refine(frame: Frame, crops: Crops, state: Emitters) -> tuple[Emitters, Tenso
     log_scale = diagonal.log().sum(1)
     scale = diagonal.rsqrt()
     information = information * scale[:, :, None] * scale[:, None]
-    information.diagonal(dim1=1, dim2=2).add_(_DAMPING)
+    information.diagonal(dim1=1, dim2=2).add_(DAMPING)
     factor, failed = torch.linalg.cholesky_ex(information)
     # the closed overlaps are not exactly of one matrix: where they cannot be factored, a short step along the gradient
     if bool(failed.any()):
-        short = _SHORT * torch.eye(factor.shape[1], device=factor.device, dtype=factor.dtype)
+        short = SHORT * torch.eye(factor.shape[1], device=factor.device, dtype=factor.dtype)
         factor = torch.where((failed > 0)[:, None, None], short, factor)
     log_determinant = 2 * factor.diagonal(dim1=1, dim2=2).log().sum(1) + log_scale
     step = torch.cholesky_solve((gradient * scale)[:, :, None], factor)[:, :, 0] * scale
@@ -321,7 +325,7 @@ def _priors(frame: Frame, crops: Crops, state: Emitters) -> tuple[Tensor, Tensor
     gradient[:, :size:k] = -(state.log_photons - math.log(model.median_photons)) / model.log_sigma**2 * state.used
     stiffness = frame.precision / crops.level[:, None].clamp(min=1.0).square()
     gradient[:, size:] = -(state.background - level) * stiffness
-    precision = torch.full_like(gradient, _PLACE_PRECISION)
+    precision = torch.full_like(gradient, PLACE_PRECISION)
     precision[:, :size:k] = model.log_sigma**-2
     precision[:, size:] = stiffness
     return gradient, precision
@@ -331,8 +335,8 @@ def _moved(frame: Frame, crops: Crops, state: Emitters, step: Tensor) -> Emitter
     """State after ``step``, each part bounded: a step, and how far the background may leave its prior."""
     rows, slots = state.log_photons.shape
     k = 1 + frame.axes
-    part = (step[:, : k * slots].view(rows, slots, k) * state.used[..., None]).clamp_(-_LONGEST_STEP, _LONGEST_STEP)
-    lowest = math.log(frame.model.median_photons) - _FAINTEST * frame.model.log_sigma
+    part = (step[:, : k * slots].view(rows, slots, k) * state.used[..., None]).clamp_(-LONGEST_STEP, LONGEST_STEP)
+    lowest = math.log(frame.model.median_photons) - FAINTEST * frame.model.log_sigma
     places = state.places.clone()
     places[..., 3 - frame.axes :] += part[..., 1:]
     last = torch.tensor(frame.shape, device=places.device, dtype=places.dtype) - 1
@@ -340,7 +344,7 @@ def _moved(frame: Frame, crops: Crops, state: Emitters, step: Tensor) -> Emitter
     first = torch.zeros_like(spread)
     first[:, 0] = crops.level
     background = state.background + torch.maximum(torch.minimum(step[:, k * slots :], spread), -spread)
-    background = torch.maximum(torch.minimum(background, first + _FARTHEST * spread), first - _FARTHEST * spread)
+    background = torch.maximum(torch.minimum(background, first + FARTHEST * spread), first - FARTHEST * spread)
     background[:, :1] = torch.maximum(background[:, :1], 0.1 * level)
     return Emitters(
         torch.minimum(places.clamp(min=0.0), last),
@@ -353,7 +357,7 @@ def _moved(frame: Frame, crops: Crops, state: Emitters, step: Tensor) -> Emitter
 def log_likelihood(frame: Frame, crops: Crops, state: Emitters) -> Tensor:
     """Logarithm of the likelihood, up to a constant of the crop: (R,)."""
     light = expected_light(frame, state)
-    null = ((crops.data * crops.weight).sum(1) / crops.weight.sum(1).clamp(min=1.0)).clamp(min=_SMALLEST_MODEL)[:, None]
+    null = ((crops.data * crops.weight).sum(1) / crops.weight.sum(1).clamp(min=1.0)).clamp(min=SMALLEST_MODEL)[:, None]
     return ((crops.data * torch.log(light / null) - (light - null)) * crops.weight).sum(1)
 
 
@@ -364,12 +368,15 @@ def log_occam(frame: Frame, state: Emitters, log_determinant: Tensor) -> Tensor:
     is unknown up to scale: n emitters weigh Γ(n) / Vⁿ with V the room per emitter.
     """
     model = frame.model
-    room = model.room_per_emitter * model.sigma_xy_px**2 * (3.5 * model.sigma_z_px if frame.axes == 3 else 1.0)
     number = state.used.sum(1)
     spread = (state.log_photons - math.log(model.median_photons)) / model.log_sigma
     brightness = -0.5 * (spread.square() * state.used).sum(1)
     brightness = brightness - number * math.log(model.log_sigma * math.sqrt(2 * math.pi))
-    process = torch.lgamma(number.clamp(min=1.0)) - number * math.log(room)
+    process = torch.lgamma(number.clamp(min=1.0)) - number * math.log(model.room(frame.axes))
     volume = math.log(2 * math.pi) * 0.5 * (1 + frame.axes) * number
-    idle = (state.used.shape[1] - number) * (frame.axes * math.log(_PLACE_PRECISION) - 2 * math.log(model.log_sigma))
+    # an unused slot is in the determinant with its precision and the damping
+    slot = (
+        frame.axes * math.log(PLACE_PRECISION) - 2 * math.log(model.log_sigma) + (1 + frame.axes) * math.log1p(DAMPING)
+    )
+    idle = (state.used.shape[1] - number) * slot
     return brightness + process + volume - 0.5 * (log_determinant - idle)

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ctcfish.errors import InputError
 from ctcfish.ops import fit_model as fm
+from ctcfish.ops.compiled import spots
+from ctcfish.ops.compiled.spot import Setup
 from ctcfish.ops.fit_model import FitModel, Layout, Problem
 
 _CHUNK_VALUES = 1 << 20  # Jacobian entries held at once: 4 MiB of float32, within the caches
@@ -95,14 +98,47 @@ def fit_spots(
     """
     data, start = _checked(crops, start_px, known, weight)
     layout = Layout.of((data.shape[1], data.shape[2], data.shape[3]), model)
-    size = max(32, _CHUNK_VALUES // ((layout.size + 1) * data[0].numel())) if len(data) else 1
     extra = [None if t is None else t.flatten(1) for t in (known, weight)]
-    problem = Problem(data.flatten(1) + read_variance, extra[0], extra[1], read_variance)
+    problem = Problem(data.flatten(1), extra[0], extra[1], read_variance)
+    way = _one_by_one if data.device.type == "cpu" else _together
+    return way(problem, start, model, layout)
+
+
+def _one_by_one(problem: Problem, start: Tensor, model: FitModel, layout: Layout) -> SpotFits:
+    """By the compiled kernel, which a CPU has."""
+    setup = Setup(
+        layout.shape,
+        *(layout.z, layout.sigma_xy, layout.sigma_z, layout.slope, layout.size),
+        (model.sigma_z_px, model.sigma_xy_px),
+        model.width_range,
+        model.max_shift_px,
+        model.max_iterations,
+        model.tolerance,
+        problem.read_variance,
+    )
+    number, nothing = len(start), problem.data.new_zeros(0, 0)
+    images = [nothing if t is None else t for t in (problem.data, problem.known, problem.weight)]
+    pixels = tuple(np.ascontiguousarray(t.numpy(), np.float32) for t in images)
+    theta, error = np.zeros((number, layout.size)), np.zeros((number, layout.size))
+    fit, done, steps = np.zeros((number, 3)), np.zeros(number, np.bool_), np.zeros(number, np.int32)
+    places = np.ascontiguousarray(start.numpy(), np.float64)
+    spots.fit_all(setup, spots.functions_of(setup), pixels, places, (theta, error, fit, done, steps))
+    like = problem.data
+    theta_t, error_t, fit_t = (torch.from_numpy(values).to(like.dtype) for values in (theta, error, fit))
+    told = (*fit_t.unbind(1), torch.from_numpy(done), torch.from_numpy(steps))
+    return SpotFits(*_columns(theta_t, error_t, model, layout), *told)
+
+
+def _together(problem: Problem, start: Tensor, model: FitModel, layout: Layout) -> SpotFits:
+    """All spots in lockstep, on any device."""
+    problem = replace(problem, data=problem.data + problem.read_variance)
+    number, device = len(problem.data), problem.data.device
+    size = max(32, _CHUNK_VALUES // ((layout.size + 1) * max(problem.data.shape[1], 1)))
     theta = _start(problem, start, model, layout)
     search = _Search.begin(theta, *_bounds(theta, model, layout))
     early = [
         _iterate(problem.rows(rows), search.rows(rows), model, layout, _EARLY)
-        for rows in torch.split(torch.arange(len(data), device=data.device), size)
+        for rows in torch.split(torch.arange(number, device=device), size)
     ]
     search = _Search.joined(early)
     late = (~search.done).nonzero()[:, 0]
@@ -111,7 +147,7 @@ def fit_spots(
         search.put(rows, rest)
     parts = [
         _summary(problem.rows(rows), search.rows(rows), model, layout)
-        for rows in torch.split(torch.arange(len(data), device=data.device), size)
+        for rows in torch.split(torch.arange(number, device=device), size)
     ]
     return SpotFits(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
@@ -275,6 +311,11 @@ def _summary(problem: Problem, search: _Search, model: FitModel, layout: Layout)
     error = covariance.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt() * scale
     signal = theta[:, fm.PHOTONS, None] * jacobian[:, fm.PHOTONS]
     fit = fm.goodness(problem, expected, signal, theta[:, fm.BACKGROUND, None], layout.size)
+    return (*_columns(theta, error, model, layout), *fit, search.done & search.free, search.iterations)
+
+
+def _columns(theta: Tensor, error: Tensor, model: FitModel, layout: Layout) -> tuple[Tensor, ...]:
+    """Columns of :class:`SpotFits` from place to width, of parameters and their errors (N, P)."""
     zero = torch.zeros_like(theta[:, 0])
 
     def pick(values: Tensor, column: int, otherwise: Tensor) -> Tensor:
@@ -287,4 +328,4 @@ def _summary(problem: Problem, search: _Search, model: FitModel, layout: Layout)
     )
     sigma_error = torch.stack((pick(error, layout.sigma_z, zero), pick(error, layout.sigma_xy, zero)), 1)
     light = [c for k in (fm.PHOTONS, fm.BACKGROUND) for c in (theta[:, k], error[:, k])]
-    return (*position, *light, sigma, sigma_error, *fit, search.done & search.free, search.iterations)
+    return (*position, *light, sigma, sigma_error)

@@ -8,7 +8,7 @@ from torch import Tensor
 from ctcfish.ops.emitters import Crops, Emitters, Frame, expected_light
 from ctcfish.ops.psf import pixel_profile
 
-_TEXTURE_POWER = 0.6
+TEXTURE_POWER = 0.6
 
 
 def missing_light(frame: Frame, crops: Crops, state: Emitters) -> Tensor:
@@ -44,7 +44,7 @@ def overdispersion(significance: Tensor, ring: Tensor) -> Tensor:
     Tensor, (R,)
     """
     squares = torch.where(ring, significance.square(), torch.nan)[:, ::2]
-    return (squares.nanmedian(1).values / 0.455).nan_to_num(1.0).clamp(min=1.0).pow(_TEXTURE_POWER)
+    return (squares.nanmedian(1).values / 0.455).nan_to_num(1.0).clamp(min=1.0).pow(TEXTURE_POWER)
 
 
 def brightest_pixel(frame: Frame, significance: Tensor, allowed: Tensor) -> Tensor:

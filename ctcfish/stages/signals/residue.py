@@ -64,6 +64,8 @@ def _blocks(stack: NDArray[np.generic], factor: int, shape: tuple[int, int], cam
 
 
 def _stained(light: NDArray[np.float32], labels: NDArray[np.int32], label: int, block_um: float) -> bool:
+    if np.count_nonzero(labels == 0) < _LEAST_BLOCKS:
+        return False  # no glass in sight, which distances need not tell
     own = labels == label
     others = (labels > 0) & ~own
     from_own, from_others = (_away_um(mask, block_um) for mask in (own, others))

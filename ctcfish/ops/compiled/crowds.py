@@ -1,0 +1,217 @@
+"""Batches of crowded regions on a CPU: :func:`ctcfish.ops.resolve.grow` and ``settle`` by compiled kernels.
+
+Same signatures, same algorithm; a test holds that both ways agree.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ctcfish.ops.compiled import growth as kernels
+from ctcfish.ops.compiled.growth import Limits, Tried, Where
+from ctcfish.ops.compiled.kernel import entry, kernel
+from ctcfish.ops.compiled.region import COUNTS, DATA, LANES, Known, Profiles, Region, Rows, Shared, State, Work, copied
+from ctcfish.ops.emitters import FAINTEST, PIXEL_VARIANCE, Crops, Emitters, Frame
+from ctcfish.ops.psf import pixel_profile
+from ctcfish.ops.resolve import Growth, Path, Zones
+
+_Array = NDArray[Any]
+_BLUR_REACH = 4.0  # widths; farther out nothing is left in the precision of the pixels
+
+
+def grow(frame: Frame, crops: Crops, start: Emitters, zones: Zones, growth: Growth) -> Path:
+    """Add emitters to every region; see :func:`ctcfish.ops.resolve.grow`."""
+    limits = Limits(growth.most_emitters, growth.patience, growth.first_steps, growth.steps, growth.drops)
+    number = start.used.sum(1).long().numpy()
+    tried = _nothing_tried(len(number), limits.most, len(frame.orders))
+    state = (_doubles(start.places), _doubles(start.log_photons), _doubles(start.background))
+    masks = (zones.allowed.numpy(), zones.ring.numpy())
+    _grow_all(_shared(frame), _pixels(frame, crops), (*masks, *_blur(frame)), (limits, number, state), tried)
+    return Path(*(torch.from_numpy(values).to(start.places) for values in tried))
+
+
+def settle(frame: Frame, crops: Crops, path: Path, number: Tensor, growth: Growth) -> Emitters:
+    """State with ``number`` (R,) emitters, refined to rest; see :func:`ctcfish.ops.resolve.settle`."""
+    tried = Tried(*(_doubles(getattr(path, name)) for name in Tried._fields))
+    chosen = np.zeros(len(number), np.int64)
+    state = (
+        np.zeros_like(tried.places[:, 0]),
+        np.zeros_like(tried.log_photons[:, 0]),
+        np.zeros_like(tried.background[:, 0]),
+    )
+    wanted = (number.numpy(), growth.last_steps, chosen)
+    _settle_all(_shared(frame), _pixels(frame, crops), wanted, state, tried)
+    most = int(chosen.max())
+    used = np.arange(most) < chosen[:, None]
+    places, log_photons, background = (torch.from_numpy(values).to(path.places) for values in state)
+    return Emitters(places[:, :most], log_photons[:, :most], torch.from_numpy(used).to(path.places), background)
+
+
+def _doubles(values: Tensor) -> _Array:
+    return np.ascontiguousarray(values.numpy(), np.float64)
+
+
+def _shared(frame: Frame) -> Shared:
+    """What the kernels must know of a frame."""
+    model = frame.model
+    widths = np.array([model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px])
+    parts = np.array(model.image) * np.array([1.0, model.sigma_z_px, model.sigma_xy_px])
+    products = np.ascontiguousarray(frame.coarse_products.numpy(), np.float32)
+    known = Known(
+        math.log(model.median_photons),
+        model.log_sigma,
+        model.mean_photons,
+        model.read_variance,
+        math.log(model.median_photons) - FAINTEST * model.log_sigma,
+        math.log(model.room(frame.axes)),
+    )
+    series = (_doubles(values) for values in (frame.precision, frame.height, frame.wave))
+    return Shared(frame.shape, known, widths, 2 * (widths**2 + PIXEL_VARIANCE), parts, products, *series)
+
+
+def _pixels(frame: Frame, crops: Crops) -> tuple[_Array, ...]:
+    """Data, 0 or 1, level of every region, and the background's series."""
+    data, counts, basis = (np.ascontiguousarray(t.numpy(), np.float32) for t in (crops.data, crops.weight, frame.basis))
+    return data, counts, _doubles(crops.level), basis
+
+
+def _blur(frame: Frame) -> tuple[_Array, _Array, float]:
+    """Images of a point at every place along each axis (3, L, W), their reach (3,), and what they make of noise."""
+    blur = np.zeros((3, max(frame.shape), -(-max(frame.shape) // LANES) * LANES), np.float32)
+    reach, norm = np.zeros(3, np.int64), 1.0
+    for axis, length in enumerate(frame.shape):
+        if length > 1:
+            sigma = frame.model.sigma_z_px if axis == 0 else frame.model.sigma_xy_px
+            own = pixel_profile(torch.arange(length, dtype=torch.float64), sigma, length).numpy()
+            blur[axis, :length, :length] = own
+            reach[axis] = math.ceil(_BLUR_REACH * sigma)
+            norm /= math.sqrt(float(np.square(own[length // 2]).sum()))
+    return blur, reach, norm
+
+
+def _nothing_tried(regions: int, most: int, orders: int) -> Tried:
+    return Tried(
+        np.full((regions, most + 1), -np.inf),
+        np.zeros((regions, most + 1)),
+        np.zeros((regions, most + 1)),
+        np.zeros((regions, most + 1, most, 3)),
+        np.zeros((regions, most + 1, most)),
+        np.zeros((regions, most + 1, orders)),
+        np.zeros((regions, most + 1)),
+        np.ones(regions),
+    )
+
+
+@kernel
+def _of_region(tried: Tried, r: int) -> Tried:
+    return Tried(
+        tried.log_likelihood[r],
+        tried.log_occam[r],
+        tried.total_photons[r],
+        tried.places[r],
+        tried.log_photons[r],
+        tried.background[r],
+        tried.crowding[r],
+        tried.dispersion[r : r + 1],
+    )
+
+
+@kernel
+def _work(most: int, orders: int) -> Work:
+    size = 4 * most + orders
+    sums = np.zeros(orders * (orders + 1) // 2, np.float32)
+    vectors = np.zeros((3, size))
+    return Work(np.zeros(most), np.zeros((most, 5)), np.zeros((size, size)), vectors[0], vectors[1], vectors[2], sums)
+
+
+@kernel
+def _profiles(shared: Shared, most: int) -> Profiles:
+    rows, (depth, height, width) = most * len(shared.parts), shared.shape
+    deep, high = np.zeros((2, rows, depth), np.float32), np.zeros((2, rows, height), np.float32)
+    wide = np.zeros((2, rows, _padded(width)), np.float32)
+    return Profiles(deep[0], deep[1], high[0], high[1], wide[0], wide[1])
+
+
+@kernel
+def _padded(width: int) -> int:
+    return (width + LANES - 1) // LANES * LANES
+
+
+@kernel
+def _room(shape: tuple[int, int, int], orders: int) -> Rows:
+    """Rows for a window that counts as a whole."""
+    most, width = shape[0] * shape[1], _padded(shape[2])
+    at, values = np.zeros((most, 2), np.int64), np.zeros((5, most, width), np.float32)
+    basis, coarse = np.zeros((most, orders, width), np.float32), np.zeros((most * width, 3), np.int64)
+    return Rows(0.0, at, values, basis, coarse)
+
+
+@kernel
+def _rows(shape: tuple[int, int, int], pixels: tuple[_Array, _Array, _Array, _Array], r: int, room: Rows) -> Rows:
+    """Put the rows of region ``r`` in which pixels count into the room."""
+    data, counts, level, basis = pixels
+    width, half = shape[2], ((shape[1] + 1) // 2, (shape[2] + 1) // 2)
+    q, c = 0, 0
+    for row in range(shape[0] * shape[1]):
+        z, y, first, used = row // shape[1], row % shape[1], row * shape[2], False
+        for x in range(width):
+            room.values[DATA, q, x], room.values[COUNTS, q, x] = data[r, first + x], counts[r, first + x]
+            used = used or room.values[COUNTS, q, x] > 0
+        if not used:
+            continue
+        room.at[q, 0], room.at[q, 1] = z, y
+        for b in range(len(basis)):
+            for x in range(width):
+                room.basis[q, b, x] = basis[b, first + x]
+        for x in range(0, width if y % 2 == 0 else 0, 2):
+            if room.values[COUNTS, q, x] > 0:
+                room.coarse[c, 0], room.coarse[c, 1] = q, x
+                room.coarse[c, 2] = (z * half[0] + y // 2) * half[1] + x // 2
+                c += 1
+        q += 1
+    return Rows(level[r], room.at[:q], room.values, room.basis, room.coarse[:c])
+
+
+@kernel
+def _marked(shape: tuple[int, int, int], at: _Array, mask: _Array, r: int, out: _Array) -> _Array:
+    """The mask of region ``r`` in its rows."""
+    for q in range(len(at)):
+        for x in range(shape[2]):
+            out[q, x] = mask[r, (at[q, 0] * shape[1] + at[q, 1]) * shape[2] + x]
+    return out
+
+
+@entry
+def _grow_all(shared: Shared, pixels: Any, zones: Any, begin: Any, path: Tried) -> None:
+    limits, number, (places, log_photons, background) = begin
+    allowed, ring, blur, reach, norm = zones
+    shape, orders = shared.shape, len(shared.precision)
+    work, profiles, room = _work(limits.most, orders), _profiles(shared, limits.most), _room(shape, orders)
+    state = State(np.zeros((limits.most, 3)), np.zeros(limits.most), np.zeros(orders))
+    masks = np.zeros((2, len(room.at), shape[2]), np.bool_)
+    images = np.zeros((2, shape[0] * shape[1], _padded(shape[2])), np.float32)
+    for r in range(len(number)):
+        rows = _rows(shape, pixels, r, room)
+        marks = (_marked(shape, rows.at, allowed, r, masks[0]), _marked(shape, rows.at, ring, r, masks[1]))
+        where = Where(marks[0], marks[1], blur, reach, norm, images[0], images[1])
+        copied(places[r], log_photons[r], background[r], number[r], state)
+        region = Region(shared, rows, state, profiles, work)
+        kernels.grow(region, where, limits, _of_region(path, r), number[r])
+
+
+@entry
+def _settle_all(shared: Shared, pixels: Any, wanted: Any, out: Any, path: Tried) -> None:
+    number, steps, chosen = wanted
+    places, log_photons, background = out
+    orders, most = len(shared.precision), log_photons.shape[1]
+    work, profiles, room = _work(most, orders), _profiles(shared, most), _room(shared.shape, orders)
+    for r in range(len(number)):
+        state = State(places[r], log_photons[r], background[r])
+        region = Region(shared, _rows(shared.shape, pixels, r, room), state, profiles, work)
+        chosen[r] = kernels.settle(region, _of_region(path, r), number[r], steps)

@@ -1,0 +1,288 @@
+"""Crowded regions resolved one by one: the algorithm of :mod:`ctcfish.ops.resolve` without a batch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctcfish.ops.compiled.kernel import kernel
+from ctcfish.ops.compiled.region import COUNTS, DATA, LIGHT, Region, Rows, State, copied, expected_light
+from ctcfish.ops.compiled.scoring import refine
+from ctcfish.ops.emitters import SMALLEST_MODEL
+from ctcfish.ops.missing import TEXTURE_POWER
+
+_Array = NDArray[Any]
+_INV_MEDIAN = 1.0 / 0.455  # of χ² of one degree of freedom
+
+
+class Limits(NamedTuple):
+    """See :class:`ctcfish.ops.resolve.Growth`."""
+
+    most: int
+    patience: int
+    first_steps: int
+    steps: int
+    drops: int
+
+
+class Tried(NamedTuple):
+    """Every number of emitters that was tried in one region: see :class:`ctcfish.ops.resolve.Path`."""
+
+    log_likelihood: _Array
+    log_occam: _Array
+    total_photons: _Array
+    places: _Array
+    log_photons: _Array
+    background: _Array
+    crowding: _Array
+    dispersion: _Array
+
+
+class Where(NamedTuple):
+    """Pixels of the rows where emitters may be added, and away from every candidate (Q, W); blurs along each axis.
+
+    ``blur`` (3, L, W) holds a row per place, ``reach`` (3,) its half length, and ``norm`` is one over what the blur
+    makes of a unit deviation. Image and other are room for a window, a row per z and y (Z Y, W).
+    """
+
+    allowed: _Array
+    ring: _Array
+    blur: _Array
+    reach: _Array
+    norm: float
+    image: _Array
+    other: _Array
+
+
+@kernel
+def _log_likelihood(rows: Rows) -> float:
+    """Of the light at hand, up to a constant of the region."""
+    total, pixels, out = 0.0, 0.0, 0.0
+    for q in range(len(rows.at)):
+        for x in range(rows.values.shape[2]):
+            total += rows.values[DATA, q, x] * rows.values[COUNTS, q, x]
+            pixels += rows.values[COUNTS, q, x]
+    null = max(total / max(pixels, 1.0), SMALLEST_MODEL)
+    for q in range(len(rows.at)):
+        for x in range(rows.values.shape[2]):
+            if rows.values[COUNTS, q, x] > 0:
+                light = rows.values[LIGHT, q, x]
+                out += rows.values[DATA, q, x] * math.log(light / null) - (light - null)
+    return out
+
+
+@kernel
+def _log_occam(region: Region, number: int, log_determinant: float) -> float:
+    """Logarithm of prior times volume of the posterior: see :func:`ctcfish.ops.emitters.log_occam`."""
+    axes, state = 3 if region.shared.shape[0] > 1 else 2, region.state
+    known, brightness = region.shared.known, 0.0
+    for m in range(number):
+        brightness -= 0.5 * ((state.log_photons[m] - known.log_median) / known.log_sigma) ** 2
+    brightness -= number * math.log(known.log_sigma * math.sqrt(2.0 * math.pi))
+    process = math.lgamma(max(number, 1)) - number * known.log_room
+    volume = math.log(2.0 * math.pi) * 0.5 * (1 + axes) * number
+    return brightness + process + volume - 0.5 * log_determinant
+
+
+@kernel
+def _crowding(region: Region, number: int) -> float:
+    """Light under an emitter, in signals of mean brightness, less one; averaged over the light."""
+    shared, state, work = region.shared, region.state, region.work
+    total, weighted = 0.0, 0.0
+    for m in range(number):
+        under = 0.0
+        for other in range(number):
+            square = 0.0
+            for a in range(3):
+                square += ((state.places[m, a] - state.places[other, a]) / shared.sigma[a]) ** 2
+            under += math.exp(-0.25 * square) * work.photons[other]
+        weighted += (under / shared.known.mean_photons - 1.0) * work.photons[m]
+        total += work.photons[m]
+    return max(weighted / max(total, 1.0), 0.0)
+
+
+@kernel
+def _kept(tried: Tried, number: int) -> State:
+    return State(tried.places[number], tried.log_photons[number], tried.background[number])
+
+
+@kernel
+def _record(region: Region, tried: Tried, number: int, judged: tuple[float, float]) -> None:
+    state = region.state
+    tried.log_likelihood[number], tried.log_occam[number] = judged
+    copied(state.places, state.log_photons, state.background, number, _kept(tried, number))
+    tried.total_photons[number] = 0.0
+    for m in range(number):
+        tried.total_photons[number] += region.work.photons[m]
+    tried.crowding[number] = _crowding(region, number)
+
+
+@kernel
+def _judged(region: Region, number: int, log_determinant: float) -> tuple[float, float]:
+    """Likelihood and Occam factor of the state, whose light is taken anew."""
+    expected_light(region, number)
+    return _log_likelihood(region.rows), _log_occam(region, number, log_determinant)
+
+
+@kernel
+def _blurred(shape: tuple[int, int, int], where: Where) -> _Array:
+    """The image of where, a row per z and y, blurred along every axis that it has."""
+    source, target, height = where.image, where.other, shape[1]
+    for axis in range(2):
+        if shape[axis] == 1:
+            continue
+        _clear(target)
+        for row in range(len(source)):
+            at = row // height if axis == 0 else row % height
+            stride = height if axis == 0 else 1
+            for i in range(max(0, at - where.reach[axis]), min(shape[axis], at + where.reach[axis] + 1)):
+                _mix(source, row, where.blur[axis, at, i], target, row + (i - at) * stride)
+        source, target = target, source
+    for row in range(len(source)):
+        for x in range(target.shape[1]):
+            target[row, x] = 0.0
+        for x in range(shape[2]):
+            part = source[row, x]
+            for i in range(target.shape[1]):
+                target[row, i] += part * where.blur[2, x, i]
+    return target
+
+
+@kernel
+def _clear(image: _Array) -> None:
+    for row in range(len(image)):
+        for x in range(image.shape[1]):
+            image[row, x] = 0.0
+
+
+@kernel
+def _mix(source: _Array, row: int, part: float, target: _Array, to: int) -> None:
+    """Add a part of one row to another."""
+    for x in range(source.shape[1]):
+        target[to, x] += part * source[row, x]
+
+
+@kernel
+def _lacking(shape: tuple[int, int, int], rows: Rows, where: Where) -> tuple[float, tuple[float, float, float]]:
+    """Overdispersion of the residuals beside the emitters, and the place where light is missing most significantly."""
+    _clear(where.image)
+    for q in range(len(rows.at)):
+        z, y = rows.at[q, 0], rows.at[q, 1]
+        for x in range(rows.values.shape[2]):
+            where.image[z * shape[1] + y, x] = (
+                rows.values[DATA, q, x] / rows.values[LIGHT, q, x] - np.float32(1.0)
+            ) * rows.values[COUNTS, q, x]
+    image = _blurred(shape, where)
+    squares, seen = np.empty(rows.values[DATA].size, np.float32), 0
+    best, place = -math.inf, (0.0, 0.0, 0.0)
+    for q in range(len(rows.at)):
+        z, y = rows.at[q, 0], rows.at[q, 1]
+        for x in range(shape[2]):
+            significance = image[z * shape[1] + y, x] * math.sqrt(rows.values[LIGHT, q, x]) * where.norm
+            if where.allowed[q, x] and significance > best:
+                best, place = significance, (float(z), float(y), float(x))
+            # every other pixel says enough, and half the sorting is saved
+            if where.ring[q, x] and ((z * shape[1] + y) * shape[2] + x) % 2 == 0:
+                squares[seen] = significance * significance
+                seen += 1
+    if not seen:
+        return 1.0, place
+    return max(_median(squares, seen) * _INV_MEDIAN, 1.0) ** TEXTURE_POWER, place
+
+
+@kernel
+def _median(values: _Array, number: int) -> float:
+    """Lower median of the first values, which are put in another order (Hoare 1961, Commun. ACM 4:321)."""
+    low, high, middle = 0, number - 1, (number - 1) // 2
+    while low < high:
+        pivot, i, j = values[middle], low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i, j = i + 1, j - 1
+        low, high = (i if j < middle else low), (j if i > middle else high)
+    return float(values[middle])
+
+
+@kernel
+def _best(tried: Tried) -> int:
+    """Number of highest evidence; the likelihood is tempered by the overdispersion."""
+    best, highest = 0, -math.inf
+    for number in range(len(tried.log_likelihood)):
+        evidence = tried.log_likelihood[number] / tried.dispersion[0] + tried.log_occam[number]
+        if evidence > highest:
+            best, highest = number, evidence
+    return best
+
+
+@kernel
+def grow(region: Region, where: Where, limits: Limits, tried: Tried, number: int) -> None:
+    """Add emitters to a region that has ``number``; see :func:`ctcfish.ops.resolve.grow`."""
+    state, known, steps = region.state, region.shared.known, limits.first_steps
+    while True:
+        log_determinant = 0.0
+        for _ in range(steps):
+            log_determinant = refine(region, number)
+        _record(region, tried, number, _judged(region, number, log_determinant))
+        tried.dispersion[0], at = _lacking(region.shared.shape, region.rows, where)
+        best = _best(tried)
+        light = tried.total_photons[best] / known.mean_photons
+        # a region that one emitter explains is left at the first addition in vain
+        enough = number >= best + min(best, limits.patience) and number >= np.rint(light)
+        if enough or number >= limits.most:
+            break
+        state.places[number, 0], state.places[number, 1], state.places[number, 2] = at
+        state.log_photons[number] = known.log_median - 0.2
+        number, steps = number + 1, limits.steps
+    for _ in range(limits.drops):
+        _drop_faintest(region, tried, limits.steps + 1)
+
+
+@kernel
+def _take(region: Region, tried: Tried, number: int) -> None:
+    """Copy the state of a number out of the path."""
+    own = _kept(tried, number)
+    copied(own.places, own.log_photons, own.background, number, region.state)
+
+
+@kernel
+def _drop_faintest(region: Region, tried: Tried, steps: int) -> None:
+    """Leave out the faintest emitter of the best number; kept where the evidence of one fewer rises."""
+    best, state = _best(tried), region.state
+    faint = 0
+    for m in range(best):
+        faint = m if tried.log_photons[best, m] < tried.log_photons[best, faint] else faint
+    if best < 2 or tried.log_photons[best, faint] >= region.shared.known.log_median:
+        return
+    _take(region, tried, best)
+    last, log_determinant = best - 1, 0.0
+    state.log_photons[faint] = state.log_photons[last]
+    for a in range(3):
+        state.places[faint, a] = state.places[last, a]
+    for _ in range(steps):
+        log_determinant = refine(region, last)
+    likelihood, occam = _judged(region, last, log_determinant)
+    before = tried.log_likelihood[last] / tried.dispersion[0] + tried.log_occam[last]
+    if likelihood / tried.dispersion[0] + occam > before:
+        _record(region, tried, last, (likelihood, occam))
+
+
+@kernel
+def settle(region: Region, tried: Tried, wanted: int, steps: int) -> int:
+    """Refine the tried number nearest to the wanted one to rest, and return it."""
+    chosen = -1
+    for number in range(len(tried.log_likelihood)):
+        nearer = chosen < 0 or abs(number - wanted) < abs(chosen - wanted)
+        if nearer and tried.log_likelihood[number] > -math.inf:
+            chosen = number
+    _take(region, tried, chosen)
+    for _ in range(steps):
+        refine(region, chosen)
+    return chosen

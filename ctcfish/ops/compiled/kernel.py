@@ -1,0 +1,79 @@
+"""How a kernel is compiled, and where its machine code is kept."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_njit: Any = numba.njit  # its types do not know every option
+_settings: Any = numba.config
+
+_REORDERED = {"reassoc", "contract", "nsz", "arcp"}
+"""What sums may do: be taken in lanes. Infinities and NaN keep their meaning."""
+
+
+@functools.cache
+def _cache() -> str:
+    """Folder of the machine code of these very sources.
+
+    The compiler asks only whether the file of a kernel itself is newer than its code, not the files of the kernels
+    that it calls; a folder named by all of them cannot hold stale code.
+    """
+    here = Path(__file__).parent
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))).hexdigest()[:16]
+    writable = here if os.access(here, os.W_OK) else Path(tempfile.gettempdir())
+    return str(writable / "__pycache__" / f"kernels-{digest}")
+
+
+def kernel(function: F) -> F:
+    """Compile a function that other kernels call, together with them.
+
+    One thread, no lock of the interpreter held; same machine, same bytes.
+
+    Parameters
+    ----------
+    function : callable
+
+    Returns
+    -------
+    callable
+    """
+    compiled: F = _njit(
+        function,
+        nogil=True,
+        fastmath=_REORDERED,
+        error_model="numpy",
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+    )
+    return compiled
+
+
+def entry(function: F) -> F:
+    """Compile a kernel that Python calls, at its first call; its machine code is kept for later processes.
+
+    Parameters
+    ----------
+    function : callable
+
+    Returns
+    -------
+    callable
+    """
+    before, _settings.CACHE_DIR = _settings.CACHE_DIR, _cache()
+    try:
+        compiled: F = _njit(
+            function, nogil=True, fastmath=_REORDERED, error_model="numpy", no_cfunc_wrapper=True, cache=True
+        )
+    finally:
+        _settings.CACHE_DIR = before
+    return compiled

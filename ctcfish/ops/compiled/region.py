@@ -1,0 +1,182 @@
+"""One crowded region: what it is made of, and its expected light.
+
+The algorithm is that of :mod:`ctcfish.ops.emitters`, region by region instead of all in lockstep: only pixels that
+count are worked on, and no slot is empty. Inner loops run along rows of x, which the compiler takes in lanes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctcfish.ops.compiled.kernel import kernel
+from ctcfish.ops.emitters import SMALLEST_MODEL
+
+LANES = 8
+DATA, COUNTS, LIGHT, WEIGHT, REST = range(5)
+_FAR = 4.2  # of erf's argument: what lies beyond is below the precision of the pixels
+NO_LIGHT = 1e-6
+_SQRT_HALF, INV_SQRT_2PI = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi)
+_Array = NDArray[Any]
+
+
+class Known(NamedTuple):
+    """What is known of brightness and camera: see :class:`ctcfish.ops.emitters.CrowdModel`."""
+
+    log_median: float
+    log_sigma: float
+    mean_photons: float
+    read_variance: float
+    log_faintest: float
+    log_room: float
+
+
+class Shared(NamedTuple):
+    """What all regions of one shape share.
+
+    Width of a point's image (3,), twice its variance over pixels (3,); parts of it (K, 3): light, width along z and in
+    the plane; products of the series at every other row and column (C, B (B + 1) / 2); its precision (B,), height and
+    wave (B, 3).
+    """
+
+    shape: tuple[int, int, int]
+    known: Known
+    sigma: _Array
+    variance: _Array
+    parts: _Array
+    products: _Array
+    precision: _Array
+    height: _Array
+    wave: _Array
+
+
+class State(NamedTuple):
+    """Places (M, 3), logarithms of photons (M,) and background coefficients (B,) of one region, changed in place."""
+
+    places: _Array
+    log_photons: _Array
+    background: _Array
+
+
+class Rows(NamedTuple):
+    """Rows along x of one region in which pixels count, Q of them, padded to a width W that lanes divide.
+
+    Place z, y (Q, 2); values (5, …, W): data, 0 or 1, light, weight and residual, one array, because the compiler
+    takes loops over many in no lanes; background series (…, B, W); ``coarse`` (C', 3), the pixels at every other row
+    and column: row here, column, and row of the products.
+    """
+
+    level: float
+    at: _Array
+    values: _Array
+    basis: _Array
+    coarse: _Array
+
+
+class Profiles(NamedTuple):
+    """Profiles of the images along each axis and their derivatives by the centre, each (K M, L)."""
+
+    z: _Array
+    by_z: _Array
+    y: _Array
+    by_y: _Array
+    x: _Array
+    by_x: _Array
+
+
+class Work(NamedTuple):
+    """Room for a step.
+
+    Photons (M,); sums under each emitter (M, 5): value, derivatives by z, y, x, and the weight under its core; system
+    (P, P), gradient, step and scale (P,), products (B (B + 1) / 2,).
+    """
+
+    photons: _Array
+    seen: _Array
+    system: _Array
+    gradient: _Array
+    step: _Array
+    scale: _Array
+    products: _Array
+
+
+class Region(NamedTuple):
+    """A region at work."""
+
+    shared: Shared
+    rows: Rows
+    state: State
+    profiles: Profiles
+    work: Work
+
+
+@kernel
+def copied(places: _Array, log_photons: _Array, background: _Array, number: int, to: State) -> None:
+    """Write ``number`` emitters and a background into a state."""
+    for m in range(number):
+        to.log_photons[m] = log_photons[m]
+        for a in range(3):
+            to.places[m, a] = places[m, a]
+    for b in range(len(background)):
+        to.background[b] = background[b]
+
+
+@kernel
+def _axis(centre: float, width: tuple[float, float], row: int, value: _Array, slope: _Array) -> None:
+    """Profile of a Gaussian of σ ``width[0]`` over pixels, and its derivative by the centre, times ``width[1]``."""
+    scale, height = _SQRT_HALF / width[0], -INV_SQRT_2PI / width[0] * width[1]
+    below, thin = 0.0, 0.0
+    for i in range(value.shape[1] + 1):
+        t = (i - 0.5 - centre) * scale
+        share, density = 0.5 * width[1] if t > 0 else -0.5 * width[1], 0.0
+        if abs(t) < _FAR:
+            share, density = 0.5 * width[1] * math.erf(np.float32(t)), math.exp(np.float32(-t * t)) * height
+        if i > 0:
+            value[row, i - 1] = share - below
+            slope[row, i - 1] = density - thin
+        below, thin = share, density
+
+
+@kernel
+def _profile(region: Region, number: int) -> None:
+    """Brightness and profiles of the state's emitters."""
+    shared, places, to = region.shared, region.state.places, region.profiles
+    for m in range(number):
+        region.work.photons[m] = math.exp(region.state.log_photons[m])
+    for row in range(number * len(shared.parts)):
+        part, m = row // number, row % number
+        light, deep, wide = shared.parts[part, 0], shared.parts[part, 1], shared.parts[part, 2]
+        if shared.shape[0] == 1:
+            to.z[row, 0], to.by_z[row, 0] = light, 0.0
+        else:
+            _axis(places[m, 0], (deep, light), row, to.z, to.by_z)
+        _axis(places[m, 1], (wide, 1.0), row, to.y, to.by_y)
+        _axis(places[m, 2], (wide, 1.0), row, to.x, to.by_x)
+
+
+@kernel
+def expected_light(region: Region, number: int) -> None:
+    """Fill the light of the rows: photons plus read variance of the state's ``number`` emitters on its background."""
+    _profile(region, number)
+    values, basis, at = region.rows.values, region.rows.basis, region.rows.at
+    images, photons, background = region.profiles, region.work.photons, region.state.background
+    width, variance = values.shape[2], np.float32(region.shared.known.read_variance)
+    for q in range(len(at)):
+        z, y = at[q, 0], at[q, 1]
+        for x in range(width):
+            values[LIGHT, q, x] = variance
+        for b in range(len(background)):
+            part = np.float32(background[b])
+            for x in range(width):
+                values[LIGHT, q, x] += part * basis[q, b, x]
+        for row in range(number * len(region.shared.parts)):
+            part = np.float32(photons[row % number] * images.z[row, z] * images.y[row, y])
+            if part > NO_LIGHT:
+                for x in range(width):
+                    values[LIGHT, q, x] += part * images.x[row, x]
+        for x in range(width):
+            here = values[LIGHT, q, x]
+            values[LIGHT, q, x] = here if here > np.float32(SMALLEST_MODEL) else np.float32(SMALLEST_MODEL)

@@ -1,0 +1,248 @@
+"""One scoring step on all emitters of a region and its background: :func:`ctcfish.ops.emitters.refine`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctcfish.ops.compiled.kernel import kernel
+from ctcfish.ops.compiled.region import (
+    COUNTS,
+    DATA,
+    INV_SQRT_2PI,
+    LIGHT,
+    NO_LIGHT,
+    REST,
+    WEIGHT,
+    Region,
+    Work,
+    expected_light,
+)
+from ctcfish.ops.emitters import DAMPING, FARTHEST, LONGEST_STEP, PLACE_PRECISION, SHORT
+
+_Array = NDArray[Any]
+
+
+@kernel
+def _weigh(values: _Array, number: int) -> None:
+    """Weight of every pixel of so many rows by its light, and what the model lacks there."""
+    for q in range(number):
+        for x in range(values.shape[2]):
+            values[WEIGHT, q, x] = values[COUNTS, q, x] / values[LIGHT, q, x]
+        for x in range(values.shape[2]):
+            values[REST, q, x] = values[DATA, q, x] * values[WEIGHT, q, x] - values[COUNTS, q, x]
+
+
+@kernel
+def _project(region: Region, number: int) -> None:
+    """Sum what the model lacks, and the weight, under every emitter."""
+    at, values = region.rows.at, region.rows.values
+    images, seen, width = region.profiles, region.work.seen, region.rows.values.shape[2]
+    core = 1.0 / region.shared.parts[0, 0]
+    for m in range(number):
+        for k in range(5):
+            seen[m, k] = 0.0
+    for q in range(len(at)):
+        z, y = at[q, 0], at[q, 1]
+        for row in range(number * len(region.shared.parts)):
+            both, m = images.z[row, z] * images.y[row, y], row % number
+            by_z, by_y = images.by_z[row, z] * images.y[row, y], images.z[row, z] * images.by_y[row, y]
+            if abs(both) + abs(by_z) + abs(by_y) < NO_LIGHT:
+                continue
+            value, tilted, under = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+            for x in range(width):
+                value += values[REST, q, x] * images.x[row, x]
+                tilted += values[REST, q, x] * images.by_x[row, x]
+                under += values[WEIGHT, q, x] * images.x[row, x]
+            seen[m, 0] += both * value
+            seen[m, 1] += by_z * value
+            seen[m, 2] += by_y * value
+            seen[m, 3] += both * tilted
+            if row < number:
+                seen[m, 4] += core * both * under
+
+
+@kernel
+def _fill_background(region: Region, first: int) -> None:
+    """Gradient and information of the background's coefficients from parameter ``first`` on, priors included."""
+    shared, rows, background = region.shared, region.rows, region.state.background
+    pairs, system, gradient = region.work.products, region.work.system, region.work.gradient
+    for k in range(len(pairs)):
+        pairs[k] = 0.0
+    for c in range(len(rows.coarse)):
+        weight, own = rows.values[WEIGHT, rows.coarse[c, 0], rows.coarse[c, 1]], rows.coarse[c, 2]
+        for k in range(len(pairs)):
+            pairs[k] += weight * shared.products[own, k]
+    k = 0
+    for a in range(len(background)):
+        gradient[first + a] = 0.0
+        for b in range(a, len(background)):
+            system[first + b, first + a] = pairs[k]
+            k += 1
+    for q in range(len(rows.at)):
+        for b in range(len(background)):
+            total = np.float32(0.0)
+            for x in range(rows.values.shape[2]):
+                total += rows.values[REST, q, x] * rows.basis[q, b, x]
+            gradient[first + b] += total
+    for b in range(len(background)):
+        stiffness = shared.precision[b] / max(rows.level, 1.0) ** 2
+        gradient[first + b] -= (background[b] - (rows.level if b == 0 else 0.0)) * stiffness
+        system[first + b, first + b] += stiffness
+
+
+@kernel
+def _fill_emitters(region: Region, number: int, axes: int) -> None:
+    """Gradient and information of brightness and places, priors included; lower triangle."""
+    shared, state, work = region.shared, region.state, region.work
+    k, sigma = 1 + axes, shared.known.log_sigma
+    norm = 1.0
+    for a in range(axes):
+        norm *= INV_SQRT_2PI / math.sqrt(shared.variance[3 - axes + a])
+    for m in range(number):
+        own = m * k
+        work.gradient[own] = work.photons[m] * work.seen[m, 0] - (state.log_photons[m] - shared.known.log_median) / (
+            sigma * sigma
+        )
+        for a in range(axes):
+            work.gradient[own + 1 + a] = work.photons[m] * work.seen[m, 4 - axes + a]
+        strength = work.photons[m] * math.sqrt(max(work.seen[m, 4], 0.0)) * norm
+        for other in range(m + 1):
+            theirs = work.photons[other] * math.sqrt(max(work.seen[other, 4], 0.0))
+            _overlap(region, (m, other), axes, strength * theirs)
+        work.system[own, own] += 1.0 / (sigma * sigma)
+        for a in range(axes):
+            work.system[own + 1 + a, own + 1 + a] += PLACE_PRECISION
+        _couple(region, m, number, axes)
+
+
+@kernel
+def _overlap(region: Region, pair: tuple[int, int], axes: int, strength: float) -> None:
+    """Information between two emitters.
+
+    Two columns of the Jacobian are Gaussians: their product sum is the overlap of the two images or a derivative of it.
+    """
+    places, variance, system = region.state.places, region.shared.variance, region.work.system
+    (m, other), first = pair, 3 - axes
+    exponent = 0.0
+    for a in range(first, 3):
+        exponent += (places[m, a] - places[other, a]) ** 2 / variance[a]
+    overlap = strength * math.exp(-0.5 * exponent)
+    row, column = m * (1 + axes), other * (1 + axes)
+    system[row, column] = overlap
+    for a in range(axes):
+        slope = (places[m, first + a] - places[other, first + a]) / variance[first + a]
+        system[row, column + 1 + a], system[row + 1 + a, column] = overlap * slope, -overlap * slope
+        for b in range(axes):
+            own = 1.0 / variance[first + a] if a == b else 0.0
+            tilt = (places[m, first + b] - places[other, first + b]) / variance[first + b]
+            system[row + 1 + a, column + 1 + b] = overlap * (own - slope * tilt)
+
+
+@kernel
+def _couple(region: Region, m: int, number: int, axes: int) -> None:
+    """Information between emitter ``m`` and the background: the series at its place."""
+    shared, state, work = region.shared, region.state, region.work
+    k, strength = 1 + axes, work.photons[m] * work.seen[m, 4]
+    for b in range(len(state.background)):
+        row, last = number * k + b, m * k + k - 1
+        z, by_z = _wave(state.places[m, 0], shared.height[b, 0], shared.wave[b, 0])
+        y, by_y = _wave(state.places[m, 1], shared.height[b, 1], shared.wave[b, 1])
+        x, by_x = _wave(state.places[m, 2], shared.height[b, 2], shared.wave[b, 2])
+        work.system[row, m * k] = strength * z * y * x
+        work.system[row, last], work.system[row, last - 1] = strength * z * y * by_x, strength * z * by_y * x
+        if axes == 3:
+            work.system[row, last - 2] = strength * by_z * y * x
+
+
+@kernel
+def _wave(place: float, height: float, wave: float) -> tuple[float, float]:
+    """A cosine of the series along one axis, and its slope."""
+    if wave == 0.0:
+        return height, 0.0
+    phase = (place + 0.5) * wave
+    return height * math.cos(phase), -height * wave * math.sin(phase)
+
+
+@kernel
+def _factor(size: int, work: Work) -> tuple[float, bool]:
+    """Cholesky factor of the information scaled to a damped unit diagonal, in place.
+
+    Gives the log-determinant of the damped information before it was scaled, and whether there is a factor.
+    """
+    system, scale = work.system, work.scale
+    log_determinant, sound = 0.0, True
+    for i in range(size):
+        log_determinant += math.log(system[i, i])
+        scale[i] = 1.0 / math.sqrt(system[i, i])
+    for i in range(size):
+        for j in range(i + 1):
+            rest = system[i, j] * scale[i] * scale[j] + (DAMPING if i == j else 0.0)
+            for k in range(j):
+                rest -= system[i, k] * system[j, k]
+            if i > j:
+                system[i, j] = rest / system[j, j]
+            else:
+                sound = sound and rest > 0.0
+                system[i, i] = math.sqrt(max(rest, 1e-12))
+        log_determinant += 2.0 * math.log(system[i, i])
+    return log_determinant, sound
+
+
+@kernel
+def _solve(size: int, work: Work) -> float:
+    """Solve for the step; the log-determinant of the damped information.
+
+    The closed overlaps are not exactly of one matrix: where they cannot be factored, a short step along the gradient.
+    """
+    log_determinant, sound = _factor(size, work)
+    system, scale, step = work.system, work.scale, work.step
+    for i in range(size):
+        step[i] = work.gradient[i] * scale[i]
+    if not sound:
+        log_determinant = 2.0 * size * math.log(SHORT)
+        for i in range(size):
+            step[i] *= scale[i] / SHORT**2
+            log_determinant -= 2.0 * math.log(scale[i])
+        return log_determinant
+    for i in range(size):
+        for k in range(i):
+            step[i] -= system[i, k] * step[k]
+        step[i] /= system[i, i]
+    for i in range(size - 1, -1, -1):
+        step[i] /= system[i, i]
+        for k in range(i):
+            step[k] -= system[i, k] * step[i]
+        step[i] *= scale[i]
+    return log_determinant
+
+
+@kernel
+def refine(region: Region, number: int) -> float:
+    """One damped scoring step, in place; the log-determinant of the information before it."""
+    shared, rows, state, work = region.shared, region.rows, region.state, region.work
+    axes = 3 if shared.shape[0] > 1 else 2
+    k, orders = 1 + axes, len(state.background)
+    expected_light(region, number)
+    _weigh(rows.values, len(rows.at))
+    _project(region, number)
+    _fill_emitters(region, number, axes)
+    _fill_background(region, number * k)
+    log_determinant = _solve(number * k + orders, work)
+    for m in range(number):
+        part = min(max(work.step[m * k], -LONGEST_STEP), LONGEST_STEP)
+        state.log_photons[m] = max(state.log_photons[m] + part, shared.known.log_faintest)
+        for a in range(axes):
+            axis = 3 - axes + a
+            part = min(max(work.step[m * k + 1 + a], -LONGEST_STEP), LONGEST_STEP)
+            state.places[m, axis] = min(max(state.places[m, axis] + part, 0.0), shared.shape[axis] - 1.0)
+    for b in range(orders):
+        spread = max(rows.level, 1.0) / math.sqrt(shared.precision[b])
+        middle = rows.level if b == 0 else 0.0
+        moved = state.background[b] + min(max(work.step[number * k + b], -spread), spread)
+        moved = min(max(moved, middle - FARTHEST * spread), middle + FARTHEST * spread)
+        state.background[b] = max(moved, 0.1 * rows.level) if b == 0 else moved
+    return log_determinant

@@ -1,0 +1,152 @@
+"""Crowded regions by compiled kernels against the same in lockstep, and the kernels' own parts against plain numpy."""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+import pytest
+import torch
+
+from ctcfish.ops import crowds
+from ctcfish.ops import resolve as lockstep
+from ctcfish.ops.compiled import crowds as compiled
+from ctcfish.ops.compiled import growth
+from ctcfish.ops.crowds import CrowdImage, Crowds, Starts, resolve_crowds
+from ctcfish.ops.emitter_count import CountRule, count_posterior
+from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame
+from ctcfish.ops.resolve import Growth, Path, Zones
+
+PLANE = CrowdModel(1.3, 1.4, 500.0, 0.4, 4.0)
+STACK = CrowdModel(1.3, 1.4, 1500.0, 0.4, 4.0)
+WIDE = CrowdModel(1.3, 1.4, 1500.0, 0.4, 4.0, image=((0.65, 0.80, 0.81), (3.2, 4.3, 3.5)))
+CASES = [((1, 27, 27), PLANE), ((11, 23, 23), STACK), ((11, 23, 23), WIDE)]
+NAMES = ["plane", "stack", "wide field"]
+
+
+def batch(shape, model, numbers, seed):
+    """Regions of known numbers of emitters, with every second one as candidate: frame, crops, start, zones."""
+    rng = np.random.default_rng(seed)
+    frame = Frame.of(shape, model, torch.zeros(1))
+    size = max(numbers)
+    places = (np.array(shape) - 1) / 2 + rng.normal(0, 2.0, (len(numbers), size, 3)) * [
+        0.5 if shape[0] > 1 else 0,
+        1,
+        1,
+    ]
+    used = np.arange(size) < np.array(numbers)[:, None]
+    truth = Emitters(
+        torch.tensor(places, dtype=torch.float32),
+        torch.tensor(math.log(model.median_photons) + 0.4 * rng.standard_normal(used.shape), dtype=torch.float32),
+        torch.tensor(used, dtype=torch.float32),
+        torch.cat((torch.full((len(numbers), 1), 40.0), torch.zeros(len(numbers), len(frame.orders) - 1)), 1),
+    )
+    light = lockstep_light(frame, truth)
+    data = torch.tensor(rng.poisson(light - 4.0) + rng.normal(0, 2, light.shape) + 4.0, dtype=torch.float32)
+    window = np.indices(shape).reshape(3, -1) - (np.array(shape)[:, None] - 1) / 2
+    away = np.hypot(window[1], window[2])
+    weight = torch.tensor(np.tile(away < 10.5, (len(numbers), 1)))
+    zones = Zones(weight & torch.tensor(away < 5), weight & torch.tensor(away > 8))
+    half = torch.tensor(np.arange(size) < -(-np.array(numbers)[:, None] // 2))
+    start = Emitters(truth.places, truth.log_photons, half.float(), truth.background * 0.9)
+    return frame, Crops(data, weight.float(), torch.full((len(numbers),), 38.0)), start, zones
+
+
+def lockstep_light(frame, state):
+    from ctcfish.ops.emitters import expected_light
+
+    return expected_light(frame, state).numpy()
+
+
+def assert_same_path(one: Path, other: Path) -> None:
+    tried = torch.isfinite(one.log_likelihood)
+    assert torch.equal(tried, torch.isfinite(other.log_likelihood))
+    assert int(tried.sum()) > len(tried)
+    assert torch.equal(one.log_evidence.argmax(1), other.log_evidence.argmax(1))
+    for name, absolute, relative in (
+        ("log_likelihood", 0.05, 1e-4),
+        ("log_occam", 0.3, 1e-3),
+        ("crowding", 1e-3, 1e-3),
+    ):
+        torch.testing.assert_close(getattr(one, name)[tried], getattr(other, name)[tried], atol=absolute, rtol=relative)
+    torch.testing.assert_close(one.total_photons[tried], other.total_photons[tried], atol=1.0, rtol=1e-4)
+    torch.testing.assert_close(one.dispersion, other.dispersion, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("shape", "model"), CASES, ids=NAMES)
+def test_both_ways_try_the_same_numbers_with_the_same_evidence(shape, model):
+    frame, crops, start, zones = batch(shape, model, (1, 2, 3, 5, 8), 1)
+    assert_same_path(
+        compiled.grow(frame, crops, start, zones, Growth()), lockstep.grow(frame, crops, start, zones, Growth())
+    )
+
+
+@pytest.mark.parametrize(("shape", "model"), CASES, ids=NAMES)
+def test_both_ways_settle_at_the_same_places(shape, model):
+    frame, crops, start, zones = batch(shape, model, (1, 3, 6), 2)
+    path = lockstep.grow(frame, crops, start, zones, Growth())
+    number = count_posterior(path, model, CountRule()).estimate
+    one, other = (way.settle(frame, crops, path, number, Growth()) for way in (compiled, lockstep))
+    used = other.used > 0
+    assert torch.equal(one.used > 0, used)
+    assert int(used.sum()) >= 8
+    torch.testing.assert_close(one.places[used], other.places[used], atol=2e-3, rtol=0)
+    torch.testing.assert_close(one.log_photons[used], other.log_photons[used], atol=2e-3, rtol=0)
+    torch.testing.assert_close(one.background, other.background, atol=2e-2, rtol=1e-3)
+
+
+def test_a_number_that_was_not_tried_is_moved_to_the_nearest():
+    frame, crops, start, zones = batch((1, 27, 27), PLANE, (2, 2), 3)
+    path = lockstep.grow(frame, crops, start, zones, Growth())
+    most = torch.isfinite(path.log_likelihood).long().cumsum(1).argmax(1)
+    settled = compiled.settle(frame, crops, path, torch.tensor([99, 1]), Growth())
+    assert settled.used.sum(1).tolist() == [float(most[0]), 1.0]
+
+
+def field(seed: int) -> tuple[CrowdImage, Starts]:
+    """An image of nine groups of two to four signals, one candidate for all but the last of each."""
+    rng = np.random.default_rng(seed)
+    image, places, region = np.full((1, 120, 120), 30.0), [], []
+    rows = np.arange(120)
+    for group, (y, x) in enumerate((y, x) for y in (20, 60, 100) for x in (20, 60, 100)):
+        for k in range(2 + group % 3):
+            own = np.array([0.0, y + 4.0 * (k // 2), x + 4.0 * (k % 2)]) + rng.uniform(-0.3, 0.3, 3) * [0, 1, 1]
+            bell = [np.exp(-0.5 * ((rows - c) / 1.3) ** 2) / (1.3 * math.sqrt(2 * math.pi)) for c in own[1:]]
+            image[0] += 500 * np.outer(*bell)
+            if k < 1 + group % 3:
+                places.append(own)
+                region.append(group)
+    pixels = torch.tensor(rng.poisson(image), dtype=torch.float32)
+    start = torch.tensor(np.array(places), dtype=torch.float32)
+    return CrowdImage(pixels), Starts(start, torch.full((len(start),), 500.0), torch.tensor(region), start[:0])
+
+
+def test_a_whole_image_is_resolved_alike(monkeypatch: pytest.MonkeyPatch):
+    image, starts = field(4)
+    one = resolve_crowds(image, starts, PLANE)
+    monkeypatch.setattr(crowds, "compiled", lockstep)
+    other = resolve_crowds(image, starts, PLANE)
+    assert isinstance(one, Crowds)
+    assert one.count.estimate.tolist() == other.count.estimate.tolist()
+    assert one.count.low.tolist() == other.count.low.tolist()
+    assert len(one.photons) == len(other.photons) >= 18
+    torch.testing.assert_close(one.position_px, other.position_px, atol=5e-3, rtol=0)
+    torch.testing.assert_close(one.photons, other.photons, atol=1.0, rtol=1e-3)
+
+
+def test_same_regions_same_bytes():
+    frame, crops, start, zones = batch((1, 27, 27), PLANE, (2, 4), 5)
+    one, other = (compiled.grow(frame, crops, start, zones, Growth()) for _ in range(2))
+    assert all(torch.equal(getattr(one, name), getattr(other, name)) for name in growth.Tried._fields)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 10, 101, 500])
+def test_the_lower_median_is_that_of_a_sorted_list(number):
+    @numba.njit
+    def median(values, count):
+        return growth._median(values, count)
+
+    values = np.random.default_rng(number).permutation(np.repeat(np.arange(number), 2)[:number]).astype(np.float32)
+    padded = np.append(values, np.float32(-9))
+    assert median(padded, number) == np.sort(values)[(number - 1) // 2]

@@ -1,0 +1,63 @@
+"""Machine code is kept for its very sources, beside them or, where they may not be written, elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+from ctcfish.ops.compiled import kernel as kernels
+from ctcfish.ops.compiled.kernel import entry, kernel
+
+
+@kernel
+def _doubled(value: float) -> float:
+    return 2.0 * value
+
+
+@entry
+def _sum_of_doubles(values: np.ndarray) -> float:
+    total = 0.0
+    for value in values:
+        total += _doubled(value)
+    return total
+
+
+def test_a_kernel_calls_another():
+    assert _sum_of_doubles(np.arange(5.0)) == 20.0
+
+
+def test_infinities_and_nan_keep_their_meaning():
+    assert _sum_of_doubles(np.array([1.0, np.inf])) == np.inf
+    assert np.isnan(_sum_of_doubles(np.array([1.0, np.nan])))
+
+
+def test_code_of_other_sources_is_not_found(monkeypatch, tmp_path: Path):
+    for name in ("a.py", "kernel.py"):
+        (tmp_path / name).write_text("1")
+    monkeypatch.setattr(kernels, "__file__", str(tmp_path / "kernel.py"))
+    before = kernels._cache.__wrapped__()
+    (tmp_path / "a.py").write_text("2")
+    after = kernels._cache.__wrapped__()
+    assert before != after
+    assert Path(before).parent == Path(after).parent == tmp_path / "__pycache__"
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_code_lies_where_it_may_be_written(may, monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(kernels, "__file__", str(tmp_path / "kernel.py"))
+    monkeypatch.setattr(os, "access", lambda *_: may)
+    assert (Path(kernels._cache.__wrapped__()).parent == tmp_path / "__pycache__") is may
+
+
+def test_the_compiler_is_left_as_it_was():
+    before = numba.config.CACHE_DIR
+    entry(_plain)
+    assert before == numba.config.CACHE_DIR
+
+
+def _plain(value: float) -> float:
+    return value
