@@ -94,6 +94,12 @@ class Table:
             values = _text(frame[column.name])
         else:
             values = _numbers(frame[column.name], wanted)
+        if column.required or column.choices:
+            self._complete(values, column)
+        return values
+
+    def _complete(self, values: Any, column: Column) -> None:
+        """See that no required value is missing and none lies outside the choices."""
         missing = pd.isna(values)
         if column.required and missing.any():
             raise self._refusal(f"no {column.name} in {int(missing.sum())} rows", "one in every row", "Fill it in.")
@@ -101,7 +107,6 @@ class Table:
             wrong = sorted(set(values[~missing]) - set(column.choices))
             if wrong:
                 raise self._refusal(f"{column.name} {wrong}", f"one of {list(column.choices)}", "Correct the value.")
-        return values
 
     def _refusal(self, found: str, wanted: str, remedy: str) -> InputError:
         return InputError(f"table {self.name}", found, wanted, remedy)
