@@ -1,4 +1,4 @@
-"""What a table is: columns declared once make its check, its SQL and its data dictionary."""
+"""What a table is: columns declared once make its check, its types in files and its data dictionary."""
 
 from __future__ import annotations
 
@@ -114,12 +114,6 @@ class Table:
     def sql_types(self) -> dict[str, str]:
         """SQL type of every column."""
         return {c.name: _SQL[c.kind] for c in self.columns}
-
-    def sql(self) -> str:
-        """``CREATE TABLE`` statement."""
-        body = ", ".join(f'"{c.name}" {_SQL[c.kind]}{" NOT NULL" if c.required else ""}' for c in self.columns)
-        key = ", ".join(f'"{k}"' for k in self.key)
-        return f"CREATE TABLE {self.name} ({body}{f', PRIMARY KEY ({key})' if key else ''})"
 
     def dictionary(self) -> list[dict[str, object]]:
         """Rows of the data dictionary."""

@@ -100,14 +100,20 @@ def end(process: subprocess.Popen[bytes]) -> None:
 def kill_worker(folder: Path, out: str, wait_s: float) -> str:
     running = batch(folder, out, "--workers", 2)
     time.sleep(wait_s)
+    while not (found := workers_of(running)) and running.poll() is None:
+        time.sleep(0.1)  # not up yet
+    if found:
+        random.choice(found).kill()
+    return f"exit {running.wait()}" + ("" if found else " (no worker left)")
+
+
+def workers_of(running: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Worker processes of a batch; none before they are up, and none after its end."""
     try:
         children = psutil.Process(running.pid).children(recursive=True)
-        workers = [c for c in children if "spawn_main" in " ".join(c.cmdline())]
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
     except psutil.NoSuchProcess:
-        workers = []
-    if workers:
-        random.choice(workers).kill()
-    return f"exit {running.wait()}" + ("" if workers else " (no worker yet, or none left)")
+        return []
 
 
 def kill_client(folder: Path, out: str, wait_s: float) -> str:
