@@ -86,8 +86,27 @@ class Client:
         return Future(work(task))
 
 
+@pytest.mark.parametrize("deaths", [0, 1, workers.DEATHS - 1, workers.DEATHS])
+def test_a_worker_that_dies_before_it_is_up_is_started_again(deaths: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def start(n_workers: int, **_: object) -> str:
+        tries.append(n_workers)
+        if len(tries) <= deaths:
+            raise RuntimeError("Nanny failed to start.")
+        return "up"
+
+    monkeypatch.setattr("distributed.LocalCluster", start)
+    if deaths < workers.DEATHS:
+        assert workers._cluster(Where(workers=2)) == "up"
+        assert tries == [2] * (deaths + 1)
+    else:
+        with pytest.raises(UsageError, match="--workers 2: their processes end before they are up, 3 times over"):
+            workers._cluster(Where(workers=2))
+
+
 def test_workers_keep_their_memory_and_one_thread() -> None:
-    """The default of distributed has each array given back to the system, which took a seventh of a slide's time."""
+    """The default of distributed has each array given back to the system, an eighth of a slide's time."""
 
     def environment(_: str) -> dict[str, str | None]:
         import os
