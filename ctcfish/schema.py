@@ -1,4 +1,4 @@
-"""What a table is: columns declared once make its check, its SQL and its data dictionary."""
+"""What a table is: columns declared once make its check, its types in files and its data dictionary."""
 
 from __future__ import annotations
 
@@ -94,6 +94,12 @@ class Table:
             values = _text(frame[column.name])
         else:
             values = _numbers(frame[column.name], wanted)
+        if column.required or column.choices:
+            self._complete(values, column)
+        return values
+
+    def _complete(self, values: Any, column: Column) -> None:
+        """See that no required value is missing and none lies outside the choices."""
         missing = pd.isna(values)
         if column.required and missing.any():
             raise self._refusal(f"no {column.name} in {int(missing.sum())} rows", "one in every row", "Fill it in.")
@@ -101,7 +107,6 @@ class Table:
             wrong = sorted(set(values[~missing]) - set(column.choices))
             if wrong:
                 raise self._refusal(f"{column.name} {wrong}", f"one of {list(column.choices)}", "Correct the value.")
-        return values
 
     def _refusal(self, found: str, wanted: str, remedy: str) -> InputError:
         return InputError(f"table {self.name}", found, wanted, remedy)
@@ -109,12 +114,6 @@ class Table:
     def sql_types(self) -> dict[str, str]:
         """SQL type of every column."""
         return {c.name: _SQL[c.kind] for c in self.columns}
-
-    def sql(self) -> str:
-        """``CREATE TABLE`` statement."""
-        body = ", ".join(f'"{c.name}" {_SQL[c.kind]}{" NOT NULL" if c.required else ""}' for c in self.columns)
-        key = ", ".join(f'"{k}"' for k in self.key)
-        return f"CREATE TABLE {self.name} ({body}{f', PRIMARY KEY ({key})' if key else ''})"
 
     def dictionary(self) -> list[dict[str, object]]:
         """Rows of the data dictionary."""

@@ -100,14 +100,27 @@ def end(process: subprocess.Popen[bytes]) -> None:
 def kill_worker(folder: Path, out: str, wait_s: float) -> str:
     running = batch(folder, out, "--workers", 2)
     time.sleep(wait_s)
+    while not (found := workers_of(running)) and running.poll() is None:
+        time.sleep(0.1)  # not up yet
+    if found:
+        random.choice(found).kill()
+    return f"exit {running.wait()}" + ("" if found else " (no worker left)")
+
+
+def workers_of(running: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Worker processes of a batch; none before they are up, and none after its end."""
     try:
         children = psutil.Process(running.pid).children(recursive=True)
-        workers = [c for c in children if "spawn_main" in " ".join(c.cmdline())]
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
     except psutil.NoSuchProcess:
-        workers = []
-    if workers:
-        random.choice(workers).kill()
-    return f"exit {running.wait()}" + ("" if workers else " (no worker yet, or none left)")
+        return []
+
+
+def lasts(folder: Path, out: str) -> float:
+    """Seconds of a batch that nothing disturbs; on a busy machine the shorter of two is nearer to the rounds' own."""
+    began = time.monotonic()
+    assert batch(folder, out, "--workers", 2).wait() == 0, (folder / "log").read_text()
+    return time.monotonic() - began
 
 
 def kill_client(folder: Path, out: str, wait_s: float) -> str:
@@ -142,16 +155,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_study(folder / "study", given.slides)
-        began = time.monotonic()
-        assert batch(folder, "undisturbed", "--workers", 2).wait() == 0, (folder / "log").read_text()
-        lasts_s = time.monotonic() - began
+        lasts_s = min(lasts(folder, out) for out in ("undisturbed", "again"))
         expected = results(folder / "undisturbed")
         print(f"undisturbed: {lasts_s:.0f} s, {len(expected)} files", flush=True)
         for k in range(given.times):
             what, out = list(kills)[k % len(kills)], f"out{k}"
-            wait_s = random.uniform(0.2, 1.0) * lasts_s
+            wait_s = random.uniform(0.2, 0.9) * lasts_s
             how = kills[what](folder, out, wait_s)
-            done = len(list((folder / out).glob("*/slide.json"))) if (folder / out).exists() else 0
+            done = len(list((folder / out).glob("slide*/slide.json")))
             resumed = batch(folder, out, "--resume").wait()
             same = resumed == 0 and results(folder / out) == expected
             bad += not same

@@ -87,17 +87,6 @@ def test_units_stand_in_the_names() -> None:
                 assert column.name.endswith(endings[column.unit])
 
 
-def test_sql_creates_the_table() -> None:
-    import duckdb
-
-    with duckdb.connect() as connection:
-        connection.execute(SMALL.sql())
-        connection.execute("INSERT INTO small (name, n) VALUES ('p', 1)")
-        assert connection.execute("SELECT n FROM small").fetchall() == [(1,)]
-        with pytest.raises(duckdb.ConstraintException):
-            connection.execute("INSERT INTO small (name) VALUES ('p')")
-
-
 CONTRACT = {
     "cells": "cell_id slide_id scene label kind kind_probability z_um y_um x_um area_um2 her2_count her2_low her2_high "
     "cep17_count cep17_low cep17_high ratio call call_guarded p_amplified reason flags if_scene if_label "

@@ -87,7 +87,7 @@ class Ledger:
 
     def made(self) -> dict[str, str]:
         """SHA-256 of what the slide was made into, by path relative to the run, as it was left; empty if not known."""
-        return {Path(self._name(str(file))).as_posix(): self._known[str(file)][1] for file in self.outputs}
+        return {self._name(str(file)).replace(os.sep, "/"): self._known[str(file)][1] for file in self.outputs}
 
     def _name(self, path: str) -> str:
         """Path relative to the run for what lies in it: a run that is moved is still known."""

@@ -106,19 +106,18 @@ def own_cells(cells: pd.DataFrame, told: Mapping[str, Mapping[str, Any]], rules:
         Names of the rules to show; those not in ``told`` are left out.
     bins : int
     """
-    told_p = cells[cells["p_amplified"].notna() & (cells["call"] != "not_evaluable")]
-    counted = {
-        kind: np.histogram(told_p.loc[told_p["kind"] == kind, "p_amplified"].to_numpy(float), bins, (0.0, 1.0))[0]
-        for kind in KINDS
-    }
+    told_p = cells["p_amplified"].to_numpy(float, na_value=np.nan)
+    shown = ~np.isnan(told_p) & (cells["call"] != "not_evaluable").to_numpy()
+    own = {kind: told_p[shown & (cells["kind"] == kind).to_numpy()] for kind in KINDS}
+    counted = {kind: np.histogram(values, bins, (0.0, 1.0))[0] for kind, values in own.items()}
     checks = []
     for name in dict.fromkeys(rules):
-        if (own := told.get(name)) and own["leukocytes"]:
+        if (said := told.get(name)) and said["leukocytes"]:
             observed, modelled = (
-                (own[value], own[low], own[high])
+                (said[value], said[low], said[high])
                 for value, low, high in (("observed", "low", "high"), ("modelled", "modelled_low", "modelled_high"))
             )
-            checks.append(Check(name, own["amplified"], own["leukocytes"], observed, modelled))
+            checks.append(Check(name, said["amplified"], said["leukocytes"], observed, modelled))
     return Own(counted, tuple(checks))
 
 

@@ -63,9 +63,9 @@ def gallery(cells: pd.DataFrame, most: int) -> pd.DataFrame:
     """
     striking = (cells["ratio"] >= LEAST_CUT) | (cells["her2_count"] >= LEAST_COPIES).fillna(False)
     rank = np.select([cells["kind"] == "ctc", striking, cells["kind"] == "unknown"], [0, 1, 2], default=3)
-    ranked = cells.assign(_rank=rank).sort_values(["_rank", "cell_id"], kind="stable")
-    shown = ranked[(ranked["_rank"] < 3) | (np.arange(len(ranked)) < min(6, most))]
-    return shown.head(most).drop(columns="_rank")
+    order = np.lexsort((cells["cell_id"].to_numpy(str), rank))
+    shown = (rank[order] < 3) | (np.arange(len(cells)) < min(6, most))
+    return cells.iloc[order[shown][:most]]
 
 
 def _places(cell: Mapping[str, Any]) -> list[tuple[str, str, float, float]]:

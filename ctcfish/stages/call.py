@@ -163,7 +163,7 @@ def decision(rates: ErrorRates, rule: FishRule, prior: Prior) -> CountRule:
 
 def _counts(cells: pd.DataFrame, column: str) -> NDArray[np.float64]:
     """Counts as floats; NaN where the channel is absent or the cell was lost."""
-    return np.asarray(cells[column].astype("Float64").to_numpy(float, na_value=np.nan))
+    return np.asarray(cells[column].to_numpy(float, na_value=np.nan))
 
 
 def _whole(cells: pd.DataFrame, column: str) -> NDArray[np.int64]:
@@ -242,8 +242,7 @@ def _evidence(cells: pd.DataFrame, rates: ErrorRates, prior: Prior, rule: FishRu
     if not len(rows):
         return _Evidence(posterior, factor)
     sides = (("her2", MAX_HER2_COUNT), ("cep17", MAX_CEP17_COUNT))
-    counted = cells[[name for name in cells if name.startswith(("her2_", "cep17_"))]].iloc[rows]
-    seen = CountWeights(*(_weights(counted, rates, probe, largest) for probe, largest in sides))
+    seen = CountWeights(*(_weights(cells, rows, rates, probe, largest) for probe, largest in sides))
     cut = Fraction(rule.cut)
     states = states_of(prior, cut)
     inside, outside = (np.maximum(part, LEAST) for part in reaching_likelihoods(states, rates.errors, seen, cut))
@@ -263,12 +262,14 @@ def _states(weights: tuple[tuple[str, float], ...], mean_excess: float, cut: Fra
     return prior_of(dict(weights), cell_classes(cut, mean_excess))
 
 
-def _weights(cells: pd.DataFrame, rates: ErrorRates, probe: str, largest: int) -> NDArray[np.float64]:
+def _weights(
+    cells: pd.DataFrame, rows: NDArray[np.int64], rates: ErrorRates, probe: str, largest: int
+) -> NDArray[np.float64]:
     """Likelihood over counts of one colour; a cluster may be none, unless a reader has set the count."""
-    count, low, high = (cells[f"{probe}_{part}"].to_numpy().astype(np.int64) for part in ("count", "low", "high"))
+    count, low, high = (cells[f"{probe}_{part}"].to_numpy()[rows].astype(np.int64) for part in ("count", "low", "high"))
     weights = interval_weights(count, low, high, largest)
     if f"{probe}_in_clusters" not in cells:
         return weights
-    points, inside = (_whole(cells, f"{probe}_{part}") for part in ("points", "in_clusters"))
+    points, inside = (_whole(cells, f"{probe}_{part}")[rows] for part in ("points", "in_clusters"))
     estimated = np.where(points + inside == count, inside, 0)
     return doubted(weights, points, estimated, false_clusters_of(rates, probe))

@@ -8,7 +8,7 @@ positive with at most ``max_false_patients``, even if her CTC err ``control_marg
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -44,6 +44,12 @@ from ctcfish.types import ErrorRates
 HIGH_COHORT = 3
 """Amplified CTC from which a patient belongs to cohort HIGH (NCT01975142)."""
 
+LOOKED_AT = (
+    *("slide_id", "call", "call_guarded", "reason_guarded", "her2_count", "cep17_count"),
+    *("p_amplified", "log10_bayes_factor"),
+)
+"""Columns of the CTC that patients are judged by."""
+
 NOT_TRUSTED = "No slide has an IF scan that could be trusted: no cell is known to be a CTC."
 
 
@@ -70,10 +76,10 @@ def patients(
         :data:`ctcfish.tables.PATIENTS`, by patient.
     """
     points = cache(lambda slide: _points(rates[slide], rule, params.control_margin))
-    ctc = cells[cells["kind"] == "ctc"]
+    ctc_of = _by_slide(cells[cells["kind"] == "ctc"])
     rows = []
     for patient, own in slides.groupby("patient_id", sort=True):
-        mine = ctc[ctc["slide_id"].isin(own.loc[own["n_ctc"].notna(), "slide_id"])]
+        mine = ctc_of(own.loc[own["n_ctc"].notna(), "slide_id"])
         rows.append({"patient_id": patient} | _patient(own, mine, points, params))
     return tables.PATIENTS.check(pd.DataFrame(rows)) if rows else tables.PATIENTS.empty()
 
@@ -92,11 +98,10 @@ def heterogeneity_table(slides: pd.DataFrame, cells: pd.DataFrame, params: Summa
         :data:`ctcfish.tables.HETEROGENEITY`; every metric of every patient, withheld ones without a value.
     """
     plan = HeterogeneityPlan(minimum_cells=params.min_cells_heterogeneity)
+    evaluable_of = _by_slide(cells[(cells["kind"] == "ctc") & (cells["call"] != "not_evaluable")])
     rows = []
     for patient, own in slides.groupby("patient_id", sort=True):
-        mine = cells[
-            (cells["kind"] == "ctc") & cells["slide_id"].isin(own["slide_id"]) & (cells["call"] != "not_evaluable")
-        ]
+        mine = evaluable_of(own["slide_id"])
         counted = mine[(mine["her2_count"] > 0).fillna(value=False) & (mine["cep17_count"] > 0).fillna(value=False)]
         her2, cep17 = (counted[f"{probe}_count"].to_numpy(np.int64) for probe in ("her2", "cep17"))
         made = {name: (estimate, len(counted)) for name, estimate in heterogeneity(her2, cep17, plan).items()}
@@ -106,6 +111,18 @@ def heterogeneity_table(slides: pd.DataFrame, cells: pd.DataFrame, params: Summa
             figures = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
             rows.append({"patient_id": patient, "metric": metric} | about | figures)
     return tables.HETEROGENEITY.check(pd.DataFrame(rows)) if rows else tables.HETEROGENEITY.empty()
+
+
+def _by_slide(ctc: pd.DataFrame) -> Callable[[Iterable[str]], pd.DataFrame]:
+    """Rows of some slides in their order, found without looking through all of them for every patient."""
+    looked_at = ctc[[*LOOKED_AT]]
+    places = looked_at.groupby("slide_id").indices
+    none = np.zeros(0, np.int64)
+
+    def of(slides: Iterable[str]) -> pd.DataFrame:
+        return looked_at.iloc[np.sort(np.concatenate([none, *(places.get(slide, none) for slide in slides)]))]
+
+    return of
 
 
 SHARES = ("amplified_share", "amplified_share_wilson", "not_amplified_share", "not_amplified_share_wilson")
@@ -119,9 +136,11 @@ def cells_for(metric: str, plan: HeterogeneityPlan) -> int:
 def _shares(amplified: pd.Series) -> dict[str, Estimate]:
     """Share of CTC amplified and not, each with its exact interval and Wilson's."""
     k, n = int(amplified.sum()), len(amplified)
+    if not n:
+        return dict.fromkeys(SHARES, undefined("no cells"))
     sides = ((k, "clopper-pearson"), (k, "wilson"), (n - k, "clopper-pearson"), (n - k, "wilson"))
     found = [proportion(number, n, "evaluable CTC", cast(IntervalMethod, method)) for number, method in sides]
-    made = [Estimate(own.value, own.low, own.high, own.method) if n else undefined("no cells") for own in found]
+    made = [Estimate(own.value, own.low, own.high, own.method) for own in found]
     return dict(zip(SHARES, made, strict=True))
 
 

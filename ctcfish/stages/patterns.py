@@ -88,4 +88,4 @@ def _whole(cells: pd.DataFrame, column: str) -> NDArray[np.int64]:
     """A column as integers; 0 where it is missing, or no cluster was looked for."""
     if column not in cells:
         return np.zeros(len(cells), np.int64)
-    return np.asarray(cells[column].astype("Float64").fillna(0).to_numpy(np.float64)).astype(np.int64)
+    return np.asarray(np.nan_to_num(cells[column].to_numpy(float, na_value=np.nan))).astype(np.int64)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ctcfish import flags
@@ -27,6 +28,12 @@ LABORATORY = ("replicate_of", "control", "operator", "scanner", "probe_lot", "si
 """Columns of the sheet that the laboratory's own questions are asked by."""
 
 TUBE_ML = 7.5
+
+LOOKED_AT = (
+    *("label", "kind", "her2_count", "cep17_count", "ratio"),
+    *("call", "call_guarded", "reason_guarded", "patterns"),
+)
+"""Columns of the cells that a slide's row is made of."""
 
 MANY_SIGNALS = 15
 """Median signals of one colour per nucleus above which an image is hardly one of FISH signals."""
@@ -74,6 +81,7 @@ def summarise(subject: Subject, cells: pd.DataFrame, rates: ErrorRates, params: 
     dict
     """
     relocated, bits = subject.relocated, subject.flags | rates.flags
+    cells = cells[[*LOOKED_AT]]  # every other column would be copied along with each choice of rows
     ctc = cells[cells["kind"] == "ctc"]
     evaluable = ctc[ctc["call"] != "not_evaluable"]
     row: dict[str, Any] = {
@@ -128,10 +136,12 @@ def _per_tube(n_ctc: int, subject: Subject) -> float | None:
 
 
 def _slide_bits(bits: SlideFlag, cells: pd.DataFrame, relocated: bool | None) -> SlideFlag:
-    medians = cells.loc[cells["label"].notna(), ["her2_count", "cep17_count"]].astype("float64").median()
-    if (medians > MANY_SIGNALS).any():
+    there = cells["label"].notna().to_numpy()
+    counts = (cells[f"{probe}_count"].to_numpy(float, na_value=np.nan)[there] for probe in ("her2", "cep17"))
+    known = (own[~np.isnan(own)] for own in counts)
+    if any(len(own) and np.median(own) > MANY_SIGNALS for own in known):
         bits |= SlideFlag.OUT_OF_RANGE
-    if not cells["label"].notna().any():
+    if not there.any():
         bits |= SlideFlag.NO_NUCLEI
     if relocated is False:
         bits |= SlideFlag.RELOCATION_FAILED

@@ -150,7 +150,7 @@ def wilson(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) ->
     """
     check_confidence(confidence)
     k, n = _counts_of(successes, trials)
-    z2 = float(stats.norm.ppf((1.0 + confidence) / 2.0)) ** 2
+    z2 = float(special.ndtri((1.0 + confidence) / 2.0)) ** 2
     size = np.maximum(n, 1)
     share = k / size
     centre = (share + z2 / (2 * size)) / (1 + z2 / size)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
+import math
 import os
 from collections.abc import Sequence
 from functools import cache
@@ -16,10 +18,10 @@ from ctcfish.errors import InputError
 from ctcfish.tables import Table
 
 
-def write_both(frame: pd.DataFrame, table: Table, csv: Path, parquet: Path) -> None:
+def write_both(frame: pd.DataFrame, table: Table, target: Path, parquet: Path) -> None:
     """Write a table as CSV and as Parquet."""
     checked = table.check(frame)
-    _write_csv(checked, csv)
+    _write_csv(checked, target)
     _write_parquet(checked, table, parquet)
 
 
@@ -34,7 +36,16 @@ def write_parquet(frame: pd.DataFrame, table: Table, target: Path) -> None:
 
 
 def _write_csv(checked: pd.DataFrame, target: Path) -> None:
-    checked.to_csv(target, index=False, lineterminator="\n", encoding="utf-8")
+    columns = [checked[name].array.tolist() for name in checked]
+    rows = ([None if _missing(value) else value for value in row] for row in zip(*columns, strict=True))
+    with target.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(checked.columns)
+        writer.writerows(rows)
+
+
+def _missing(value: object) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
 def _write_parquet(checked: pd.DataFrame, table: Table, target: Path) -> None:

@@ -163,6 +163,22 @@ def test_slides_and_visits_of_a_patient_are_joined() -> None:
     assert found["eligible"].tolist() == ["no", "yes"]
 
 
+def test_a_patient_among_others_is_what_she_is_alone() -> None:
+    """Slides of several patients lie in any order, and some have no CTC at all."""
+    hers: dict[str, Counts | None] = {"p/a": [(12, 2), (2, 2)], "p/d": [(2, 2)] * 9}
+    others: dict[str, Counts | None] = {"q/c": [(20, 2)] * 3, "r/b": [], "s/e": None}
+    order = ["q/c", "p/a", "s/e", "p/d", "r/b"]
+    mixed = table_of({name: (hers | others)[name] for name in order})
+    for made in (
+        lambda slides, cells, rates: patients(slides, cells, rates, Call(), PARAMS),
+        lambda slides, cells, _: heterogeneity_table(slides, cells, PARAMS),
+    ):
+        found = made(*mixed)
+        own = found[found["patient_id"] == "p"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, made(*table_of(hers)))
+    assert patients(*mixed, Call(), PARAMS)["n_ctc"].tolist()[:2] == [11, 3]
+
+
 def test_without_a_trusted_if_scan_nobody_is_eligible() -> None:
     found = patient(None)
     assert (found["eligible"], found["eligible_guarded"], found["eligible_controlled"]) == ("not_evaluable",) * 3

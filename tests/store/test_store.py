@@ -13,6 +13,7 @@ from yaozarrs import validate_zarr_store
 from ctcfish import tables
 from ctcfish.config import Config
 from ctcfish.errors import InputError
+from ctcfish.schema import Column, Table
 from ctcfish.stages.call import call
 from ctcfish.store.atomic import atomic_folder, to_json, write_json, write_text
 from ctcfish.store.labels import read_labels, write_labels
@@ -59,6 +60,25 @@ def test_csv_has_one_header_line_and_empty_means_missing(tmp_path: Path) -> None
     assert "OVERLAP|TRUNCATED" in text
     assert "nan" not in text.lower()
     assert "\r" not in text
+
+
+def test_csv_is_what_pandas_would_write(tmp_path: Path) -> None:
+    """An independent writer: odd texts, numbers of every size, and what is missing in each of the four kinds."""
+    columns = [Column(kind, kind, "Some.") for kind in ("text", "integer", "real", "boolean")]
+    table = Table("odd", (), tuple(columns))
+    frame = table.check(
+        pd.DataFrame(
+            {
+                "text": ["", None, 'a "b", c', "two\nlines", "µ", "NA"],
+                "integer": [0, None, -1, 2**53 + 1, 7, 7],
+                "real": [0.1 + 0.2, None, -0.0, 1e-300, 1e22, np.inf],
+                "boolean": [True, None, False, True, False, None],
+            }
+        ).astype({"integer": "Int64", "boolean": "boolean"})
+    )
+    write_csv(frame, table, tmp_path / "own.csv")
+    frame.to_csv(tmp_path / "pandas.csv", index=False, lineterminator="\n", encoding="utf-8")
+    assert (tmp_path / "own.csv").read_bytes() == (tmp_path / "pandas.csv").read_bytes()
 
 
 def test_equal_tables_are_equal_bytes(tmp_path: Path) -> None:
