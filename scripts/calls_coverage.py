@@ -24,7 +24,7 @@ Held = dict[str, bool]
 """Whether each interval of one replicate held the truth; one that was withheld is left out."""
 
 Case = tuple[str, str, Callable[[np.random.Generator], Held]]
-"""Kind (exact, large-sample or posterior), population, and one replicate."""
+"""Kind (exact, large-sample, posterior or heterogeneity), population, and one replicate."""
 
 SHARES = (0.02, 0.05, 0.1, 0.3, 0.5)
 STATES: dict[str, dict[tuple[int, int], float]] = {
@@ -196,7 +196,7 @@ def cases(sizes: tuple[int, ...] = (30, 50, 100)) -> Iterator[Case]:
         yield "large-sample", f"{n} patients", between(n)
         yield "posterior", f"{n} leukocytes", error_rates(n)
         for name in STATES:
-            yield "bootstrap", f"{n} cells, {name} copies", diversity_of(name, n, plan)
+            yield "heterogeneity", f"{n} cells, {name} copies", diversity_of(name, n, plan)
 
 
 def coverage(replicates: int, seed: int = 7500) -> Iterator[pd.DataFrame]:
