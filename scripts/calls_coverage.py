@@ -24,10 +24,11 @@ Held = dict[str, bool]
 """Whether each interval of one replicate held the truth; one that was withheld is left out."""
 
 Case = tuple[str, str, Callable[[np.random.Generator], Held]]
-"""Kind (exact, large-sample or posterior), population, and one replicate."""
+"""Kind (exact, large-sample, posterior or heterogeneity), population, and one replicate."""
 
 SHARES = (0.02, 0.05, 0.1, 0.3, 0.5)
 STATES: dict[str, dict[tuple[int, int], float]] = {
+    "two kinds": {(2, 2): 2 / 3, (4, 2): 1 / 3},
     "mild": {(1, 1): 0.1, (2, 2): 0.4, (3, 2): 0.2, (4, 2): 0.15, (5, 3): 0.1, (6, 2): 0.05},
     "skewed": {(2, 2): 0.45, (3, 2): 0.15, (4, 4): 0.1, (3, 3): 0.1, (1, 1): 0.05, (8, 2): 0.1, (20, 2): 0.05},
     "mostly diploid": {(2, 2): 0.7, (2, 1): 0.05, (2, 3): 0.05, (1, 1): 0.05, (3, 2): 0.1, (6, 2): 0.05},
@@ -123,7 +124,6 @@ def population_values(pairs: np.ndarray, p: np.ndarray) -> dict[str, float]:
         "her2_simpson": float(1 - kinds @ kinds),
         "her2_hill_1": math.exp(entropy),
         "her2_hill_2": float(1 / (kinds @ kinds)),
-        "her2_pielou": entropy / math.log(len(kinds)),
         "her2_rao": rao,
         "her2_gini": rao / 2 / mean,
         "her2_cv": math.sqrt(float(p @ her2**2) - mean**2) / mean,
@@ -196,10 +196,10 @@ def cases(sizes: tuple[int, ...] = (30, 50, 100)) -> Iterator[Case]:
         yield "large-sample", f"{n} patients", between(n)
         yield "posterior", f"{n} leukocytes", error_rates(n)
         for name in STATES:
-            yield "bootstrap", f"{n} cells, {name} copies", diversity_of(name, n, plan)
+            yield "heterogeneity", f"{n} cells, {name} copies", diversity_of(name, n, plan)
 
 
-def coverage(replicates: int, seed: int = 7300) -> Iterator[pd.DataFrame]:
+def coverage(replicates: int, seed: int = 7500) -> Iterator[pd.DataFrame]:
     """Share of replicates in which each interval held the truth, and how often it was given at all."""
     for number, (kind, population, once) in enumerate(cases()):
         rng = np.random.default_rng([seed, number])

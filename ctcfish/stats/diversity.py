@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from ctcfish.errors import StatisticsError
 from ctcfish.stats.checks import FloatArray, IntArray, as_counts, check_confidence
@@ -67,10 +67,13 @@ def simpson(abundance: ArrayLike) -> FloatArray:
 
 
 def simpson_interval(abundance: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """Simpson's diversity of one sample with its large-sample interval on the logit scale.
+    """Simpson's diversity of one sample with its score interval.
 
-    The variance of the unbiased estimator is exact (Simpson 1949), ``2 (2 (N - 2) P3 + P2 - (2 N - 3) P2^2) / (N (N -
-    1))`` with ``Pk = sum p^k``; the shares seen stand for p, and t of N - 1 degrees of freedom for the normal.
+    The interval holds every diversity that the sample would not reject: ``|value - D| <= t sd(D)``, as Wilson's does
+    for a share. The variance of the unbiased estimator is exact (Simpson 1949), ``2 (2 (N - 2) P3 + P2 - (2 N - 3)
+    P2^2) / (N (N - 1))`` with ``Pk = sum p^k``, and taken at the population tried, not at the sample: shares seen,
+    drawn towards the commonest kind below, towards equal shares and then more kinds above. t has N - 1 degrees of
+    freedom.
 
     Parameters
     ----------
@@ -90,14 +93,37 @@ def simpson_interval(abundance: ArrayLike, confidence: float = 0.95) -> Estimate
     check_confidence(confidence)
     counts, total = _counts(abundance)
     n, value = float(total), float(simpson(counts))
-    method = f"Simpson 1949, {int(counts.sum())} cells, logit scale"
+    method = f"Simpson 1949, {int(counts.sum())} cells, score"
     if not 0.0 < value < 1.0:
         return Estimate(value, math.nan, math.nan, method, confidence)
-    squared, cubed = (float(((counts / n) ** power).sum()) for power in (2, 3))
-    variance = 2 * (2 * (n - 2) * cubed + squared - (2 * n - 3) * squared**2) / (n * (n - 1))
-    reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * math.sqrt(variance) / (value * (1 - value))
-    low, high = special.expit(special.logit(value) + reach * np.array([-1.0, 1.0])).tolist()
+    shares = np.sort(counts[counts > 0] / n)[::-1]
+    reach = float(stats.t.ppf((1 + confidence) / 2, n - 1))
+
+    def beyond(place: float, side: float) -> float:
+        squared, cubed = _path(shares, place)
+        variance = 2 * (2 * (n - 2) * cubed + squared - (2 * n - 3) * squared**2) / (n * (n - 1))
+        return value - (1 - squared) + side * reach * math.sqrt(max(variance, 0.0))
+
+    far = 2.0
+    while beyond(far, 1.0) > 0:
+        far *= 2
+    centre = optimize.brentq(beyond, -1.0, far, args=(0.0,))
+    ends = [optimize.brentq(beyond, -1.0, centre, args=(-1.0,)), optimize.brentq(beyond, centre, far, args=(1.0,))]
+    low, high = (1 - _path(shares, place)[0] for place in ends)
     return Estimate(value, low, high, method, confidence)
+
+
+def _path(shares: FloatArray, place: float) -> tuple[float, float]:
+    """Sums of squares and cubes of shares on a way from one kind (-1) by those seen (0) to equal (1) and ever more.
+
+    Shares fall; beyond 1 the kinds are ``place`` times as many as seen, all alike.
+    """
+    if place >= 1:
+        alike = 1 / (place * shares.size)
+        return alike, alike**2
+    end = np.full(shares.size, 1 / shares.size) if place > 0 else np.eye(1, shares.size)[0]
+    moved = shares + abs(place) * (end - shares)
+    return float((moved**2).sum()), float((moved**3).sum())
 
 
 def kinds_seen(abundance: ArrayLike) -> FloatArray:

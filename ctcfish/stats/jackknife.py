@@ -47,14 +47,28 @@ def jackknife_interval(
         units carry all that no number holds the upper limit.
     """
     check_confidence(confidence)
-    left = _left_out(sums, statistic, scale)
-    name = f"jackknife of {len(sums)} units, {scale.name} scale"
-    if not left.usable:
-        return Estimate(left.value, math.nan, math.nan, name, confidence)
-    low, high = left.ends(scale, confidence)
-    if not math.isfinite(high):
-        return Estimate(left.value, math.nan, math.nan, name, confidence)
-    return Estimate(left.value, min(low, left.value), max(high, left.value), name, confidence)
+    return _interval(_of_sums(sums, statistic, scale), scale, confidence)
+
+
+def value_interval(
+    values: FloatArray, statistic: SumStatistic, scale: Scale = IDENTITY, confidence: float = 0.95
+) -> Estimate:
+    """Return a statistic of single values, such as a spread over cells, with its interval as of `jackknife_interval`.
+
+    Equal values leave out alike, so the work grows with the different ones.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+    statistic : callable
+        Takes values, shape (..., m), and works along the last axis.
+    scale : Scale
+    confidence : float
+    """
+    check_confidence(confidence)
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    left = np.array([float(statistic(np.delete(values, place))) for place in first.tolist()])
+    return _interval(_left_out(float(statistic(values)), left[inverse], scale), scale, confidence)
 
 
 def limit_interval(
@@ -74,7 +88,7 @@ def limit_interval(
         Standard deviations from the bias, negative for the lower limit.
     confidence : float
     """
-    bias, spread = (_left_out(sums, part, scale) for part, scale in zip(parts, (IDENTITY, LOG), strict=True))
+    bias, spread = (_of_sums(sums, part, scale) for part, scale in zip(parts, (IDENTITY, LOG), strict=True))
     value, name = bias.value + reach * spread.value, f"jackknife of {len(sums)} units, MOVER"
     if not (bias.usable and spread.usable and math.isfinite(spread.ends(LOG, confidence)[1])):
         return Estimate(value, math.nan, math.nan, name, confidence)
@@ -114,10 +128,23 @@ class _LeftOut:
         return float(low), float(high)
 
 
-def _left_out(sums: FloatArray, statistic: SumStatistic, scale: Scale) -> _LeftOut:
+def _interval(left: _LeftOut, scale: Scale, confidence: float) -> Estimate:
+    """A figure with its ends, as far as a number holds them."""
+    name = f"jackknife of {left.moved.size} units, {scale.name} scale"
+    low, high = left.ends(scale, confidence) if left.usable else (math.nan, math.nan)
+    if not math.isfinite(high):
+        return Estimate(left.value, math.nan, math.nan, name, confidence)
+    return Estimate(left.value, min(low, left.value), max(high, left.value), name, confidence)
+
+
+def _of_sums(sums: FloatArray, statistic: SumStatistic, scale: Scale) -> _LeftOut:
     whole = sums.sum(axis=0, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = statistic(whole)
-        centre, moved = scale.forward(value), scale.forward(statistic(whole - sums))
-        moved = moved - moved.mean() if np.isfinite(centre).all() else np.full(len(sums), np.nan)
-    return _LeftOut(float(value[0]), float(centre[0]), np.where(np.abs(moved) < 1e-12, 0.0, moved))
+        return _left_out(float(statistic(whole)[0]), statistic(whole - sums), scale)
+
+
+def _left_out(value: float, left: FloatArray, scale: Scale) -> _LeftOut:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre, moved = float(scale.forward(np.array([value]))[0]), scale.forward(left)
+        moved = moved - moved.mean() if math.isfinite(centre) else np.full(left.size, np.nan)
+    return _LeftOut(value, centre, np.where(np.abs(moved) < 1e-12, 0.0, moved))

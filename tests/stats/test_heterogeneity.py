@@ -7,13 +7,13 @@ import math
 
 import numpy as np
 import pytest
-from scipy.special import logit
-from scipy.stats import entropy, norm, t
+from scipy.stats import binom, entropy, norm, t
 
 from ctcfish.errors import StatisticsError
 from ctcfish.stats import dispersion, diversity
-from ctcfish.stats.bootstrap import LOG, BootstrapPlan, bootstrap_interval
+from ctcfish.stats.bootstrap import LOG, BootstrapPlan
 from ctcfish.stats.heterogeneity import CapCategory, HeterogeneityPlan, cap_2009, heterogeneity, is_heterogeneous
+from ctcfish.stats.jackknife import jackknife_interval, value_interval
 from ctcfish.stats.mixture import two_components
 
 NAMES = {
@@ -69,13 +69,32 @@ def test_cells_all_unlike_have_no_effective_number() -> None:
     assert made["her2_hill_2"].method == "no two cells are alike"
 
 
-def test_variance_of_simpson_is_that_of_many_samples() -> None:
-    p, n = np.array([0.5, 0.2, 0.2, 0.1]), 60
-    samples = np.random.default_rng(10).multinomial(n, p, 40_000)
-    seen = diversity.simpson(samples).std()
-    exact = diversity.simpson_interval((n * p).astype(int))
-    told = (logit(exact.high) - logit(exact.low)) / 2 / t.ppf(0.975, n - 1) * exact.value * (1 - exact.value)
-    assert told == pytest.approx(seen, rel=0.02)
+def test_ends_of_simpson_lie_where_their_own_populations_would_be_rejected() -> None:
+    counts, rng = np.array([30, 12, 12, 6]), np.random.default_rng(10)
+    made, reach = diversity.simpson_interval(counts), t.ppf(0.975, 59)
+    for end, towards in ((made.low, np.array([1.0, 0, 0, 0])), (made.high, np.full(4, 0.25))):
+        grid = [(1 - w) * counts / 60 + w * towards for w in np.linspace(0, 1, 4001)]
+        p = min(grid, key=lambda own: abs(1 - own @ own - end))
+        seen = diversity.simpson(rng.multinomial(60, p, 40_000))
+        assert 1 - p @ p == pytest.approx(end, abs=1e-3)
+        assert abs(made.value - end) == pytest.approx(reach * seen.std(), rel=0.02)
+
+
+def test_simpson_beyond_the_kinds_seen() -> None:
+    made = diversity.simpson_interval(np.ones(20, int) * 2)  # 40 cells of 20 kinds: so few alike mean more kinds
+    assert 0.95 < made.low < made.value < made.high < 1
+    more = 1 / (1 - made.high)
+    seen = diversity.simpson(np.random.default_rng(11).multinomial(40, np.full(round(more), 1 / round(more)), 20_000))
+    assert made.high - made.value == pytest.approx(t.ppf(0.975, 39) * seen.std(), rel=0.05)
+
+
+@pytest.mark.parametrize("share", [1 / 3, 0.25, 0.1, 0.4])
+def test_simpson_of_two_kinds_covers_exactly(share: float) -> None:
+    n, truth = 30, 2 * share * (1 - share)
+    made = {k: diversity.simpson_interval([k, n - k]) for k in range(1, n)}
+    chance = binom.pmf(np.arange(1, n), n, share)
+    held = np.array([own.low <= truth <= own.high for own in made.values()])
+    assert 0.93 <= chance @ held / chance.sum() <= 0.98
 
 
 def test_simpson_is_the_share_of_unlike_pairs() -> None:
@@ -222,7 +241,7 @@ def test_every_metric_is_there_with_its_interval(patient: tuple[np.ndarray, np.n
     made = heterogeneity(*patient)
     assert set(made) == NAMES
     without = {name for name, e in made.items() if math.isnan(e.low)}
-    bare = {"her2_hill_0", "ratio_cv", "ratio_ashman_d", "ratio_bimodality_index", "ratio_bic_gain"}
+    bare = {"her2_hill_0", "her2_pielou", "ratio_cv", "ratio_ashman_d", "ratio_bimodality_index", "ratio_bic_gain"}
     assert without == bare | {"her2_robust_cv", "ratio_robust_cv"}
     assert made["her2_hill_0"].value == len(set(patient[0].tolist()))
     assert all(e.low < e.value < e.high for name, e in made.items() if name not in without)
@@ -270,7 +289,6 @@ def test_intervals_of_diversity_cover(cells: int, runs: int) -> None:
         "her2_hill_1": math.exp(entropy(SHARES)),
         "her2_simpson": 1 - SHARES @ SHARES,
         "her2_hill_2": 1 / (SHARES @ SHARES),
-        "her2_pielou": entropy(SHARES) / math.log(6),
     }
     rng, plan = np.random.default_rng(6), HeterogeneityPlan(bootstrap=BootstrapPlan(200))
     held = dict.fromkeys(truth, 0)
@@ -296,6 +314,24 @@ def test_intervals_of_spread_cover_where_no_cell_carries_it(name: str) -> None:
     covered, runs = 0, 1000
     for _ in range(runs):
         sample = rng.choice(COPIES, 30, p=SHARES)
-        made = bootstrap_interval(lambda index, s=sample: metric(s[index]), 30, LOG, BootstrapPlan(300))
+        made = value_interval(sample.astype(float), metric, LOG)
         covered += made.low <= truth <= made.high
     assert 0.925 <= covered / runs <= 0.975, covered / runs
+
+
+def test_gini_of_a_skewed_patient_covers() -> None:
+    """A twentieth of the cells carries half of the copies; the bootstrap covered 92.7 %."""
+    copies, p = np.array([1, 2, 3, 4, 8, 20]), np.array([0.05, 0.45, 0.25, 0.1, 0.1, 0.05])
+    truth = float(p @ np.abs(copies[:, None] - copies) @ p) / 2 / float(p @ copies)
+    rng, runs = np.random.default_rng(12), 1500
+    made = [value_interval(rng.choice(copies, 100, p=p).astype(float), dispersion.gini, LOG) for _ in range(runs)]
+    assert 0.93 <= sum(own.low <= truth <= own.high for own in made) / runs <= 0.97
+
+
+def test_values_and_sums_leave_out_alike() -> None:
+    values = np.random.default_rng(13).poisson(4, 40).astype(float) + 1
+    of_sums = jackknife_interval(np.stack([values, np.ones(40)], axis=1), lambda sums: sums[:, 0] / sums[:, 1], LOG)
+    of_values = value_interval(values, lambda own: own.mean(axis=-1), LOG)
+    assert (of_values.low, of_values.high) == pytest.approx((of_sums.low, of_sums.high))
+    assert of_values.method == "jackknife of 40 units, log scale"
+    assert math.isnan(value_interval(np.full(9, 2.0), dispersion.gini, LOG).low)

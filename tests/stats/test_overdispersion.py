@@ -91,3 +91,14 @@ def test_refusals() -> None:
         beta_binomial_rho([3], [2])
     with pytest.raises(StatisticsError, match="one group a value"):
         icc_oneway([1.0, 2.0], [0])
+
+
+def test_icc_of_patients_of_unequal_size_covers() -> None:
+    rng, runs, truth, held = np.random.default_rng(21), 1000, 0.7, 0
+    for _ in range(runs):
+        cells = rng.integers(5, 41, 100)
+        patient = np.repeat(np.arange(100), cells)
+        values = rng.normal(0, np.sqrt(truth), 100)[patient] + rng.normal(0, np.sqrt(1 - truth), patient.size)
+        made = icc_oneway(values, patient)
+        held += made.low <= truth <= made.high
+    assert 0.935 <= held / runs <= 0.97
