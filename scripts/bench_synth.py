@@ -145,7 +145,7 @@ def measured(seed: int, changes: dict[str, Any]) -> tuple[pd.DataFrame, SlideMod
 
 
 def slides(seeds: range) -> None:
-    """Slides over brightness, background, camera and planes: what fails, and what is flagged."""
+    """Slides over brightness, background and camera: what fails, and what is flagged."""
     told = []
     for seed in seeds:
         rng = np.random.default_rng(seed)
@@ -156,7 +156,7 @@ def slides(seeds: range) -> None:
             "population.ctc": 4,
             "population.leukocytes": 16,
             "fish.shape_px": [640, 640],
-            "fish.planes": int(rng.choice([1, 9])),
+            "fish.planes": 9,  # in one plane most loci of these nuclei are out of focus: their recall says nothing
             "fish.camera": camera,
             "signals.photons": photons,
             "signals.background_photons": level,
