@@ -145,6 +145,9 @@ class Detect(Parameters):
     granule_odds: float = Field(
         default=0.07, ge=0, description="autofluorescent granules in nuclei to one pair of a HER2 and a CEP17 signal"
     )
+    lone_granule_odds: float = Field(
+        default=0.1, ge=0, description="granules found in one colour only to one signal with no other colour near it"
+    )
 
 
 class Count(Parameters):

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import torch
 from scipy.stats import norm
+from spots_hybrid import HYBRID, hybrid
 
 from ctcfish.ops.bands import Bands
 from ctcfish.parameters import Detect, Survey
@@ -192,9 +193,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="None: the bench's own scene")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--observer", action="store_true", help="isolated signals against the ideal observer instead")
+    parser.add_argument(
+        "--hybrid", type=Path, nargs="?", const=HYBRID, help="folder of spots on real backgrounds instead"
+    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    if given.hybrid:
+        print(json.dumps(hybrid(given.hybrid)), flush=True)
+        return
     if given.observer:
         for axes, photons in [(2, p) for p in (600, 300, 200, 150)] + [(3, p) for p in (1000, 600, 450, 350)]:
             if axes in given.axes:

@@ -12,9 +12,10 @@ from ctcfish import flags, tables
 from ctcfish.errors import InputError
 from ctcfish.flags import SpotFlag
 from ctcfish.parameters import Detect, Survey
+from ctcfish.stages.signals.alike import alike
 from ctcfish.stages.signals.doubts import doubts
 from ctcfish.stages.signals.granules import granules
-from ctcfish.stages.signals.probe import Regions, Signals, look, signals_of
+from ctcfish.stages.signals.probe import Regions, Signals, camera_of, look, signals_of
 from ctcfish.stages.signals.regions import tiles
 from ctcfish.stages.signals.vetoes import REJECTING
 from ctcfish.stages.survey import SceneInfo, merge, survey
@@ -57,7 +58,10 @@ def detect(
     seen = {p: look(pixels[p.lower()], nuclei, voxel_um, model, setting[p]) for p in used}
     objects = {p: own.objects(model.probes[p].threshold_snr, params.broad_ratio, voxel_um) for p, own in seen.items()}
     axes = 3 if any(len(pixels[p.lower()]) > 1 for p in used) else 2
-    shared = granules(objects, axes, model, params)
+    stacks = {probe: own.stack for probe, own in seen.items()}
+    paired = granules(objects, axes, model, params)
+    lone = alike(objects, stacks, voxel_um, (model, camera_of(model), params))
+    shared = {probe: paired[probe] | lone[probe] for probe in used}
     both = {p: signals_of((seen[p], shared[p]), nuclei, voxel_um, model, setting[p]) for p in used}
     found = {probe: signals for probe, (signals, _) in both.items()}
     bits = doubts(found, pixels, nuclei, voxel_um, model)

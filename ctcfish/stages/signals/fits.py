@@ -12,10 +12,12 @@ from torch import Tensor
 
 from ctcfish.ops.fit import SpotFits, fit_spots
 from ctcfish.ops.fit_model import FitModel
+from ctcfish.ops.psf import pixel_profile
 from ctcfish.parameters import Detect
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.types import ProbeModel
 
+_RIDGE = 1e-9  # the slope along z of a window that lies half outside
 _REACH = (1.4, 3.0)  # half window along z and in the plane, in widths
 
 
@@ -145,6 +147,58 @@ def explained(
     smooth = own.fits.chi2_per_dof <= params.misfit
     broad[doubtful] = smooth & (own.fits.sigma_px[:, 1] > params.broadest * sigma[1])
     return Explained(fitted.with_rows(doubtful[better], own.rows(better)), single, broad)
+
+
+def light_at(
+    stack: NDArray[np.generic],
+    place_px: NDArray[np.float64],
+    sigma_px: tuple[float, NDArray[np.float64]],
+    camera: Camera,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Light that an object of known place and width has in a stack, by least squares with level and slopes.
+
+    Parameters
+    ----------
+    stack : ndarray, (Z, Y, X)
+        Camera numbers of any type.
+    place_px : ndarray, (N, 3)
+    sigma_px : tuple
+        Width along z, and in the plane of each object (N,).
+    camera : Camera
+
+    Returns
+    -------
+    photons, error : ndarray, (N,)
+        The error is the noise of the background alone.
+    """
+    depth, width = sigma_px
+    if not len(place_px):
+        return np.zeros(0), np.zeros(0)
+    half = window_half((depth, float(np.median(width))), len(stack))
+    middle = np.rint(place_px).astype(np.int64)
+    window, inside = _windows(stack, middle, half)
+    light = camera.photons(torch.from_numpy(window)).double().flatten(1)
+    centre = torch.from_numpy(place_px - middle) + torch.tensor(half, dtype=torch.float64)
+    wide = torch.from_numpy(np.asarray(width, np.float64))
+    z, y, x = (
+        pixel_profile(centre[:, k], own, 2 * half[k] + 1)
+        for k, own in enumerate((torch.full_like(wide, depth), wide, wide))
+    )
+    if len(stack) == 1:
+        z = torch.ones_like(z)
+    image = torch.einsum("nz,ny,nx->nzyx", z, y, x).flatten(1)
+    slopes = torch.stack(torch.meshgrid(*(torch.linspace(-1, 1, 2 * h + 1).double() for h in half), indexing="ij"))
+    if len(stack) == 1:
+        slopes = slopes[1:]
+    bent = torch.cat([slopes.square(), slopes[-2:-1] * slopes[-1:]])
+    plain = torch.cat([torch.ones(1, image.shape[1], dtype=torch.float64), slopes.flatten(1), bent.flatten(1)])
+    design = (
+        torch.cat([image[:, None], plain.expand(len(image), -1, -1)], 1) * torch.from_numpy(inside).flatten(1)[:, None]
+    )
+    inverse = torch.linalg.inv(design @ design.mT + _RIDGE * torch.eye(design.shape[1], dtype=torch.float64))
+    photons = (inverse[:, :1] @ (design @ light[:, :, None]))[:, 0, 0]
+    variance = light.median(1).values.clamp(min=0.05) + camera.read_variance
+    return photons.numpy(), (inverse[:, 0, 0] * variance).sqrt().numpy()
 
 
 def residual(fits: SpotFits, camera: Camera) -> Tensor:

@@ -26,7 +26,7 @@ _FAR_UM, _FAR_DEPTH_UM = 0.8, 0.6  # spread of a HER2 locus around its centromer
 _SIGNAL_WIDTH, _SIGNAL_WIDTH_SD = 0.15, 0.12  # logarithm, over the slide's width, of both colours' mean
 _GRANULE_WIDTH, _GRANULE_WIDTH_SD = 0.25, 0.25
 _GRANULE_LIGHT, _GRANULE_LIGHT_SD = 0.4, 0.6  # logarithm over the slide's median, of both colours' mean
-_ALIKE_SD = 0.3  # logarithm of the ratio of both colours
+ALIKE_SD = 0.3  # logarithm of the ratio of both colours
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ def granules(
     second = partner[first]
     offset = (her2.position_um[first] - place[second])[:, 3 - axes :]
     odds = params.granule_odds * np.exp(_place_term(offset) + _look_term((her2, first), (cep17, second), model))
-    leading = _leads(her2, model.probes["HER2"].sigma_xy_um)[first]
-    leading &= _leads(cep17, model.probes["CEP17"].sigma_xy_um)[second]
+    leading = leads(her2, model.probes["HER2"].sigma_xy_um)[first]
+    leading &= leads(cep17, model.probes["CEP17"].sigma_xy_um)[second]
     same = (odds > 1.0) & leading
     told["HER2"][first[same]] = True
     told["CEP17"][second[same]] = True
@@ -117,7 +117,7 @@ def _look_term(
     return (
         _normal(mean, _GRANULE_LIGHT, _GRANULE_LIGHT_SD)
         - _normal(mean, 0.0, either / 2)
-        + _normal(ratio, 0.0, _ALIKE_SD)
+        + _normal(ratio, 0.0, ALIKE_SD)
         - _normal(ratio, 0.0, either)
         + _normal(broad, _GRANULE_WIDTH, _GRANULE_WIDTH_SD)
         - _normal(broad, _SIGNAL_WIDTH, _SIGNAL_WIDTH_SD)
@@ -128,7 +128,7 @@ def _normal(value: NDArray[np.float64], mean: float, sd: float) -> NDArray[np.fl
     return np.asarray(-0.5 * ((value - mean) / sd) ** 2 - np.log(sd))
 
 
-def _leads(own: Objects, sigma_um: float) -> NDArray[np.bool_]:
+def leads(own: Objects, sigma_um: float) -> NDArray[np.bool_]:
     """Whether no object close by is brighter."""
     pairs = cKDTree(own.position_um[:, 1:]).query_pairs(_ALONE * sigma_um, output_type="ndarray")
     leads = np.ones(len(own.photons), bool)
