@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import torch
 from scipy.stats import norm
-from spots_hybrid import HYBRID, hybrid
+from spots_hybrid import HYBRID, hybrid, log_maxima, opponent
 
 from ctcfish.ops.bands import Bands
 from ctcfish.parameters import Detect, Survey
@@ -200,7 +200,12 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     if given.hybrid:
-        print(json.dumps(hybrid(given.hybrid)), flush=True)
+        told = hybrid(given.hybrid)
+        print(json.dumps({"ctcfish": told}), flush=True)
+        if "skipped" not in told:
+            opencv = peers(given.peers)[2]
+            named = {"OpenCV": lambda image: opencv.det(image, 2, thr=0.5), "LoG maxima": log_maxima}
+            print(json.dumps({name: opponent(given.hybrid, own) for name, own in named.items()}), flush=True)
         return
     if given.observer:
         for axes, photons in [(2, p) for p in (600, 300, 200, 150)] + [(3, p) for p in (1000, 600, 450, 350)]:

@@ -11,7 +11,7 @@ import tifffile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from spots_hybrid import hybrid, matched
+from spots_hybrid import hybrid, matched, opponent
 
 
 def test_pairs_are_one_to_one_and_no_further_than_the_reach() -> None:
@@ -37,3 +37,16 @@ def test_spots_of_a_plain_image_are_found(tmp_path: Path) -> None:
 
 def test_without_images_a_reason_is_given(tmp_path: Path) -> None:
     assert "skipped" in hybrid(tmp_path)
+
+
+def test_an_opponent_gets_the_threshold_that_suits_it_best(tmp_path: Path) -> None:
+    places = np.array([[10.0, 10.0], [30.0, 30.0], [50.0, 10.0]])
+    for name in ("one", "two"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros((64, 64), np.uint8))
+        pd.DataFrame(places, columns=["y", "x"]).to_csv(tmp_path / f"{name}.csv", index=False)
+
+    def seen(_: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        false = np.array([[50.0, 50.0], [10.0, 40.0]])
+        return np.concatenate([places, false]), np.array([5.0, 4.0, 3.0, 2.0, 1.0])
+
+    assert opponent(tmp_path, seen) == {"F1_3px": 1.0, "P_3px": 1.0, "R_3px": 1.0}
