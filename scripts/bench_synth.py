@@ -73,8 +73,9 @@ def cells(scene: Scene, truth: Truth) -> tuple[pd.DataFrame, SlideModel]:
         real = truth.spots[truth.spots["probe"] == probe]
         seen, true = own[["y_um", "x_um"]].to_numpy(), real[["true_y_um", "true_x_um"]].to_numpy()
         false = own[_far(seen, true) & (own["cluster"] == 0).to_numpy()]["label"].value_counts()
-        missed = real[_far(true, seen)]["label"].value_counts()
-        single = real[real["cluster"] == 0]["label"].value_counts()
+        lone = ((real["cluster"] == 0) & (real["status"] == "counted") & _in_focus(real, scene)).to_numpy()
+        missed = real[_far(true, seen) & lone]["label"].value_counts()
+        single = real[lone]["label"].value_counts()
         for column, by in (
             ("false", table["label"].map(false)),
             ("missed", table["name"].map(missed)),
@@ -82,6 +83,12 @@ def cells(scene: Scene, truth: Truth) -> tuple[pd.DataFrame, SlideModel]:
         ):
             table[f"{probe.lower()}_{column}"] = by.fillna(0).astype(int)
     return table[~table["flags_true"].str.contains("TRUNCATED")], model
+
+
+def _in_focus(real: pd.DataFrame, scene: Scene) -> pd.Series:
+    """Loci a plane or more inside the stack: half the light of others is out of it."""
+    step, last = scene.voxel_um[0], scene.pixels.shape[1] - 1
+    return (real["z_um"] >= step) & (real["z_um"] <= step * (last - 1))
 
 
 def _far(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -153,10 +160,9 @@ def slides(seeds: range) -> None:
         gain, read = np.exp(rng.uniform(np.log(0.46), np.log(30.0))), rng.uniform(1.4, 5.0)
         camera = {"gain_adu_per_photon": min(gain, 50000.0 / photons), "read_noise_photons": read}
         changes = {
-            "population.ctc": 4,
-            "population.leukocytes": 16,
-            "fish.shape_px": [640, 640],
-            "fish.planes": 9,  # in one plane most loci of these nuclei are out of focus: their recall says nothing
+            "population.ctc": 8,
+            "population.leukocytes": 32,
+            "fish.planes": 13,  # in one plane most loci of these nuclei are out of focus: their recall says nothing
             "fish.camera": camera,
             "signals.photons": photons,
             "signals.background_photons": level,
