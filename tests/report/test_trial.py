@@ -10,7 +10,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
+from ctcfish.report.qc_page import A4_INCH, MARGIN
 from ctcfish.report.trial import SUMMARY, p_text, plots_of, span, to_html, trial_page, value
 from ctcfish.report.trial_checklists import GRRAS, REMARK, filled
 from ctcfish.report.trial_export import DEFINE, FIELDS, exports
@@ -189,6 +192,21 @@ def test_the_flow_table_names_what_each_share_is_of(analysis: Analysis) -> None:
 def test_ratios_have_a_picture_beside_the_scatter(analysis: Analysis) -> None:
     titles = [plot.title for plot in plots_of(analysis)["efficacy"]]
     assert titles == ["Progression-free time against amplification", "Odds and hazards against amplification"]
+
+
+def test_no_picture_loses_a_word_at_its_border(analysis: Analysis) -> None:
+    """Labels, keys and legends of every picture lie within its frame."""
+    for section in trial_page(analysis, plots_of(analysis)).sections:
+        for plot in section.plots:
+            figure = Figure(figsize=(A4_INCH[0] - 2 * MARGIN, plot.height_inch))
+            canvas = FigureCanvasAgg(figure)
+            plot.place(figure, 0.0, 0.0)
+            (axes,) = figure.axes
+            box = axes.get_tightbbox(canvas.get_renderer())
+            assert box is not None
+            low, high = box.get_points()
+            assert (low >= -1).all(), (plot.title, low)
+            assert (high <= figure.bbox.get_points()[1] + 1).all(), (plot.title, high)
 
 
 def test_nobody_treated_has_a_report(nobody: Analysis, tmp_path: Path) -> None:
