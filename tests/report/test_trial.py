@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from ctcfish.report.trial_files import endpoints, write_trial
 from ctcfish.synth.trial_cohort import simulate_tables
 from ctcfish.synth.trial_spec import TableCohort
 from ctcfish.trial.analysis import Analysis, analyse, run_trial
+from ctcfish.trial.assay import reproducibility
 from ctcfish.trial.dynamics import ctc_course
 from ctcfish.trial.endpoints import ENDPOINTS
 from ctcfish.trial.protocol import read_protocol
+from ctcfish.trial.tables import REPRODUCIBILITY
 from tests.conftest import REPOSITORY
 from tests.make import run
 from tests.make_trial import clean, row, run_of, slide, study
@@ -130,14 +133,20 @@ def test_the_report_stands_alone_and_says_what_it_is(html: str) -> None:
         assert about.title in html
 
 
-def test_every_endpoint_has_figures_and_a_picture(analysis: Analysis) -> None:
-    made = plots_of(analysis)
+AGREED = {"level": "cell", "relation": "rescan", "population": "CTC", "stratum": "all", "quantity": "call"}
+AGREED |= {"statistic": "Cohen kappa", "value": 0.83, "low": 0.37, "high": 0.93, "method": "bootstrap", "n_items": 57}
+
+
+def test_every_endpoint_has_a_number_its_interval_its_population_and_a_picture(analysis: Analysis) -> None:
+    told = REPRODUCIBILITY.check(pd.DataFrame([AGREED]))
+    lab = reproducibility(replace(analysis.study, run=replace(analysis.study.run, reproducibility=told)))
+    whole = replace(analysis, findings=(*analysis.findings, *lab))
+    made = plots_of(whole)
     for key, about in ENDPOINTS.items():
-        own = [f for f in analysis.findings if f.label.endpoint == key]
-        assert own, key
-        if key != "reproducibility":  # none was given here
-            assert made[about.figure], key
-            assert any(f.estimate.is_defined for f in own), key
+        own = [f for f in whole.findings if f.label.endpoint == key]
+        assert made[about.figure], key
+        assert any(f.estimate.low <= f.estimate.value <= f.estimate.high and f.population for f in own), key
+    assert not plots_of(analysis)["reproducibility"]  # none was given
 
 
 def test_every_figure_has_an_interval_or_says_why_not(analysis: Analysis) -> None:
