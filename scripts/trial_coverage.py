@@ -156,9 +156,12 @@ STUDIES: dict[str, Draw] = {
     "positive agreement by patient": agreement(lambda t: specific_agreement(t, 1)),
     "negative agreement by patient": agreement(lambda t: specific_agreement(t, 0)),
     "percent agreement by patient": agreement(percent_agreement),
-    "ratio of counts, spread 1": counts(1.0, 0.0, 0.0),
-    "ratio of counts, spread 2": counts(2.0, 0.0, 0.0),
-    "ratio of counts, spread 1, 20 % missing": counts(1.0, 0.7, 0.2),
+}
+STUDIES |= {
+    f"ratio of counts, spread {spread:g}, change {change:g}, missing {missing:g}": counts(spread, change, missing)
+    for spread in (0.5, 1.0, 1.5, 2.0)
+    for change in (0.0, 0.7)
+    for missing in (0.0, 0.2)
 }
 
 

@@ -61,12 +61,15 @@ class Plot:
     height_inch : float
     left_inch : float
         Room for the labels of the lines.
+    below_inch : float
+        Room for what stands below the axis.
     """
 
     title: str
     draw: Callable[[Axes], None]
     height_inch: float = 2.4
     left_inch: float = 0.6
+    below_inch: float = 0.45
 
     def svg(self) -> str:
         """The plot alone, as SVG."""
@@ -77,8 +80,9 @@ class Plot:
     def place(self, figure: Figure, left: float, bottom: float) -> None:
         """Draw into a figure with the frame's lower left corner there, in inches."""
         width, height = figure.get_size_inches()
-        across, up = A4_INCH[0] - 2 * MARGIN - self.left_inch - 0.1, self.height_inch - 0.75
-        axes = figure.add_axes(((left + self.left_inch) / width, (bottom + 0.45) / height, across / width, up / height))
+        across, up = A4_INCH[0] - 2 * MARGIN - self.left_inch - 0.15, self.height_inch - self.below_inch - 0.3
+        corner = ((left + self.left_inch) / width, (bottom + self.below_inch) / height)
+        axes = figure.add_axes((*corner, across / width, up / height))
         self.draw(axes)
         axes.set_title(self.title, fontsize=8, loc="left")
         axes.tick_params(labelsize=7)

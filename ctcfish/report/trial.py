@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ctcfish.report import trial_plots as draw
-from ctcfish.report.qc_page import NOTICE, Grid, Page, Plot, Section
+from ctcfish.report.qc_page import CHARACTER, NOTICE, Grid, Page, Plot, Section
 from ctcfish.report.trial_checklists import LISTS, filled
 from ctcfish.stats.proportions import Proportion
 from ctcfish.trial.analysis import Analysis
@@ -77,7 +77,9 @@ def plots_of(analysis: Analysis) -> dict[str, list[Plot]]:
         responses = [
             _plot("Response, exact intervals", lambda a: draw.forest(a, by["response"]), _tall(by["response"]))
         ]
-        made["waterfall"] = [_plot("Best change of the sum of diameters", lambda a: draw.waterfall(a, treated), 3.2)]
+        made["waterfall"] = [
+            _named("Best change of the sum of diameters", lambda a: draw.waterfall(a, treated), treated)
+        ]
         made["waterfall"] += responses
         made["spider"] = [
             _plot("Sum of diameters over time", lambda a: draw.spider(a, study.assessments, responders), 3.0)
@@ -95,7 +97,9 @@ def plots_of(analysis: Analysis) -> dict[str, list[Plot]]:
         if _any(ratios):
             title = "Odds and hazards against amplification"
             made["efficacy"].append(_plot(title, lambda a: draw.ratios(a, ratios), _tall(ratios)))
-    made["heterogeneity"] = [_plot("Amplified share with exact intervals", lambda a: draw.shares(a, positive), 3.2)]
+    made["heterogeneity"] = [
+        _named("Amplified share with exact intervals", lambda a: draw.shares(a, positive), positive)
+    ]
     for key in ("detection", "failure", "reproducibility", "fish_if"):
         drawn = [f for f in by[key] if f.unit in ("share", "agreement")]
         percent = key in ("detection", "failure")
@@ -113,7 +117,7 @@ def _courses(study: Study, responders: list[str]) -> list[Plot]:
     counts, course, amplified = ctc_pairs(study), ctc_course(study), amplified_pairs(study)
     fall = study.protocol.ctc_response.fall_percent
     plots = [
-        _plot(f"Change of the CTC number (line: fall of {fall:g} %)", lambda a: draw.changes(a, counts, fall), 3.0),
+        _named(f"Change of the CTC number (line: fall of {fall:g} %)", lambda a: draw.changes(a, counts, fall), counts),
         _plot("CTC number over time", lambda a: draw.course(a, course, responders), 3.0),
     ]
     if len(amplified):
@@ -139,6 +143,12 @@ def to_html(page: Page, svg: Callable[[Plot], str] = Plot.svg) -> str:
 
 def _plot(title: str, drawing: Callable[[Axes], None], height: float) -> Plot:
     return Plot(title, drawing, height)
+
+
+def _named(title: str, drawing: Callable[[Axes], None], patients: pd.DataFrame) -> Plot:
+    """A plot with the patients' keys upright below it, and the room they take."""
+    room = CHARACTER * max(map(len, patients["patient_id"]), default=0)
+    return Plot(title, drawing, 3.0 + room, below_inch=0.45 + room)
 
 
 def _forest(title: str, findings: list[Finding], percent: bool) -> Plot:

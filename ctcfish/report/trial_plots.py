@@ -123,7 +123,9 @@ def forest(axes: Axes, findings: Sequence[Finding], percent: bool = True) -> Non
 def ratios(axes: Axes, findings: Sequence[Finding]) -> None:
     """Odds and hazard ratios with their intervals on a logarithmic axis, cut at 1:1,000; no effect at the line."""
     forest(axes, [f for f in findings if "ratio" in f.unit], percent=False)
-    axes.axvline(1, color="black", linewidth=0.7, linestyle="--")
+    axes.axvline(1, color="black", linewidth=0.7, linestyle="--", zorder=0)
+    for text in axes.texts:  # the line does not run through the names
+        text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
     _log(axes, "x")
     low, high = axes.get_xlim()
     axes.set(xlim=(max(low, 1e-3), min(high, 1e3)), xlabel="ratio (log scale; over 1: more with the larger value)")
@@ -189,7 +191,8 @@ def changes(axes: Axes, table: pd.DataFrame, fall_percent: float) -> None:
     axes.bar(np.arange(len(own)), np.minimum(value, 200), color=np.where(value <= -fall_percent, GREEN, GREY))
     axes.axhline(-fall_percent, color="black", linewidth=0.7, linestyle="--")
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set(ylabel="change of CTC, %", ylim=(-105, 205))
+    axes.set(ylabel="change of CTC, %", ylim=(-105, 55 if value.max(initial=0) <= 50 else 205))
+    axes.set_xlabel(f"{len(own)} treated patients counted at both visits (green: a fall of {fall_percent:g} % or more)")
     _names(axes.set_xticks, own["patient_id"].tolist(), rotation=90)
     _plain(axes)
 

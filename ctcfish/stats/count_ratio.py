@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from ctcfish.errors import StatisticsError
 from ctcfish.stats.bootstrap import BootstrapPlan
 from ctcfish.stats.checks import FloatArray
 from ctcfish.stats.estimate import Estimate
 
-METHOD = "negative-binomial GEE (ratio of mean counts); symmetric bootstrap-t of patients, jackknife"
+METHOD = "negative-binomial GEE (ratio of mean counts); symmetric bootstrap-t of patients, jackknife, widened by t/z"
 _CELLS_AT_ONCE = 500_000
 
 
@@ -22,12 +23,15 @@ def ratio_of_counts(before: ArrayLike, during: ArrayLike, plan: BootstrapPlan | 
     With one parameter a visit, generalised estimating equations of counts (Zeger and Liang 1986; log link, negative
     binomial or any other variance of the mean, independent working correlation; with complete pairs also exchangeable)
     are solved by the mean counts. Their sandwich is too narrow where counts are skewed, so the limits are
-    ``exp(log ratio -+ q s)`` with the jackknife's spread ``s`` of the log ratio and ``q`` the quantile of
-    ``|log ratio* - log ratio| / s*`` over resamples of whole patients (Hall 1988, the symmetric percentile t).
+    ``exp(log ratio -+ q s t / z)`` with the jackknife's spread ``s`` of the log ratio and ``q`` the quantile of
+    ``|log ratio* - log ratio| / s*`` over resamples of whole patients (Hall 1988, the symmetric percentile t). The
+    quantile of Student's ``t``, of a degree of freedom fewer than patients, over the normal ``z`` widens them: a few
+    patients show too little of the tail of skewed counts.
 
-    Coverage of 95 % intervals in simulation (1,000 cohorts each of 30 and 60 patients, counts of dispersion 1/2 around
-    log-normal means of log spread 0.5 to 2, with and without missing visits): 92.7 to 96.4 %; of the sandwich corrected
-    after Mancl and DeRouen (2001) with Student's t 74 to 95 %.
+    Coverage of 95 % intervals in simulation (3,000 cohorts of 30 patients in each of 16 settings, on seeds other than
+    those the factor was chosen on: counts of dispersion 1/2 around log-normal means of log spread 0.5 to 2, changes
+    alike or different by patient, with and without missing visits): 93.4 to 96.1 %, 92.6 to 95.4 % without the factor;
+    of the sandwich corrected after Mancl and DeRouen (2001) with Student's t 74 to 95 %.
 
     Parameters
     ----------
@@ -67,9 +71,9 @@ def ratio_of_counts(before: ArrayLike, during: ArrayLike, plan: BootstrapPlan | 
             distances.append(np.abs(values - centre) / own)
     whole = np.concatenate(distances)
     # a resample without spread is as far off as can be: leaving it out would narrow the interval
-    reach = (
-        float(np.quantile(np.where(np.isnan(whole), np.inf, whole), setting.confidence, method="inverted_cdf")) * spread
-    )
+    far = np.quantile(np.where(np.isnan(whole), np.inf, whole), setting.confidence, method="inverted_cdf")
+    tail = (1 - setting.confidence) / 2
+    reach = float(far) * spread * float(stats.t.isf(tail, n - 1) / stats.norm.isf(tail))
     return Estimate(math.exp(centre), math.exp(centre - reach), math.exp(centre + reach), METHOD, setting.confidence)
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
+from ctcfish.report.qc_page import A4_INCH, MARGIN
 from ctcfish.report.trial import SUMMARY, p_text, plots_of, span, to_html, trial_page, value
 from ctcfish.report.trial_checklists import GRRAS, REMARK, filled
 from ctcfish.report.trial_export import DEFINE, FIELDS, exports
@@ -18,9 +22,11 @@ from ctcfish.report.trial_files import endpoints, write_trial
 from ctcfish.synth.trial_cohort import simulate_tables
 from ctcfish.synth.trial_spec import TableCohort
 from ctcfish.trial.analysis import Analysis, analyse, run_trial
+from ctcfish.trial.assay import reproducibility
 from ctcfish.trial.dynamics import ctc_course
 from ctcfish.trial.endpoints import ENDPOINTS
 from ctcfish.trial.protocol import read_protocol
+from ctcfish.trial.tables import REPRODUCIBILITY
 from tests.conftest import REPOSITORY
 from tests.make import run
 from tests.make_trial import clean, row, run_of, slide, study
@@ -127,14 +133,20 @@ def test_the_report_stands_alone_and_says_what_it_is(html: str) -> None:
         assert about.title in html
 
 
-def test_every_endpoint_has_figures_and_a_picture(analysis: Analysis) -> None:
-    made = plots_of(analysis)
+AGREED = {"level": "cell", "relation": "rescan", "population": "CTC", "stratum": "all", "quantity": "call"}
+AGREED |= {"statistic": "Cohen kappa", "value": 0.83, "low": 0.37, "high": 0.93, "method": "bootstrap", "n_items": 57}
+
+
+def test_every_endpoint_has_a_number_its_interval_its_population_and_a_picture(analysis: Analysis) -> None:
+    told = REPRODUCIBILITY.check(pd.DataFrame([AGREED]))
+    lab = reproducibility(replace(analysis.study, run=replace(analysis.study.run, reproducibility=told)))
+    whole = replace(analysis, findings=(*analysis.findings, *lab))
+    made = plots_of(whole)
     for key, about in ENDPOINTS.items():
-        own = [f for f in analysis.findings if f.label.endpoint == key]
-        assert own, key
-        if key != "reproducibility":  # none was given here
-            assert made[about.figure], key
-            assert any(f.estimate.is_defined for f in own), key
+        own = [f for f in whole.findings if f.label.endpoint == key]
+        assert made[about.figure], key
+        assert any(f.estimate.low <= f.estimate.value <= f.estimate.high and f.population for f in own), key
+    assert not plots_of(analysis)["reproducibility"]  # none was given
 
 
 def test_every_figure_has_an_interval_or_says_why_not(analysis: Analysis) -> None:
@@ -189,6 +201,21 @@ def test_the_flow_table_names_what_each_share_is_of(analysis: Analysis) -> None:
 def test_ratios_have_a_picture_beside_the_scatter(analysis: Analysis) -> None:
     titles = [plot.title for plot in plots_of(analysis)["efficacy"]]
     assert titles == ["Progression-free time against amplification", "Odds and hazards against amplification"]
+
+
+def test_no_picture_loses_a_word_at_its_border(analysis: Analysis) -> None:
+    """Labels, keys and legends of every picture lie within its frame."""
+    for section in trial_page(analysis, plots_of(analysis)).sections:
+        for plot in section.plots:
+            figure = Figure(figsize=(A4_INCH[0] - 2 * MARGIN, plot.height_inch))
+            canvas = FigureCanvasAgg(figure)
+            plot.place(figure, 0.0, 0.0)
+            (axes,) = figure.axes
+            box = axes.get_tightbbox(canvas.get_renderer())
+            assert box is not None
+            low, high = box.get_points()
+            assert (low >= -1).all(), (plot.title, low)
+            assert (high <= figure.bbox.get_points()[1] + 1).all(), (plot.title, high)
 
 
 def test_nobody_treated_has_a_report(nobody: Analysis, tmp_path: Path) -> None:

@@ -213,6 +213,16 @@ def test_ratios_are_drawn_around_one_on_a_logarithmic_axis() -> None:
     assert "figure c" not in names  # a probability is no ratio
 
 
+def test_the_line_of_no_effect_runs_behind_the_names() -> None:
+    axes = drawn(lambda a: draw.ratios(a, [ratio("a", 2.0, 0.5, 8.0)]))
+    (line,) = (line for line in axes.lines if list(line.get_xdata()) == [1, 1])
+    for text in axes.texts:
+        paper = text.get_bbox_patch()
+        assert paper is not None
+        assert paper.get_facecolor() == (1.0, 1.0, 1.0, 1.0)
+        assert text.get_zorder() > line.get_zorder()
+
+
 def test_a_narrow_logarithmic_axis_has_numbers() -> None:
     table = treated(5).assign(fraction=[0.11, 0.2, 0.3, 0.4, 0.44])
     axes = drawn(lambda a: draw.efficacy(a, table))
@@ -254,6 +264,14 @@ def test_changes_are_bars_cut_above(n: int) -> None:
     heights = [patch.get_height() for patch in axes.patches]
     assert len(heights) == max(n - 1, 0)
     assert max(heights, default=0) <= 200
+    assert axes.get_ylim()[1] > max(heights, default=0)
+
+
+def test_falls_alone_leave_no_room_for_rises() -> None:
+    table = pairs(3).assign(change=[-0.8, -0.4, 0.1])
+    axes = drawn(lambda a: draw.changes(a, table, 50.0))
+    assert axes.get_ylim()[1] < 60
+    assert axes.get_xlabel() == "3 treated patients counted at both visits (green: a fall of 50 % or more)"
 
 
 def test_toxicity_stacks_grades() -> None:
