@@ -15,7 +15,7 @@ from ctcfish import tables
 from ctcfish.errors import QcGateError
 from ctcfish.parameters import Qc
 from ctcfish.qc import tables as declared
-from ctcfish.qc.history import read_results, read_targets
+from ctcfish.qc.history import FALSE_CALLS, read_results, read_targets
 from ctcfish.qc.replicates import slide_folders
 from ctcfish.report.qc_control import Charted, control_page
 from ctcfish.report.qc_page import Page
@@ -26,7 +26,6 @@ from ctcfish.store.results import read_slide_json
 from ctcfish.store.tablefiles import read_parquet
 
 LEUKOCYTES = "leukocytes"
-FALSE_CALLS = "false_call_rate"
 CUT_OFF = "cut-off"
 """The rule of shares: more false calls than normals explain."""
 AS_RARE = 0.00135
