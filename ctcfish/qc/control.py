@@ -274,14 +274,15 @@ def _drawn(chart: Chart) -> Charted:
     return Charted(name, chart.z, charts.rejected(chart.broken), told, charts.cusum(chart.z), charts.ewma(chart.z))
 
 
-def control_study(history: Path, params: Qc) -> tuple[Page, dict[str, pd.DataFrame], str]:
-    """The page of a history, its tables, and why the newest results are held back, empty where they are not."""
+def control_study(history: Path, params: Qc, run: str | None = None) -> tuple[Page, dict[str, pd.DataFrame], str]:
+    """The page of a history, its tables, and why a run is held back, empty where it is not; no run: the newest."""
     results = read_results(history)
     found = make_charts(results, read_targets(history), params)
     try:
-        gate(found, None, params)
+        gate(found, run, params)
         verdict = ""
     except QcGateError as error:
         verdict = str(error)
     frames = {"controls": results, "charts": chart_table(found), "broken_rules": broken_rules(found)}
-    return control_page(frames["charts"], frames["broken_rules"], drawn(found), verdict), frames, verdict
+    asked = (run or "newest results", verdict)
+    return control_page(frames["charts"], frames["broken_rules"], drawn(found), asked), frames, verdict
