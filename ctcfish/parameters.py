@@ -323,6 +323,21 @@ class Report(Parameters):
     crop_um: float = Field(default=20.0, gt=0, description="side of a cell's window")
 
 
+Quantity = Literal[
+    "ratio",
+    "her2_count",
+    "cep17_count",
+    "hybridisation_efficiency",
+    "focus",
+    "false_call_rate",
+    "her2_background",
+    "her2_brightness",
+    "cep17_background",
+    "cep17_brightness",
+]
+"""What is charted of a control."""
+
+
 class Qc(Parameters):
     """What the laboratory accepts of itself; the shipped limits are starting points, to be set anew on its own slides.
 
@@ -338,7 +353,7 @@ class Qc(Parameters):
         default=20, ge=5, description="first results of a control that set target and spread where none are given"
     )
     min_control_cells: int = Field(default=20, ge=1, description="evaluable nuclei a control result needs")
-    gate: tuple[str, ...] = Field(
+    gate: tuple[Quantity, ...] = Field(
         default=("ratio", "hybridisation_efficiency", "false_call_rate"),
         description="quantities whose broken rules hold a release back; all are charted",
     )

@@ -120,6 +120,9 @@ def add(runs: Runs, history: History, config: ConfigFile = None, preset: PresetN
     for run in runs:
         found = control_results(run, resolved.qc)
         typer.echo(f"{run.name}: {add_results(history, found)} of {len(found)} control results added")
+        if not len(found):
+            least = resolved.qc.min_control_cells
+            typer.echo(f"{run.name}: no control slide or leukocytes with {least} evaluable nuclei", err=True)
 
 
 @control_app.command()

@@ -41,7 +41,7 @@ def card(run: Path) -> tuple[Section, ...]:
 
 
 def _grid(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> tuple[Grid, ...]:
-    return (Grid(header, tuple(rows)),) if rows else ()
+    return (Grid(header, tuple(rows), most=None),) if rows else ()
 
 
 def _program(manifest: Mapping[str, Any], said: list[dict[str, Any]]) -> Section:
@@ -69,7 +69,7 @@ def _optics(said: list[dict[str, Any]]) -> Section:
             about = (scene["modality"], voxel, shape, number(optics["na"]), emission)
             seen.setdefault(about, set()).add(str(slide["slide"]["slide_id"]))
             told |= {(scene["modality"], key, str(value)) for key, value in scene["origin"].items()}
-    rows = [(*about, f"{len(slides)} slides") for about, slides in seen.items()]
+    rows = [(*about, str(len(slides))) for about, slides in seen.items()]
     header = ("scan", "voxel um (z, y, x)", "z, y, x", "NA", "emission nm", "slides")
     grids = (*_grid(header, rows), *_grid(("scan", "what", "told by"), sorted(told)))
     return Section("Method card: probes and optics", "", grids)

@@ -15,7 +15,7 @@ from ctcfish import tables
 from ctcfish.errors import QcGateError
 from ctcfish.parameters import Qc
 from ctcfish.qc import tables as declared
-from ctcfish.qc.history import read_results, read_targets
+from ctcfish.qc.history import FALSE_CALLS, read_results, read_targets
 from ctcfish.qc.replicates import slide_folders
 from ctcfish.report.qc_control import Charted, control_page
 from ctcfish.report.qc_page import Page
@@ -26,7 +26,6 @@ from ctcfish.store.results import read_slide_json
 from ctcfish.store.tablefiles import read_parquet
 
 LEUKOCYTES = "leukocytes"
-FALSE_CALLS = "false_call_rate"
 CUT_OFF = "cut-off"
 """The rule of shares: more false calls than normals explain."""
 AS_RARE = 0.00135
@@ -275,14 +274,15 @@ def _drawn(chart: Chart) -> Charted:
     return Charted(name, chart.z, charts.rejected(chart.broken), told, charts.cusum(chart.z), charts.ewma(chart.z))
 
 
-def control_study(history: Path, params: Qc) -> tuple[Page, dict[str, pd.DataFrame], str]:
-    """The page of a history, its tables, and why the newest results are held back, empty where they are not."""
+def control_study(history: Path, params: Qc, run: str | None = None) -> tuple[Page, dict[str, pd.DataFrame], str]:
+    """The page of a history, its tables, and why a run is held back, empty where it is not; no run: the newest."""
     results = read_results(history)
     found = make_charts(results, read_targets(history), params)
     try:
-        gate(found, None, params)
+        gate(found, run, params)
         verdict = ""
     except QcGateError as error:
         verdict = str(error)
     frames = {"controls": results, "charts": chart_table(found), "broken_rules": broken_rules(found)}
-    return control_page(frames["charts"], frames["broken_rules"], drawn(found), verdict), frames, verdict
+    asked = (run or "newest results", verdict)
+    return control_page(frames["charts"], frames["broken_rules"], drawn(found), asked), frames, verdict

@@ -6,19 +6,24 @@ nothing is lost where several runs end at once; the file must not lie on a netwo
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from ctcfish.errors import UsageError
+from ctcfish.parameters import Quantity
 from ctcfish.qc import tables as declared
 
 WAIT_S = 60.0
 """How long a writer waits for the others."""
+FALSE_CALLS = "false_call_rate"
+TARGETED = tuple(name for name in get_args(Quantity) if name != FALSE_CALLS)
+"""Quantities held against a target; false calls are held against the exact bound of normal cells."""
 
 MIGRATIONS = (
     (
@@ -128,10 +133,14 @@ def set_target(file: Path, key: tuple[str, str], target: float, spread: float, o
     Raises
     ------
     UsageError
-        The spread is not above 0.
+        The quantity takes no target, or target and spread are no finite numbers, or the spread is not above 0.
     """
-    if not spread > 0:
-        raise UsageError(f"a standard deviation of {spread:g} makes no chart: give one above 0.")
+    if key[1] not in TARGETED:
+        raise UsageError(f"no chart of {key[1]} takes a target: give one of {', '.join(TARGETED)}.")
+    if not (math.isfinite(target) and math.isfinite(spread) and spread > 0):
+        raise UsageError(
+            f"target {target:g} and standard deviation {spread:g} make no chart: give finite ones, the latter above 0."
+        )
     with _open(file) as connection:
         values: Sequence[Any] = (*key, target, spread, origin)
         statement = "INSERT INTO targets (material, quantity, target, spread, origin) VALUES (?, ?, ?, ?, ?)"

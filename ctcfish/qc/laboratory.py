@@ -56,7 +56,7 @@ def laboratory(run: Path, history: Path | None) -> tuple[Page, dict[str, pd.Data
         sections += reproduce_sections(study.frames())
     verdict = None
     if history is not None:
-        page, charts, verdict = control_study(history, config.qc)
+        page, charts, verdict = control_study(history, config.qc, run.resolve().name)
         frames |= charts
         sections += page.sections
     name, sha = run.resolve().name, str(manifest["configuration_sha256"])

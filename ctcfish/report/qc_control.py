@@ -40,7 +40,7 @@ class Charted:
     ewma: Drift
 
 
-def control_page(charts: pd.DataFrame, broken: pd.DataFrame, drawn: Sequence[Charted], verdict: str) -> Page:
+def control_page(charts: pd.DataFrame, broken: pd.DataFrame, drawn: Sequence[Charted], asked: tuple[str, str]) -> Page:
     """Charts of a history.
 
     Parameters
@@ -48,9 +48,10 @@ def control_page(charts: pd.DataFrame, broken: pd.DataFrame, drawn: Sequence[Cha
     charts, broken : pandas.DataFrame
         One row a chart, one row a broken rule.
     drawn : sequence of Charted
-    verdict : str
-        Why the newest run is held back; empty where it is not.
+    asked : (str, str)
+        What is to be released, and why it is held back; empty where it is not.
     """
+    of, verdict = asked
     rows = tuple(
         (
             *(str(row[name]) for name in ("material", "quantity", "n")),
@@ -65,13 +66,13 @@ def control_page(charts: pd.DataFrame, broken: pd.DataFrame, drawn: Sequence[Cha
         (*(str(row[n]) for n in ("material", "quantity", "rule", "run", "slide_id")), number(row["z"]), row["involved"])
         for row in rejected.to_dict("records")
     )
-    said = ("newest results", "held back" if verdict else "may go")
-    asked = Grid(("release of", "verdict"), (said,), ("red" if verdict else "green",))
+    said = (of, "held back" if verdict else "may go")
+    release = Grid(("release of", "verdict"), (said,), ("red" if verdict else "green",))
     text = (
         "Rules of Westgard: 1-2s warns; 1-3s, 2-2s, R-4s, 4-1s and 10x reject. Cut-off: inverse beta from normal cells."
     )
     sections = [
-        Section("Release", verdict or "No gated rule is broken.", (asked,)),
+        Section("Release", verdict or "No gated rule is broken.", (release,)),
         Section("Charts", text, (Grid(header, rows),)),
         Section(
             "Newest broken rules", "", (Grid(("material", "quantity", "rule", "run", "slide", "SD", "runs"), rules),)

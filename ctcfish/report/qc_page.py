@@ -37,11 +37,14 @@ class Grid:
     rows : tuple of tuple of str
     tones : tuple of str
         ``green``, ``amber``, ``red`` or nothing for each row; empty for none at all.
+    most : int or None
+        Rows that the PDF prints before it points to the CSV; None: all, for what stands in no CSV.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     tones: tuple[str, ...] = ()
+    most: int | None = MOST_ROWS
 
     def tone(self, row: int) -> str:
         """Tone of a row."""
@@ -218,7 +221,7 @@ def _table(sheets: _Sheets, grid: Grid) -> None:
     places = [MARGIN + scale * sum(widths[:k]) for k in range(len(widths))]
     header = _wrapped(grid.header, widths)
     head = ("#1c2430", "bold")
-    for number, cells in enumerate(grid.rows[:MOST_ROWS]):
+    for number, cells in enumerate(grid.rows[: grid.most]):
         lines = _wrapped(cells, widths)
         if number == 0 or not sheets.fits(_height(lines)):
             sheets.room(_height(header) + _height(lines))
@@ -226,8 +229,9 @@ def _table(sheets: _Sheets, grid: Grid) -> None:
         sheets.row(lines, places, size, (TONES.get(grid.tone(number), "#1c2430"), "normal"))
     if not grid.rows:
         sheets.row(header, places, size, head)
-    if len(grid.rows) > MOST_ROWS:
-        sheets.lines([f"{len(grid.rows) - MOST_ROWS} more rows: see the CSV."], size=6.5)
+        sheets.lines(["none"], size=6.5)
+    if grid.most is not None and len(grid.rows) > grid.most:
+        sheets.lines([f"{len(grid.rows) - grid.most} more rows: see the CSV."], size=6.5)
     sheets.top -= 0.08
 
 

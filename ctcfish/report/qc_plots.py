@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ctcfish.stats.control import Drift
@@ -100,6 +101,7 @@ def bars(labels: Sequence[str], counts: Sequence[int], xlabel: str) -> Draw:
             axes.text(count, line, f" {count}", va="center", fontsize=7)
         axes.set_yticks(range(len(labels)), labels)
         axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel=xlabel, xlim=(0, max([1, *counts]) * 1.12))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _bare(axes)
 
     return draw

@@ -8,8 +8,8 @@ from ctcfish.report.qc_page import Grid, Page, Plot, Section
 from ctcfish.report.qc_plots import bars
 from ctcfish.report.words import number
 
-KEPT = ("nuclei", "focus", "hybridised_percent", "chromatic_shift_um")
-"""Checks shown for every slide of a run."""
+KEPT = {"nuclei": 0, "focus": 2, "hybridised_percent": 1, "chromatic_shift_um": 2}
+"""Checks shown for every slide of a run, with their digits."""
 
 
 def failure_sections(steps: pd.DataFrame, reasons: pd.DataFrame) -> list[Section]:
@@ -96,7 +96,7 @@ def run_section(checks: pd.DataFrame) -> Section:
         tone = next((tone for tone in ("red", "amber") if (own["light"] == tone).any()), "green")
         values = {name: float(part["value"].max()) for name, part in own.groupby("check", sort=False)}
         doubts = [f"{row['check']} {row['value']:.3g}" for row in own[own["light"] != "green"].to_dict("records")]
-        shown = (number(values.get(name)) for name in KEPT)
+        shown = (number(values.get(name), digits) for name, digits in KEPT.items())
         rows.append((str(slide), tone, *shown, ", ".join(doubts).replace("_", " ")))
         tones.append(tone)
     order = sorted(range(len(rows)), key=lambda k: (("red", "amber", "green").index(tones[k]), rows[k][0]))

@@ -51,8 +51,8 @@ def rows_of(run: Path, title: str) -> list[tuple[str, ...]]:
 def test_each_set_of_optics_stands_once_with_its_slides(run: Path) -> None:
     rows = rows_of(run, "probes and optics")
     shape, emission = "13 x 960 x 960", "cep17 524, her2 588"
-    assert rows[0] == ("fish", "0.4 x 0.1 x 0.1", shape, "1.30", emission, "2 slides")
-    assert rows[1] == ("fish", "0.5 x 0.13 x 0.13", shape, "1.30", emission, "1 slides")
+    assert rows[0] == ("fish", "0.4 x 0.1 x 0.1", shape, "1.30", emission, "2")
+    assert rows[1] == ("fish", "0.5 x 0.13 x 0.13", shape, "1.30", emission, "1")
     assert rows[2:] == [("fish", "voxel_um", "file"), ("fish", "voxel_um", "option")]
 
 

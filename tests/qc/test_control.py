@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from scipy import stats
 
 from ctcfish.errors import QcGateError
-from ctcfish.parameters import Qc
+from ctcfish.parameters import Qc, Quantity
 from ctcfish.qc import tables as declared
 from ctcfish.qc.control import (
     CUT_OFF,
-    FALSE_CALLS,
     LEUKOCYTES,
     broken_rules,
     chart_table,
@@ -26,7 +27,7 @@ from ctcfish.qc.control import (
     gate,
     make_charts,
 )
-from ctcfish.qc.history import add_results
+from ctcfish.qc.history import FALSE_CALLS, add_results
 from ctcfish.report.qc_page import to_html
 from ctcfish.stats.control import rejected, westgard
 from tests import make
@@ -180,6 +181,12 @@ def test_quantities_that_are_not_gated_hold_nothing_back() -> None:
         gate(make_charts(both, targets, QC), None, QC.model_copy(update={"gate": ("focus",)}))
 
 
+def test_a_gate_names_only_what_is_charted() -> None:
+    """A misspelt quantity would gate nothing."""
+    with pytest.raises(ValidationError, match="'ratio', 'her2_count'"):
+        Qc(gate=("ratois",))  # type: ignore[arg-type]
+
+
 def test_a_run_says_what_its_controls_showed(
     tmp_path: Path, scored: Scorer, places: Callable[[int], np.ndarray]
 ) -> None:
@@ -190,6 +197,7 @@ def test_a_run_says_what_its_controls_showed(
     scored(run, "few", cells_of("few", [2] * n, [2] * n, places(n), ["ctc"] * 25 + ["wbc"] * 5))
     found = control_results(run, QC).set_index(["material", "quantity"])
     assert set(found.index.get_level_values(0)) == {"negative line", LEUKOCYTES}
+    assert set(found.index.get_level_values(1)) == {name for name in get_args(Quantity) if "_b" not in name}
     assert found.loc[("negative line", "ratio"), "value"] == pytest.approx(65 / 58)
     false = found.loc[("negative line", FALSE_CALLS)]
     assert false[["numerator", "denominator", "day", "probe_lot"]].tolist() == [1, 29, "3", "L1"]

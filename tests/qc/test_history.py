@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import subprocess
 import sys
@@ -80,8 +81,23 @@ def test_targets_the_newest_holds(tmp_path: Path) -> None:
     set_target(file, ("line", "ratio"), 1.0, 0.1, "maker")
     set_target(file, ("line", "ratio"), 1.1, 0.2, "own")
     assert read_targets(file) == {("line", "ratio"): (1.1, 0.2, "own")}
-    with pytest.raises(UsageError, match="a standard deviation of 0 makes no chart"):
-        set_target(file, ("line", "ratio"), 1.0, 0.0, "own")
+
+
+@pytest.mark.parametrize(
+    ("target", "spread"), [(1.0, 0.0), (1.0, -0.1), (1.0, math.inf), (math.nan, 0.1), (1.0, math.nan)]
+)
+def test_a_target_that_makes_no_chart_is_refused(tmp_path: Path, target: float, spread: float) -> None:
+    """An endless deviation would put every result at 0 and pass whatever comes."""
+    file = tmp_path / "h.sqlite"
+    with pytest.raises(UsageError, match="make no chart"):
+        set_target(file, ("line", "ratio"), target, spread, "own")
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("quantity", ["ratois", "false_call_rate", ""])
+def test_a_target_that_no_chart_would_use_is_refused(tmp_path: Path, quantity: str) -> None:
+    with pytest.raises(UsageError, match=f"no chart of {quantity} takes a target: give one of ratio, her2_count"):
+        set_target(tmp_path / "h.sqlite", ("line", quantity), 1.0, 0.1, "own")
 
 
 def test_an_older_history_is_brought_up_and_a_newer_one_refused(
@@ -119,6 +135,6 @@ def test_what_is_no_history_is_refused_and_left_alone(tmp_path: Path) -> None:
 def test_a_broken_write_leaves_nothing_behind(tmp_path: Path) -> None:
     file = tmp_path / "h.sqlite"
     with pytest.raises(UsageError, match=r"NOT NULL|datatype"):
-        set_target(file, ("line", None), 1.0, 0.1, "own")  # type: ignore[arg-type]
+        set_target(file, (None, "ratio"), 1.0, 0.1, "own")  # type: ignore[arg-type]
     add_results(file, rows("a"))
     assert read_targets(file) == {}

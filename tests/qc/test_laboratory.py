@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from ctcfish.config import Config
 from ctcfish.errors import UsageError
+from ctcfish.qc import tables as declared
 from ctcfish.qc.card import card
+from ctcfish.qc.history import add_results, set_target
 from ctcfish.qc.laboratory import laboratory, run_checks
 from ctcfish.report.qc_page import MOST_ROWS, Grid, Page, Plot, Section, to_html, to_pdf
 from tests import make
@@ -108,6 +111,51 @@ def test_long_tables_and_many_sections_run_over_pages() -> None:
     assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") >= 4
     html = to_html(page)
     assert html.count("<tr") == 3 * (len(rows) + 1)  # all rows stand on the screen
+
+
+def rows_on_paper(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """First column of every row the PDF prints, and lines of text."""
+    written: list[str] = []
+    with monkeypatch.context() as spied:
+        spied.setattr(Figure, "text", lambda _, x, y, words, **__: written.append(words))
+        to_pdf(Page("t", "o", (Section("s", "", (grid,)),)))
+    return written
+
+
+def test_what_stands_in_no_csv_is_printed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = tuple((f"row {k}", str(k)) for k in range(MOST_ROWS + 10))
+    cut = rows_on_paper(Grid(("name", "n"), rows), monkeypatch)
+    whole = rows_on_paper(Grid(("name", "n"), rows, most=None), monkeypatch)
+    last = f"row {MOST_ROWS + 9}"
+    assert (last in cut, "10 more rows: see the CSV." in cut) == (False, True)
+    assert (last in whole, any("see the CSV" in text for text in whole)) == (True, False)
+
+
+def test_the_card_is_printed_whole(run: Path) -> None:
+    """Its parameters stand in no CSV, and there are more than a page's table takes."""
+    grids = [grid for section in card(run) for grid in section.grids]
+    assert max(len(grid.rows) for grid in grids) > MOST_ROWS
+    assert all(grid.most is None for grid in grids)
+
+
+def test_a_table_without_rows_says_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = Grid(("name", "n"), ())
+    assert "none" in rows_on_paper(empty, monkeypatch)
+    assert '<td class="dim" colspan="2">none</td>' in to_html(Page("t", "o", (Section("s", "", (empty,)),)))
+
+
+def test_the_page_of_a_run_judges_this_run(run: Path, tmp_path: Path) -> None:
+    """A later run that is out of control says nothing of this one."""
+    rows = [
+        {"material": "line", "quantity": "ratio", "value": value, "run": name, "slide_id": "s"}
+        for name, value in (("run", 1.0), ("later", 9.0))
+    ]
+    add_results(tmp_path / "h.sqlite", declared.CONTROLS.check(pd.DataFrame(rows)))
+    set_target(tmp_path / "h.sqlite", ("line", "ratio"), 1.0, 0.1, "own")
+    page, *_ = laboratory(run, tmp_path / "h.sqlite")
+    assert ("release by the controls", "no gated rule is broken") in page.sections[0].grids[0].rows
+    (release,) = [section for section in page.sections if section.title == "Release"]
+    assert release.grids[0].rows == ((run.name, "may go"),)
 
 
 def test_names_on_the_page_are_no_markup() -> None:

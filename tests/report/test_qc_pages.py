@@ -132,18 +132,18 @@ def chart_row(**other: object) -> pd.DataFrame:
 
 
 def test_charts_say_whether_a_run_may_go() -> None:
-    free = control_page(chart_row(), broken_table(0), [charted("line ratio")], "")
+    free = control_page(chart_row(), broken_table(0), [charted("line ratio")], ("newest results", ""))
     assert rows_of(free, "Release") == [("newest results", "may go")]
     assert free.sections[0].grids[0].tones == ("green",)
-    held = control_page(chart_row(), broken_table(2), [], "line ratio breaks 1-3s")
-    assert rows_of(held, "Release") == [("newest results", "held back")]
+    held = control_page(chart_row(), broken_table(2), [], ("run7", "line ratio breaks 1-3s"))
+    assert rows_of(held, "Release") == [("run7", "held back")]
     assert held.sections[0].text == "line ratio breaks 1-3s"
     assert held.sections[0].grids[0].tones == ("red",)
     assert "30 results." in held.origin
 
 
 def test_only_the_newest_broken_rules_are_printed() -> None:
-    page = control_page(chart_row(), broken_table(NEWEST + 5), [], "")
+    page = control_page(chart_row(), broken_table(NEWEST + 5), [], ("newest results", ""))
     rows = rows_of(page, "Newest broken rules")
     assert len(rows) == NEWEST
     assert rows[-1][3] == f"run{NEWEST + 4}"
@@ -151,11 +151,11 @@ def test_only_the_newest_broken_rules_are_printed() -> None:
 
 def test_warnings_are_no_broken_rules() -> None:
     warned = broken_table(3).assign(warning=True)
-    assert rows_of(control_page(chart_row(), warned, [], ""), "Newest broken rules") == []
+    assert rows_of(control_page(chart_row(), warned, [], ("newest results", "")), "Newest broken rules") == []
 
 
 def test_every_chart_has_two_plots() -> None:
-    page = control_page(chart_row(), broken_table(0), [charted("one"), charted("two")], "")
+    page = control_page(chart_row(), broken_table(0), [charted("one"), charted("two")], ("newest results", ""))
     assert [len(section.plots) for section in page.sections[-2:]] == [2, 2]
     html = to_html(page)
     assert html.count("<svg") == 4
@@ -190,9 +190,9 @@ def test_a_slide_of_a_run_is_one_row_with_its_worst_light() -> None:
     ]
     (grid,) = run_section(declared.CHECKS.check(pd.DataFrame(rows))).grids
     assert grid.rows == (
-        ("b", "red", "0.00", "–", "–", "–", "nuclei 0"),
-        ("a", "amber", "60.00", "0.50", "–", "–", "focus 0.5"),
-        ("c", "green", "50.00", "0.90", "–", "–", ""),
+        ("b", "red", "0", "–", "–", "–", "nuclei 0"),
+        ("a", "amber", "60", "0.50", "–", "–", "focus 0.5"),
+        ("c", "green", "50", "0.90", "–", "–", ""),
     )
     assert grid.tones == ("red", "amber", "green")
 
