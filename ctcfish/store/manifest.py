@@ -16,7 +16,18 @@ from typing import Any
 from ctcfish.config import Config
 from ctcfish.resources import resource_dir
 
-PACKAGES = ("numpy", "scipy", "torch", "numba", "scikit-image", "opencv-python-headless", "tifffile", "zarr", "duckdb", "pandas")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "torch",
+    "numba",
+    "scikit-image",
+    "opencv-python-headless",
+    "tifffile",
+    "zarr",
+    "duckdb",
+    "pandas",
+)
 BLOCK_BYTES = 1 << 20
 
 
