@@ -290,9 +290,16 @@ HETEROGENEITY = Table(
         Column("patient_id", "text", "The patient.", required=True),
         Column("metric", "text", "Which metric.", required=True),
         Column("value", "real", "Its value; missing where withheld."),
-        Column("low", "real", "Lower end of its 95 % interval."),
+        Column("low", "real", "Lower end of its 95 % interval; missing where `method` says that it is withheld."),
         Column("high", "real", "Upper end of its 95 % interval."),
-        Column("method", "text", "How the interval was made, or why the value is withheld.", required=True),
+        Column(
+            "method",
+            "text",
+            "How the interval was made, or why value or interval is withheld: that of the entropy (Hill 1) under 50 "
+            "cells, of a spread under 100, of both where fewer than 4 kinds of cells were seen, of a spread also where "
+            "cells stand at two ends.",
+            required=True,
+        ),
         Column("n_cells", "integer", "Evaluable CTC behind it.", required=True),
         Column("n_needed", "integer", "Fewest evaluable CTC for which it is given.", required=True),
     ),
