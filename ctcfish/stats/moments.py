@@ -30,11 +30,11 @@ def spread(sums: FloatArray) -> FloatArray:
 
 
 def concordance(sums: FloatArray) -> FloatArray:
-    """Lin's concordance correlation (Lin 1989), moments over n."""
+    """Lin's concordance correlation (Lin 1989), moments over n; of a single pair there is none."""
     n, x, y, xx, yy, xy = sums.T
     mx, my = x / n, y / n
     bottom = xx / n - mx**2 + yy / n - my**2 + (mx - my) ** 2
-    return _ratio(2 * (xy / n - mx * my), bottom)
+    return _ratio(2 * (xy / n - mx * my), np.where(n > 1, bottom, 0.0))
 
 
 def deming_slope(sums: FloatArray) -> FloatArray:

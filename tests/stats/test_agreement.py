@@ -119,3 +119,10 @@ def test_clusters_that_all_agree_have_no_limits() -> None:
 def test_refusals(call: object, message: str) -> None:
     with pytest.raises(StatisticsError, match=message):
         call()  # type: ignore[operator]
+
+
+def test_weighted_kappa_at_the_edges() -> None:
+    for weights in (ag.linear_weights(3), ag.quadratic_weights(3)):
+        assert ag.cohen_kappa(np.diag([4, 5, 6]), weights) == 1.0
+        assert np.isnan(ag.cohen_kappa(np.diag([9, 0, 0]), weights))  # one category
+        assert np.isnan(ag.cohen_kappa(np.zeros((3, 3)), weights))  # every reading missing

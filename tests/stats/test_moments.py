@@ -120,3 +120,25 @@ def test_one_category_alone_has_no_kappa() -> None:
     assert np.isnan(moments.fleiss_kappa(sums)[0])
     assert moments.gwet_ac1(sums)[0] == 1.0
     assert np.isnan(moments.krippendorff_alpha(sums)[0])
+
+
+def test_a_single_item_has_no_correlation_and_no_spread_between() -> None:
+    sums = summed(moments.item_sums(np.array([[2.0, 3.0]])))
+    for figure in (moments.icc_agreement, moments.icc_consistency):
+        assert np.isnan(figure(sums)[0])
+    assert moments.within_sd(sums)[0] == pytest.approx(np.sqrt(0.5))
+    pair = summed(moments.pair_sums(np.array([2.0]), np.array([3.0])))
+    for figure in (moments.concordance, moments.deming_slope, moments.deming_intercept):
+        assert np.isnan(figure(pair)[0])
+
+
+def test_readings_that_all_agree() -> None:
+    """Every correlation is 1 and every line the diagonal, also where some values are tied."""
+    x = np.array([1.0, 2.0, 2.0, 5.0])
+    items, pairs = summed(moments.item_sums(np.stack([x, x], axis=1))), summed(moments.pair_sums(x, x))
+    for figure in (moments.icc_agreement, moments.icc_consistency):
+        assert figure(items)[0] == pytest.approx(1.0)
+    assert moments.within_sd(items)[0] == moments.repeatability_coefficient(items)[0] == 0.0
+    assert (moments.bias(pairs)[0], moments.spread(pairs)[0]) == (0.0, 0.0)
+    assert (moments.concordance(pairs)[0], moments.deming_slope(pairs)[0]) == pytest.approx((1.0, 1.0))
+    assert moments.deming_intercept(pairs)[0] == pytest.approx(0.0)
