@@ -145,7 +145,7 @@ def test_a_report_is_made_again_from_what_was_stored(out: Path, name: str) -> No
 
 def test_the_runs_report_names_patients_slides_and_rules(out: Path) -> None:
     text = (out / "report.html").read_text(encoding="utf-8")
-    for word in ("1 patients, 1 slides", 'href="sample/report.html"', "circe_guarded", "Research use only", "<svg"):
+    for word in ("1 patient, 1 slide", 'href="sample/report.html"', "circe_guarded", "Research use only", "<svg"):
         assert word in text
 
 
