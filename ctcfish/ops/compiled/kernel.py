@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +19,13 @@ _settings: Any = numba.config
 _REORDERED = {"reassoc", "contract", "nsz", "arcp"}
 """What sums may do: be taken in lanes. Infinities and NaN keep their meaning."""
 
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "fastmath": _REORDERED,
+    "error_model": "numpy",
+    "no_cfunc_wrapper": True,
+}
+
 
 @functools.cache
 def _cache() -> str:
@@ -30,8 +36,9 @@ def _cache() -> str:
     """
     here = Path(__file__).parent
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))).hexdigest()[:16]
-    writable = here if os.access(here, os.W_OK) else Path(tempfile.gettempdir())
-    return str(writable / "__pycache__" / f"kernels-{digest}")
+    # machine code is run: never from a folder that others may write to
+    parent = here / "__pycache__" if os.access(here, os.W_OK) else Path.home() / ".cache" / "ctcfish"
+    return str(parent / f"kernels-{digest}")
 
 
 def kernel(function: F) -> F:
@@ -47,14 +54,7 @@ def kernel(function: F) -> F:
     -------
     callable
     """
-    compiled: F = _njit(
-        function,
-        nogil=True,
-        fastmath=_REORDERED,
-        error_model="numpy",
-        no_cpython_wrapper=True,
-        no_cfunc_wrapper=True,
-    )
+    compiled: F = _njit(function, **_OPTIONS, no_cpython_wrapper=True)
     return compiled
 
 
@@ -71,9 +71,7 @@ def entry(function: F) -> F:
     """
     before, _settings.CACHE_DIR = _settings.CACHE_DIR, _cache()
     try:
-        compiled: F = _njit(
-            function, nogil=True, fastmath=_REORDERED, error_model="numpy", no_cfunc_wrapper=True, cache=True
-        )
+        compiled: F = _njit(function, **_OPTIONS, cache=True)
     finally:
         _settings.CACHE_DIR = before
     return compiled
