@@ -225,7 +225,9 @@ class ProbeModel:
     background_photons : float
         Median background inside nuclei, per pixel and plane.
     sigma_xy_um, sigma_z_um : float
-        Gaussian width of isolated signals (FWHM = 2.3548 sigma).
+        Gaussian width of isolated signals.
+    fwhm_um : float
+        Width at half height of isolated signals in their own plane: what a reader sees of one.
     photons_median, photons_log_sd : float
         Log-normal brightness of isolated signals.
     threshold_snr : float
@@ -247,6 +249,7 @@ class ProbeModel:
     background_photons: float
     sigma_xy_um: float
     sigma_z_um: float
+    fwhm_um: float
     photons_median: float
     photons_log_sd: float
     threshold_snr: float

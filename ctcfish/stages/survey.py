@@ -22,6 +22,7 @@ from ctcfish.stages.signals.regions import sample
 from ctcfish.stages.signals.threshold import EDGES, Background, fit_background, threshold_range
 from ctcfish.types import PROBES, Nuclei, Optics, Probe, ProbeModel, SlideModel
 
+FWHM_PER_SIGMA = 2.3548200450309493
 _WORTHWHILE = 0.955  # the patch must find signals fainter by this factor to be preferred
 _TAIL, _LEAST_SPREAD = 2.0, 0.25  # signals this far below the median must still pass: 98 % of a log-normal
 _HARDLY, _MOST_MARGINAL = 1.3, 0.25  # accepted maxima below 1.3 thresholds, and their largest share
@@ -174,6 +175,7 @@ def _merge_probe(
     photons = np.concatenate([p.isolated.photons * g for p, g in zip(parts, gains, strict=True)])
     enough = len(photons) >= survey_params.min_isolated
     sigma_z, sigma_xy = np.median(width, axis=0).tolist() if enough else fields[0].start_sigma_um[probe]
+    focal = float(np.median(np.concatenate([p.isolated.focal_um for p in parts]))) if enough else sigma_xy
     levels = np.concatenate([np.full(1, p.background_photons * g) for p, g in zip(parts, gains, strict=True)])
     bright = np.array([p.bright_photons * g for p, g in zip(parts, gains, strict=True)])
     fallback = float(np.nanmedian(bright)) if np.isfinite(bright).any() else _UNKNOWN_PHOTONS
@@ -183,6 +185,7 @@ def _merge_probe(
         background_photons=float(np.nanmedian(levels)) if np.isfinite(levels).any() else float("nan"),
         sigma_xy_um=sigma_xy,
         sigma_z_um=sigma_z,
+        fwhm_um=FWHM_PER_SIGMA * focal,
         photons_median=float(np.exp(np.median(log))),
         photons_log_sd=min(max(spread, 0.05), 1.5),
         threshold_snr=threshold,

@@ -20,7 +20,7 @@ from ctcfish.stages.signals.rescue import second_look, without_neighbours
 from ctcfish.types import ProbeModel
 
 CAMERA = Camera(2.0, 100.0, 2.0, "metadata")
-SLIDE = ProbeModel(40.0, 0.13, 0.4, 1500.0, 0.3, 5.0, (5.0, 5.0), 0.005, 100)
+SLIDE = ProbeModel(40.0, 0.13, 0.4, 0.31, 1500.0, 0.3, 5.0, (5.0, 5.0), 0.005, 100)
 SIGMA = (1.4, 1.3)
 BANDS = Bands.of(SIGMA, 1, 1.7)
 

@@ -9,8 +9,8 @@ from ctcfish.parameters import Detect
 from ctcfish.stages.signals.granules import Objects, granules
 from ctcfish.types import ProbeModel, SlideModel
 
-HER2 = ProbeModel(40.0, 0.15, 0.45, 1500.0, 0.3, 5.5, (5.5, 5.5), 0.005, 50)
-CEP17 = ProbeModel(36.0, 0.21, 0.48, 2400.0, 0.35, 5.7, (5.7, 5.7), 0.005, 50)
+HER2 = ProbeModel(40.0, 0.15, 0.45, 0.35, 1500.0, 0.3, 5.5, (5.5, 5.5), 0.005, 50)
+CEP17 = ProbeModel(36.0, 0.21, 0.48, 0.49, 2400.0, 0.35, 5.7, (5.7, 5.7), 0.005, 50)
 
 
 def slide(shift: tuple[float, float, float] = (0.0, 0.0, 0.0), green_in_red: float = 0.0) -> SlideModel:
@@ -73,7 +73,10 @@ def test_only_the_nearest_of_both_are_one_object_and_the_brightest_around() -> N
     cep17 = objects((2, 5, 5.01, 2400, 0.26))
     assert told(her2, cep17) == [[True, False], [True]]
     beside_brighter = objects((2, 5, 5, 1500, 0.2), (2, 5, 5.3, 3000, 0.2))
-    assert told(beside_brighter, cep17) == [[False, False], [False]]
+    assert told(beside_brighter, cep17) == [[True, False], [True]]
+    hardly = objects((0, 5, 5.09, 2400, 0.22))
+    assert told(objects((0, 5, 5, 1500, 0.16)), hardly) == [[True], [True]]
+    assert told(objects((0, 5, 5, 1500, 0.16), (0, 4.8, 4.7, 3000, 0.16)), hardly) == [[False, False], [False]]
 
 
 def test_loci_on_each_other_by_chance_are_rarely_taken_for_granules() -> None:

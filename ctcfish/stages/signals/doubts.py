@@ -18,7 +18,7 @@ from ctcfish.types import Nuclei, Probe, SlideModel
 
 def doubts(
     found: Mapping[Probe, Signals],
-    pixels: Mapping[str, NDArray[np.generic]],
+    stacks: Mapping[Probe, NDArray[np.generic]],
     nuclei: Nuclei,
     voxel_um: tuple[float, float, float],
     model: SlideModel,
@@ -28,7 +28,8 @@ def doubts(
     Parameters
     ----------
     found : mapping of Probe to Signals
-    pixels : mapping of role to ndarray, (Z, Y, X)
+    stacks : mapping of Probe to ndarray, (Z, Y, X)
+        Camera numbers without hot pixels.
     nuclei : Nuclei
     voxel_um : tuple of float
     model : SlideModel
@@ -39,9 +40,9 @@ def doubts(
     """
     camera = camera_of(model)
     step = np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
-    bits = colour_flags(found, model)
+    bits = colour_flags(found, stacks, voxel_um, (model, camera))
     for probe, signals in found.items():
-        stack, slide = pixels[probe.lower()], model.probes[probe]
+        stack, slide = stacks[probe], model.probes[probe]
         stained = nuclei.label[residue(stack, nuclei, camera)]
         clipped = saturated(stack, signals.position_um, step, (slide.sigma_z_um, slide.sigma_xy_um))
         for where, flag in (

@@ -14,7 +14,7 @@ from ctcfish.ops.camera import transfer_points
 from ctcfish.parameters import Detect
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.candidates import Candidates, Search, find
-from ctcfish.stages.signals.fits import fit_at, residual
+from ctcfish.stages.signals.fits import fit_at, focal_width_px, residual
 from ctcfish.stages.signals.measure import Measures, measure, patch_gain
 from ctcfish.stages.signals.optics import patch_half, sigma_px
 from ctcfish.stages.signals.regions import regions, sample
@@ -48,6 +48,8 @@ class Isolated:
         ``(z, y, x)``.
     sigma_um : ndarray, (N, 2)
         Width ``(z, xy)``.
+    focal_um : ndarray, (N,)
+        Width in the signal's own plane.
     photons : ndarray, (N,)
         By the field's own camera.
     snr : ndarray, (N,)
@@ -55,6 +57,7 @@ class Isolated:
 
     position_um: NDArray[np.float64]
     sigma_um: NDArray[np.float64]
+    focal_um: NDArray[np.float64]
     photons: NDArray[np.float64]
     snr: NDArray[np.float64]
 
@@ -186,9 +189,12 @@ def _isolated(
     # a free width takes background for light: brightness is fitted with the width common to all
     common = (float(np.median(width[:, 0])), float(np.median(width[:, 1]))) if len(width) else sigma
     light = fit_at(stack, found.place_px[rows[good]], common, camera, free_width=False).fits.photons
+    lateral_um = (voxel_um[1] * voxel_um[2]) ** 0.5
+    focal = focal_width_px(stack, fitted.position_px[good].round().long(), common, camera)
     return Isolated(
         fitted.position_px[good].cpu().numpy() * step,
-        width * np.array([step[0], (voxel_um[1] * voxel_um[2]) ** 0.5]),
+        width * np.array([step[0], lateral_um]),
+        focal.cpu().numpy().astype(np.float64) * lateral_um,
         light.cpu().numpy().astype(np.float64),
         measures.snr[rows][good].cpu().numpy().astype(np.float64),
     )

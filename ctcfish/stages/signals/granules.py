@@ -21,6 +21,7 @@ from ctcfish.types import PROBES, Probe, SlideModel
 
 _REACH_UM = 0.4
 _ALONE = 4.5  # widths of a signal within which a granule is the brightest
+_BESIDE_BRIGHTER = 10.0  # odds asked where either has a brighter neighbour, which may hold it up or draw it aside
 _PLACE_UM, _DEPTH_UM = 0.035, 0.1  # errors of the distance between both fits
 _FAR_UM, _FAR_DEPTH_UM = 0.8, 0.6  # spread of a HER2 locus around its centromere
 _SIGNAL_WIDTH, _SIGNAL_WIDTH_SD = 0.15, 0.12  # logarithm, over the slide's width, of both colours' mean
@@ -79,7 +80,7 @@ def granules(
     odds = params.granule_odds * np.exp(_place_term(offset) + _look_term((her2, first), (cep17, second), model))
     leading = leads(her2, model.probes["HER2"].sigma_xy_um)[first]
     leading &= leads(cep17, model.probes["CEP17"].sigma_xy_um)[second]
-    same = (odds > 1.0) & leading
+    same = odds > np.where(leading, 1.0, _BESIDE_BRIGHTER)
     told["HER2"][first[same]] = True
     told["CEP17"][second[same]] = True
     return told
