@@ -60,6 +60,18 @@ def test_a_ghost_in_a_colour_composite_is_no_granule() -> None:
     assert told(her2, cep17, slide(green_in_red=0.6)) == [[False], [False]]
 
 
+@pytest.mark.parametrize("leaking", ["HER2", "CEP17"])
+def test_what_leaks_of_a_dazzling_signal_is_no_partner_of_it(leaking: str) -> None:
+    """At such light four hundredths of a signal are found in the other colour, at one place, wide or narrow."""
+    for share in (0.02, 0.05, 0.1):
+        light = {"HER2": 1500.0, "CEP17": 2400.0}
+        light[leaking] = share * light["CEP17" if leaking == "HER2" else "HER2"]
+        for wide in (0.5, 1.2):
+            her2 = objects((2, 5, 5, light["HER2"], 0.15 * (wide if leaking == "HER2" else 1.2)))
+            cep17 = objects((2, 5, 5.01, light["CEP17"], 0.21 * (wide if leaking == "CEP17" else 1.2)))
+            assert told(her2, cep17, slide(green_in_red=0.03)) == [[False], [False]]
+
+
 def test_a_plane_has_no_depth_to_agree_in() -> None:
     """At 0.06 um the depth that agrees decides; a plane has none, and two narrow signals stay signals."""
     her2, cep17 = objects((0, 5, 5, 1500, 0.16)), objects((0, 5, 5.09, 2400, 0.22))

@@ -28,6 +28,7 @@ _SIGNAL_WIDTH, _SIGNAL_WIDTH_SD = 0.15, 0.12  # logarithm, over the slide's widt
 _GRANULE_WIDTH, _GRANULE_WIDTH_SD = 0.25, 0.25
 _GRANULE_LIGHT, _GRANULE_LIGHT_SD = 0.4, 0.6  # logarithm over the slide's median, of both colours' mean
 ALIKE_SD = 0.3  # logarithm of the ratio of both colours
+_UNLIKE = 1.5  # of it: a colour so much fainter is leak or none; both normal laws are far beyond what they know of
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _look_term(
     mean, ratio = (light[0] + light[1]) / 2, light[0] - light[1]
     broad = (width[0] + width[1]) / 2
     either = math.hypot(*(model.probes[probe].photons_log_sd for probe in PROBES))
-    return (
+    odds = (
         _normal(mean, _GRANULE_LIGHT, _GRANULE_LIGHT_SD)
         - _normal(mean, 0.0, either / 2)
         + _normal(ratio, 0.0, ALIKE_SD)
@@ -123,6 +124,7 @@ def _look_term(
         + _normal(broad, _GRANULE_WIDTH, _GRANULE_WIDTH_SD)
         - _normal(broad, _SIGNAL_WIDTH, _SIGNAL_WIDTH_SD)
     )
+    return np.where(np.abs(ratio) < _UNLIKE, odds, -np.inf)
 
 
 def _normal(value: NDArray[np.float64], mean: float, sd: float) -> NDArray[np.float64]:
