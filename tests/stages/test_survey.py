@@ -118,6 +118,14 @@ def test_merging_is_the_same_however_fields_are_grouped_and_says_the_range() -> 
     assert model.probes["HER2"].n_isolated == sum(len(f.probes["HER2"].isolated.photons) for f in fields)
 
 
+@pytest.mark.parametrize(
+    ("photons", "flag"), [(900.0, SlideFlag(0)), (450.0, SlideFlag.FAINT_SIGNALS), (300.0, SlideFlag.OUT_OF_RANGE)]
+)
+def test_a_slide_says_when_its_signals_come_near_the_threshold(photons: float, flag: SlideFlag) -> None:
+    model = merge([surveyed(seed, detect=CONFIGURED, photons=photons) for seed in (1, 2)], Survey(), CONFIGURED)
+    assert model.flags == flag
+
+
 def test_a_slide_without_fields_has_no_probes() -> None:
     model = merge([], Survey(), Detect())
     assert model.probes == {}
