@@ -14,11 +14,14 @@ _Array = NDArray[Any]
 
 
 @kernel
-def _subtract(bands: _Array, inner: tuple[int, int, int, int]) -> None:
-    """Make a response of the first band by taking the second off, there and one pixel around."""
-    for y in range(max(0, inner[0] - 1), min(bands.shape[1], inner[1] + 1)):
-        for x in range(max(0, inner[2] - 1), min(bands.shape[2], inner[3] + 1)):
-            bands[0, y, x] -= bands[1, y, x]
+def _respond(response: _Array, surround: _Array, floor: tuple[float, float, float], excess: _Array) -> None:
+    """Take the surround off a row of the first band; how far what is left, squared, exceeds its floor."""
+    slope, dark, least = np.float32(floor[0]), np.float32(floor[1]), np.float32(floor[2])
+    for x in range(len(response)):
+        low = surround[x]
+        high, level = response[x] - low, low if low > least else least
+        response[x] = high
+        excess[x] = high * abs(high) - slope * (level - dark)
 
 
 @entry
@@ -38,21 +41,19 @@ def above(bands: _Array, inner: tuple[int, int, int, int], floor: tuple[float, f
     places : ndarray of int64, (M, 2)
         Room.
     """
-    slope, dark, least = np.float32(floor[0]), np.float32(floor[1]), np.float32(floor[2])
-    seen, none = 0, np.float32(0.0)
-    _subtract(bands, inner)
-    for y in range(inner[0], inner[1]):
-        for first in range(inner[2], inner[3], _CHUNK):
-            number, passed = min(_CHUNK, inner[3] - first), none
-            for i in range(number):
-                response, surround = bands[0, y, first + i], bands[1, y, first + i]
-                surround = surround if surround > least else least
-                high = response > none and response * response > slope * (surround - dark)
-                passed += np.float32(1.0) if high else none
-            for i in range(number if passed > none else 0):
-                response, surround = bands[0, y, first + i], max(bands[1, y, first + i], least)
-                if response > none and response * response > slope * (surround - dark):
-                    places[seen, 0], places[seen, 1] = y, first + i
+    (y0, y1, x0, x1), seen, none = inner, 0, np.float32(0.0)
+    left, right = max(0, x0 - 1), min(bands.shape[2], x1 + 1)
+    excess = np.full((right - left) // _CHUNK * _CHUNK + _CHUNK, np.float32(-1.0))
+    for y in range(max(0, y0 - 1), min(bands.shape[1], y1 + 1)):
+        _respond(bands[0, y, left:right], bands[1, y, left:right], floor, excess)
+        for first in range(0, len(excess) if y0 <= y < y1 else 0, _CHUNK):
+            passed = none
+            for i in range(_CHUNK):
+                passed += np.float32(1.0) if excess[first + i] > none else none
+            for i in range(_CHUNK if passed > none else 0):
+                x = left + first + i
+                if excess[first + i] > none and x0 <= x < x1:
+                    places[seen, 0], places[seen, 1] = y, x
                     seen += 1
     return seen
 

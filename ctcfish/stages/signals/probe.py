@@ -165,8 +165,8 @@ def look(
     accepted = measures.snr > slide.threshold_snr
     stack = without_hot_pixels(stack, found.place_px[measures.hot], camera)
     known = fit_at(stack, found.place_px[accepted], sigma, camera, free_width=False)
-    again = second_look(found, known, sigma, voxel_um[1], len(stack))
-    measures = measures.replaced(again.near & ~accepted & ~measures.hot, again.measures)
+    again = second_look((found, ~accepted & ~measures.hot), known, sigma, voxel_um[1], len(stack))
+    measures = measures.with_rows(again.rows, again.measures)
     late = (measures.snr > slide.threshold_snr) & ~accepted
     added = fit_at(stack, found.place_px[late], sigma, camera, free_width=False)
     fitted, order = known.joined(added), torch.cat([accepted.nonzero()[:, 0], late.nonzero()[:, 0]])
