@@ -39,13 +39,9 @@ def grow(frame: Frame, crops: Crops, start: Emitters, zones: Zones, growth: Grow
 
 def settle(frame: Frame, crops: Crops, path: Path, number: Tensor, growth: Growth) -> Emitters:
     """State with ``number`` (R,) emitters, refined to rest; see :func:`ctcfish.ops.resolve.settle`."""
-    tried = Tried(*(_doubles(getattr(path, name)) for name in Tried._fields))
+    tried = Tried(*(getattr(path, name).numpy() for name in Tried._fields))
     chosen = np.zeros(len(number), np.int64)
-    state = (
-        np.zeros_like(tried.places[:, 0]),
-        np.zeros_like(tried.log_photons[:, 0]),
-        np.zeros_like(tried.background[:, 0]),
-    )
+    state = tuple(np.zeros(v[:, 0].shape) for v in (tried.places, tried.log_photons, tried.background))
     wanted = (number.numpy(), growth.last_steps, chosen)
     _settle_all(_shared(frame), _pixels(frame, crops), wanted, state, tried)
     most = int(chosen.max())
@@ -97,15 +93,21 @@ def _blur(frame: Frame) -> tuple[_Array, _Array, float]:
 
 
 def _nothing_tried(regions: int, most: int, orders: int) -> Tried:
+    """Room in the precision of the pixels, little of which is ever touched."""
+
+    def zeros(*shape: int) -> _Array:
+        return np.zeros((regions, *shape), np.float32)
+
+    numbers = most + 1
     return Tried(
-        np.full((regions, most + 1), -np.inf),
-        np.zeros((regions, most + 1)),
-        np.zeros((regions, most + 1)),
-        np.zeros((regions, most + 1, most, 3)),
-        np.zeros((regions, most + 1, most)),
-        np.zeros((regions, most + 1, orders)),
-        np.zeros((regions, most + 1)),
-        np.ones(regions),
+        np.full((regions, numbers), -np.inf, np.float32),
+        zeros(numbers),
+        zeros(numbers),
+        zeros(numbers, most, 3),
+        zeros(numbers, most),
+        zeros(numbers, orders),
+        zeros(numbers),
+        np.ones(regions, np.float32),
     )
 
 
