@@ -108,16 +108,20 @@ def sampled_noise(stack: NDArray[np.generic], nuclei: Nuclei, device: str) -> ND
 
 def survey_probe(
     stack: NDArray[np.generic],
-    nuclei: Nuclei,
+    painted: tuple[Nuclei, NDArray[np.int32]],
     voxel_um: tuple[float, float, float],
     start_sigma_um: tuple[float, float],
     setting: tuple[Camera, Detect, str],
 ) -> ProbeSurvey:
-    """Survey one probe: a quarter of the nuclei tell the width of a signal, then all of them are looked at with it."""
-    sigma_um, axes = start_sigma_um, 3 if len(stack) > 1 else 2
+    """Survey one probe: a quarter of the nuclei tell the width of a signal, then all of them are looked at with it.
+
+    The nuclei come with their label image.
+    """
+    (nuclei, labels), sigma_um, axes = painted, start_sigma_um, 3 if len(stack) > 1 else 2
     for part in (sample(nuclei, max(_FIRST, len(nuclei) // 4)), nuclei):
         found, measures = _look(stack, part, voxel_um, sigma_um, setting)
-        background = fit_background(_histogram(measures, _inside(found, part)), float(len(part)), axes)
+        inside = _inside(found, part, labels)
+        background = fit_background(_histogram(measures, inside), float(len(part)), axes)
         clear = max(_BRIGHT_SNR, _CLEARLY * background.threshold(setting[1].false_per_nucleus))
         isolated = _isolated(stack, (found, measures), clear, (sigma_px(sigma_um, voxel_um), voxel_um), setting[0])
         if len(isolated.photons) >= _FEW:
@@ -125,7 +129,6 @@ def survey_probe(
             sigma_um = (float(width[0]) if len(stack) > 1 else sigma_um[0], float(width[1]))
     sigma = sigma_px(sigma_um, voxel_um)
     bands = Bands.of(sigma, len(stack), setting[1].surround)
-    inside = _inside(found, nuclei)
     bright = inside & (measures.snr > _SURE_SNR) & ~measures.hot
     level = found.surround[inside & (measures.snr < _BRIGHT_SNR)].cpu().numpy()
     return ProbeSurvey(
@@ -140,10 +143,11 @@ def survey_probe(
     )
 
 
-def _inside(found: Candidates, nuclei: Nuclei) -> torch.Tensor:
-    """Whether each candidate lies in a nucleus."""
+def _inside(found: Candidates, nuclei: Nuclei, labels: NDArray[np.int32]) -> torch.Tensor:
+    """Whether each candidate lies in one of the nuclei, of whom the label image may hold more."""
     place = found.place_px.cpu().numpy()
-    return torch.from_numpy(nuclei.paint()[place[:, 1], place[:, 2]] > 0).to(found.snr.device)
+    inside = np.isin(labels[place[:, 1], place[:, 2]], nuclei.label)
+    return torch.from_numpy(inside).to(found.snr.device)
 
 
 def _histogram(measures: Measures, inside: torch.Tensor) -> NDArray[np.float64]:
