@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -115,7 +116,12 @@ def start_ahead() -> None:
         for name, value in THREADS.items():
             os.environ.setdefault(name, value)  # libraries look when they are imported
         multiprocessing.set_forkserver_preload(["ctcfish.warm"])
-        forkserver.ensure_running()
+        resource_tracker.ensure_running()  # which would let Ctrl-C in again, were it left to the next
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the batch, which ends them
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
