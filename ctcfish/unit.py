@@ -22,10 +22,11 @@ from ctcfish.io.open import SCANS
 from ctcfish.io.sheet import USED
 from ctcfish.io.study import scan_files, slide_values
 from ctcfish.report.slide import draw, page
+from ctcfish.stages.call import CALLED
 from ctcfish.stages.summarise import Subject
 from ctcfish.store.atomic import atomic_folder, to_json, write_text
 from ctcfish.store.manifest import hashes, parts_of
-from ctcfish.store.results import read_cells, read_slide_json, write_cells, write_slide
+from ctcfish.store.results import read_cells, read_slide_json, rewrite_cells, write_slide
 from ctcfish.types import Slide, SlideResult
 
 Done = Literal["scored", "called", "kept"]
@@ -192,7 +193,7 @@ def call_again(
     now = to_json(dict(stored) | concluded.told | {"inputs_sha256": dict(inputs), "identity": want.told()})
     # Between the first and the last of these files the folder is nobody's result, and its identity says so.
     write_text(folder / "slide.json", json.dumps(dict(stored) | {"identity": want.told() | {"called": ""}}))
-    write_cells(concluded.cells, folder)
+    rewrite_cells(concluded.cells, CALLED, folder)
     drawings = read_drawings(job.out, folder.name, want.measured)
     if drawings is None:
         drawings = draw(folder)

@@ -111,7 +111,9 @@ def workers_of(running: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """Worker processes of a batch; none before they are up, and none after its end."""
     try:
         children = psutil.Process(running.pid).children(recursive=True)
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        # A fork has the words of the process that it was forked from, which is the batch's own child.
+        forked = [child for child in children if child.ppid() != running.pid and "forkserver" in str(child.cmdline())]
+        return forked or [child for child in children if "spawn_main" in str(child.cmdline())]
     except psutil.NoSuchProcess:
         return []
 

@@ -46,6 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "batch": VALUES | {"conclude", "config", "device", "engine", "io", "report", "stages", "store", "unit"},
     "qc": VALUES | {"config", "io", "report", "resources", "stages", "stats", "store"},
     "doctor": {"config", "nets", ""},
+    "warm": {"batch", "engine", "ops", "pipeline", "report"},
 }
 """Room -> the rooms it may import; itself always. ``cli`` may import all, and nothing imports ``cli``."""
 

@@ -54,10 +54,13 @@ def batch_(
     if sum((workers > 1, scheduler is not None, slurm is not None)) > 1:
         raise UsageError("--workers, --scheduler and --slurm say where slides are scored; give one of them.")
     resolved = resolve_config(preset, config, set_)
+    from ctcfish.engine.workers import Where, start_ahead
+
+    if workers > 1 and not (dry_run or resume):
+        start_ahead()
     from ctcfish import batch
     from ctcfish.device import resolve_device
     from ctcfish.engine.plan import plan_of, plan_text
-    from ctcfish.engine.workers import Where
     from ctcfish.io import study_slides
     from ctcfish.store.signature import private_key, sign_run
     from ctcfish.unit import Job

@@ -79,7 +79,7 @@ def page(cells: pd.DataFrame, summary: Mapping[str, Any], drawings: Drawings) ->
     """
     tiles, lines = drawings["tiles"], _cuts(summary)
     shown = gallery(cells[tables.CELLS.names], MOST_STRIPS)
-    return _template().render(
+    return template().render(
         summary=summary,
         row=summary["slide"],
         doubts=sentences(str(summary["slide"]["flags"]), flags.SlideFlag),
@@ -100,7 +100,8 @@ def page(cells: pd.DataFrame, summary: Mapping[str, Any], drawings: Drawings) ->
 
 
 @cache
-def _template() -> jinja2.Template:
+def template() -> jinja2.Template:
+    """The page's template, read once by a process."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ctcfish.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )

@@ -49,6 +49,12 @@ EXCLUDING: tuple[tuple[CellFlag, Reason], ...] = (
 )
 """Flags that make a cell not evaluable, the first that holds giving the reason."""
 
+CALLED = (
+    *("ratio", "call", "reason", "call_guarded", "reason_guarded"),
+    *("p_amplified", "log10_bayes_factor", "patterns"),
+)
+"""Columns that :func:`call` sets."""
+
 LEAST = 1e-300
 """Likelihood of counts that the model holds impossible."""
 
@@ -66,8 +72,7 @@ def call(cells: pd.DataFrame, rates: ErrorRates, params: Call) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The same rows with ``ratio, call, reason, call_guarded, reason_guarded, p_amplified, log10_bayes_factor,
-        patterns`` set.
+        The same rows with :data:`CALLED` set.
     """
     called = cells.copy()
     her2, cep17 = _counts(cells, "her2_count"), _counts(cells, "cep17_count")

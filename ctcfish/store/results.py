@@ -13,7 +13,7 @@ from ctcfish import tables
 from ctcfish.store.atomic import atomic_file, write_json, write_text
 from ctcfish.store.labels import write_labels
 from ctcfish.store.pictures import Picture, write_pictures
-from ctcfish.store.tablefiles import read_parquet, read_parquets, write_both
+from ctcfish.store.tablefiles import read_parquet, read_parquets, rewrite_parquet, write_both, write_csv
 from ctcfish.types import SlideResult
 
 SLIDE_TABLES = (tables.CELLS, tables.SPOTS, tables.IF_CELLS)
@@ -64,10 +64,21 @@ def read_cells(folder: Path) -> pd.DataFrame:
     return read_parquet(folder / "cells.parquet", tables.CELLS)
 
 
-def write_cells(cells: pd.DataFrame, folder: Path) -> None:
-    """Put other cells in the place of those in a slide's folder, each file in one rename."""
-    with atomic_file(folder / "cells.csv") as csv, atomic_file(folder / "cells.parquet") as parquet:
-        write_both(cells, tables.CELLS, csv, parquet)
+def rewrite_cells(cells: pd.DataFrame, columns: Sequence[str], folder: Path) -> None:
+    """Put other values into some columns of the cells of a slide's folder, each file in one rename.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        The same cells in the same order.
+    columns : sequence of str
+        Columns that may have other values.
+    folder : Path
+    """
+    stored, checked = folder / "cells.parquet", tables.CELLS.check(cells)
+    with atomic_file(folder / "cells.csv") as csv, atomic_file(stored) as parquet:
+        write_csv(checked, tables.CELLS, csv)
+        rewrite_parquet(checked, columns, tables.CELLS, stored, parquet)
 
 
 def read_ctc(folders: Sequence[Path]) -> pd.DataFrame:

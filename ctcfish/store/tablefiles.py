@@ -48,14 +48,44 @@ def _missing(value: object) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
+def rewrite_parquet(checked: pd.DataFrame, columns: Sequence[str], table: Table, stored: Path, target: Path) -> None:
+    """Write a table as Parquet, from a file that holds the same rows with other values in some columns.
+
+    The bytes are those of :func:`write_parquet`, at half the time: columns that stay do not pass through Python.
+
+    Parameters
+    ----------
+    checked : pandas.DataFrame
+        As the table's check returns it.
+    columns : sequence of str
+        Columns that may have other values.
+    table : Table
+    stored : Path
+    target : Path
+        Not ``stored``.
+    """
+    given = checked[[*columns]]
+    rows = f"read_parquet({quote(str(stored))}) stored POSITIONAL JOIN given"
+    _copy(f"SELECT stored.* REPLACE ({_typed(given, table)}) FROM {rows}", given, table, target)
+
+
 def _write_parquet(checked: pd.DataFrame, table: Table, target: Path) -> None:
-    types = dict.fromkeys(checked.columns, "DOUBLE") | table.sql_types()
-    columns = ", ".join(f'CAST("{name}" AS {types[name]}) AS "{name}"' for name in checked.columns)
+    _copy(f"SELECT {_typed(checked, table)} FROM given", checked, table, target)
+
+
+def _typed(given: pd.DataFrame, table: Table) -> str:
+    """Columns of ``given`` in the types of the declaration, as SQL."""
+    types = dict.fromkeys(given.columns, "DOUBLE") | table.sql_types()
+    return ", ".join(f'CAST(given."{name}" AS {types[name]}) AS "{name}"' for name in given.columns)
+
+
+def _copy(query: str, given: pd.DataFrame, table: Table, target: Path) -> None:
+    """Write what a query over ``given`` finds."""
     options = f"FORMAT parquet, COMPRESSION zstd, {key_values(table)}"
     with _database().cursor() as connection:
-        connection.register("given", checked.astype(object).where(checked.notna(), None) if checked.empty else checked)
+        connection.register("given", given.astype(object).where(given.notna(), None) if given.empty else given)
         try:
-            connection.execute(f"COPY (SELECT {columns} FROM given) TO {quote(str(target))} ({options})")
+            connection.execute(f"COPY ({query}) TO {quote(str(target))} ({options})")
         except duckdb.IOException as error:
             code = errno.ENOSPC if "No space left" in str(error) else errno.EIO
             raise OSError(code, os.strerror(code), str(target)) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import types
 from collections.abc import Callable
@@ -116,6 +118,37 @@ def test_workers_keep_their_memory_and_one_thread() -> None:
     with pool(Where(workers=2)) as client:
         [(_, seen)] = outcomes(environment, ["a"], client)
     assert seen == {"MALLOC_TRIM_THRESHOLD_": None, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.skipif(workers.METHOD != "forkserver", reason="processes are not forked here")
+def test_workers_begin_with_what_was_imported_once_in_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers.start_ahead()
+    monkeypatch.setenv("SAID_AFTERWARDS", "yes")
+
+    def seen(_: str) -> tuple[int, bool, str | None]:
+        import os
+        import sys
+
+        return os.getppid(), "ctcfish.warm" in sys.modules, os.environ.get("SAID_AFTERWARDS")
+
+    with pool(Where(workers=2)) as client:
+        told = [found for _, found in outcomes(seen, ["a", "b", "c"], client)]
+    assert {answer[1:] for answer in told} == {(True, "yes")}  # type: ignore[index]
+    [parent] = {answer[0] for answer in told}  # type: ignore[index]
+    assert parent != os.getpid()
+
+
+@pytest.mark.skipif(workers.METHOD != "forkserver", reason="processes are not forked here")
+def test_an_interrupt_while_libraries_are_imported_is_the_batchs_alone() -> None:
+    """What workers are forked from, like every program of the terminal, is sent Ctrl-C too."""
+    code = (
+        "import os, signal, time; from ctcfish.engine.workers import start_ahead; start_ahead(); time.sleep(0.5)\n"
+        "try: os.killpg(0, signal.SIGINT); time.sleep(1)\n"
+        "except KeyboardInterrupt: print('interrupted')"
+    )
+    asked = [sys.executable, "-c", code]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True, start_new_session=True)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from ctcfish import config
 from ctcfish.flags import SlideFlag
 from ctcfish.parameters import GUARDED, Call, FishRule, Guard, ProteinRule
 from ctcfish.stages.calibrate import false_clusters_of
-from ctcfish.stages.call import by_false_cluster, call, false_amplified, passes, passes_guard
+from ctcfish.stages.call import CALLED, by_false_cluster, call, false_amplified, passes, passes_guard
 from tests import make
 
 PRESETS = {name: config.load(name).call for name in config.preset_names()}
@@ -179,6 +179,14 @@ def test_no_cells_is_a_table_of_no_rows() -> None:
     called = call(make.cells(), make.rates(), Call())
     assert len(called) == 0
     assert {"call", "call_guarded", "p_amplified", "reason"} <= set(called.columns)
+
+
+def test_every_column_that_a_call_sets_is_named() -> None:
+    """Other calls rewrite these columns of a stored table and no other."""
+    bare = make.cells((9, 2), (2, 2), (None, 3)).drop(columns=list(CALLED), errors="ignore")
+    called = call(bare, make.rates(), Call())
+    assert set(called.columns) - set(bare.columns) == set(CALLED)
+    pd.testing.assert_frame_equal(called[bare.columns], bare)
 
 
 def test_calling_again_changes_nothing() -> None:

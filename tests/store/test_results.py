@@ -17,7 +17,7 @@ from ctcfish import tables
 from ctcfish.config import load
 from ctcfish.errors import InputError
 from ctcfish.parameters import Call
-from ctcfish.stages.call import call
+from ctcfish.stages.call import CALLED, call
 from ctcfish.store.atomic import atomic_folder, to_json, write_text
 from ctcfish.store.labels import read_labels
 from ctcfish.store.manifest import hashes, manifest, sha256_of
@@ -31,7 +31,7 @@ from ctcfish.store.results import (
     write_run_tables,
     write_slide,
 )
-from ctcfish.store.tablefiles import read_parquet, write_csv, write_parquet
+from ctcfish.store.tablefiles import read_parquet, rewrite_parquet, write_csv, write_parquet
 from ctcfish.types import SlideResult
 from tests import make
 
@@ -91,6 +91,32 @@ def test_equal_slides_are_equal_bytes(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         write_slide(result(), {}, PICTURES, tmp_path / name)
     assert hashes([tmp_path / "a"], tmp_path / "a") == hashes([tmp_path / "b"], tmp_path / "b")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 28, 2049, 130_000])
+def test_a_table_with_other_values_has_the_bytes_of_a_new_one(tmp_path: Path, rows: int) -> None:
+    """Over several vectors (2,048 rows) and row groups (122,880) of the file, too."""
+    place = np.random.default_rng(rows)
+    before = pd.DataFrame(
+        {
+            "cell_id": [f"s/f/{k}" for k in range(rows)],
+            "slide_id": "s",
+            "label": pd.array(np.where(np.arange(rows) % 7, np.arange(rows), -1), "Int64"),
+            "kind": place.choice(tables.KINDS, rows),
+            "x_um": np.where(np.arange(rows) % 5, place.normal(size=rows), np.nan),
+            "if_inclusion": place.normal(size=rows),
+            **dict.fromkeys(("call", "call_guarded"), "not_amplified"),
+            "flags": "",
+        }
+    )
+    changed = {"call": place.choice(tables.CALLS, rows), "p_amplified": place.uniform(size=rows), "reason": None}
+    before, after = (tables.CELLS.check(frame) for frame in (before, before.assign(**changed)))
+    for name, frame in (("stored", before), ("new", after)):
+        write_parquet(frame, tables.CELLS, tmp_path / name)
+    rewrite_parquet(after, CALLED, tables.CELLS, tmp_path / "stored", tmp_path / "again")
+    stored, new, again = ((tmp_path / name).read_bytes() for name in ("stored", "new", "again"))
+    assert again == new
+    assert rows == 0 or new != stored
 
 
 def test_only_ctc_are_read_for_the_patient_slide_by_slide(tmp_path: Path) -> None:
