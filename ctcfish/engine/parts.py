@@ -41,7 +41,8 @@ class Parts:
         left = [number for number, found in enumerate(known) if found is None]
         for number in left:
             write_value(_given(files[number]), given[number])
-        everywhere(partial(_do, work), [files[number] for number in left])
+        if left:
+            everywhere(partial(_do, work), [files[number] for number in left])
         return [_taken(file) if found is None else found for file, found in zip(files, known, strict=True)]
 
 

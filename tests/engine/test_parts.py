@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from ctcfish.engine.parts import Parts
-from ctcfish.engine.workers import DIED, Lost, LostError, Where, everywhere, outcomes, pool
+from ctcfish.engine.workers import DIED, Where, everywhere, outcomes, pool
+from ctcfish.errors import InputError
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
@@ -92,6 +93,12 @@ def test_what_a_part_is_given_cannot_be_seen_from_there(kept: Path, monkeypatch:
     assert told.value.filename == str(kept / "0.0.given.npz")
 
 
+def test_where_all_parts_are_known_nobody_is_asked(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Parts(kept)(noting(tmp_path), [4, 2])
+    monkeypatch.setattr("ctcfish.engine.parts.everywhere", lambda *_: pytest.fail("asked"))
+    assert squares(Parts(kept)(noting(tmp_path), [4, 2])) == [16, 4]
+
+
 def test_without_workers_parts_are_done_here(tmp_path: Path) -> None:
     everywhere(noting(tmp_path), [3, 1])
     assert marks(tmp_path) == {3: 1, 1: 1}
@@ -120,8 +127,10 @@ def part_of(folder: Path, name: str, fault: str) -> Callable[[tuple[int, int]], 
         tries = len((folder / f"{name}-{step}-{number}").read_text())
         if (step, number) == (1, 2) and (fault == "deadly" or (fault == "deadly once" and tries == 1)):
             os.kill(os.getpid(), signal.SIGKILL)
-        if (step, number) == (1, 2) and fault == "wrong":
-            raise ZeroDivisionError(name)
+        if (step, number) == (1, 2) and fault == "refused":
+            raise InputError("scan.tif", "noise", "an image", "Scan again.")
+        if (step, number) == (1, 2) and fault == "full":
+            raise OSError(errno.ENOSPC, "No space left on device", "scan.tif")
         time.sleep(0.1)
         return 10 * step + number, os.getpid()
 
@@ -139,8 +148,8 @@ def guarded(folder: Path) -> Callable[[tuple[str, str]], Any]:
             return work(folder, *item)
         except LostError as error:
             return error.lost
-        except ZeroDivisionError as error:
-            return f"row of {error}"
+        except (InputError, OSError) as error:
+            return type(error), str(error), getattr(error, "errno", None)
 
     return task
 
@@ -150,11 +159,14 @@ WHOLE = [0, 1, 2, 3, 4, 10, 11, 12, 13, 14]
 
 def test_two_workers_share_the_parts_of_their_slides_whoever_dies(tmp_path: Path) -> None:
     """Large slides at once, more than there are workers: none waits for ever, and a fault is its own slide's."""
-    tasks = [("a", ""), ("b", "deadly once"), ("c", "wrong"), ("d", "")]
+    tasks = [("a", ""), ("b", "deadly once"), ("c", "refused"), ("d", "full"), ("e", "")]
     with pool(Where(workers=2)) as client:
         said = dict(outcomes(guarded(tmp_path), tasks, client))
-    assert [said[task][0] for task in tasks if task[1] != "wrong"] == [WHOLE] * 3
-    assert said["c", "wrong"] == "row of c"
+    assert [said[task][0] for task in tasks if task[0] in "abe"] == [WHOLE] * 3
+    refusal = InputError("scan.tif", "noise", "an image", "Scan again.")
+    assert said["c", "refused"] == (InputError, str(refusal), None)
+    full = OSError(errno.ENOSPC, "No space left on device", "scan.tif")
+    assert said["d", "full"] == (OSError, str(full), errno.ENOSPC)
     assert max(said[task][1] for task in tasks if task[1] == "") >= 2
     tried = {name: len((tmp_path / f"{name}-1-2").read_text()) for name in "abc"}
     assert tried["b"] == 2
@@ -193,9 +205,3 @@ def test_parts_are_done_before_slides_not_begun(tmp_path: Path) -> None:
     written = sorted(file.stat().st_mtime for file in (tmp_path / "kept").glob("*/0.?.npz"))
     assert len(written) == 9
     assert written[2] <= times[0][1]
-
-
-def test_the_row_of_a_lost_part_is_that_of_a_dead_worker() -> None:
-    error = LostError(DIED)
-    assert isinstance(error.lost, Lost)
-    assert np.array_equal(error.lost.cause, "WorkerDied")

@@ -15,9 +15,10 @@ from typing import Any
 import psutil
 import pytest
 
-from ctcfish import pipeline
+from ctcfish import pipeline, unit
 from ctcfish.batch import Plan, run_batch
 from ctcfish.config import Config, load
+from ctcfish.engine.workers import DIED, LostError
 from ctcfish.io import study_slides
 from ctcfish.stages import parts
 from ctcfish.unit import Job
@@ -138,6 +139,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "MOST_VOXELS", 200 * 200 * 7)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_small")
 def test_a_resumed_slide_repeats_no_finished_part(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -177,6 +179,7 @@ def test_a_resumed_slide_repeats_no_finished_part(
     assert list((tmp_path / "out" / ".ctcfish" / "parts").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_small")
 def test_parts_of_another_configuration_are_not_taken(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -190,8 +193,8 @@ def test_parts_of_another_configuration_are_not_taken(
         with pytest.raises(KeyboardInterrupt):
             score("out")
     assert len(list((tmp_path / "out" / ".ctcfish" / "parts" / "large").iterdir())) == 1
-    score("out", "detect.margin_um=2.0")
-    score("fresh", "detect.margin_um=2.0")
+    score("out", "detect.false_per_nucleus=0.2")
+    score("fresh", "detect.false_per_nucleus=0.2")
     assert results(tmp_path / "out") == results(tmp_path / "fresh")
 
 
@@ -209,3 +212,15 @@ def test_what_was_left_of_parts_goes_when_the_slide_is_found_done(study: STUDY, 
     (tmp_path / "out" / ".ctcfish" / "slides" / "a.json").unlink()
     run_batch(refs, job, Plan(), lambda _: None)
     assert not left.parent.parent.exists()
+
+
+def test_a_part_over_which_workers_died_makes_the_row_of_a_dead_worker(
+    study: STUDY, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise LostError(DIED)
+
+    monkeypatch.setattr(unit, "bring_up", lost)
+    refs, job = study_slides(study(a=methods.SOUND)), Job(config, "cpu", tmp_path / "out")
+    failed = run_batch(refs, job, Plan(), lambda _: None)
+    assert failed.to_dict("records") == [{"slide_id": "a", "cause": "WorkerDied", "message": DIED.message}]
