@@ -22,7 +22,7 @@ from ctcfish.engine import workers
 from ctcfish.engine.ledger import Ledger
 from ctcfish.engine.lock import only_batch
 from ctcfish.engine.status import Status
-from ctcfish.engine.workers import Lost, Where
+from ctcfish.engine.workers import Lost, LostError, Where
 from ctcfish.errors import BatchIncompleteError, CtcfishError, UsageError
 from ctcfish.io import SlideRef
 from ctcfish.report.study import render_study
@@ -221,6 +221,8 @@ def _guarded(work: Callable[[], Outcome | None], ref: SlideRef) -> Outcome | Non
     """Do the work of one slide; whatever goes wrong is a row, so that the other slides are scored all the same."""
     try:
         return work()
+    except LostError as error:
+        return _lost(ref, error.lost)
     except CtcfishError as error:
         return _failed(ref, type(error).__name__, str(error))
     except OSError as error:

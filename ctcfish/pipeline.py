@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ctcfish.conclude import conclude
 from ctcfish.config import Config
 from ctcfish.flags import SlideFlag, to_text
 from ctcfish.gates import load_gates
+from ctcfish.parameters import Detect, Survey
 from ctcfish.stages.correct import Shading, correct
 from ctcfish.stages.count import count, no_cells
 from ctcfish.stages.detect import detect
@@ -26,13 +28,13 @@ from ctcfish.stages.immuno.chosen import mark_chosen
 from ctcfish.stages.immuno.leukocytes import LeukocyteModel
 from ctcfish.stages.immuno.markers import Projection, measure
 from ctcfish.stages.nuclei.pixels import Channel
-from ctcfish.stages.parts import Part, join, parts, speakers
+from ctcfish.stages.parts import Each, Part, join, parts, speakers
 from ctcfish.stages.phenotype import phenotype
 from ctcfish.stages.relocate import relocate
 from ctcfish.stages.segment import segment
 from ctcfish.stages.summarise import Subject
 from ctcfish.stages.survey import FieldSurvey, SceneInfo, merge, survey
-from ctcfish.types import Nuclei, Relocation, Scene, Slide, SlideModel, SlideResult
+from ctcfish.types import Detections, Nuclei, Relocation, Scene, Slide, SlideModel, SlideResult
 
 Progress = Callable[[str], None]
 """Told the name of each step as it begins."""
@@ -49,7 +51,19 @@ def steps(slide: Slide) -> int:
     return len(slide.if_scenes) + 3 * len(slide.fish_scenes) + 2
 
 
-def score(slide: Slide, config: Config, device: str = "cpu", progress: Progress = quiet) -> SlideResult:
+@dataclass(frozen=True)
+class _How:
+    """What every step is given besides the slide."""
+
+    config: Config
+    device: str
+    progress: Progress
+    each: Each
+
+
+def score(
+    slide: Slide, config: Config, device: str = "cpu", progress: Progress = quiet, each: Each = map
+) -> SlideResult:
     """Score one slide.
 
     Parameters
@@ -60,15 +74,18 @@ def score(slide: Slide, config: Config, device: str = "cpu", progress: Progress 
         Torch device.
     progress : callable
         Called with the name of each step.
+    each : Each
+        Does the parts of a scene that is too large for one task.
 
     Returns
     -------
     SlideResult
     """
-    if_scan = _score_if(slide, config, device, progress)
-    fields = [_survey_scene(scene, config, device, progress) for scene in slide.fish_scenes]
+    how = _How(config, device, progress, each)
+    if_scan = _score_if(slide, how)
+    fields = [_survey_scene(scene, how) for scene in slide.fish_scenes]
     model = merge([own for field in fields for own in field.surveys], config.survey, config.detect)
-    counted = [_count_scene(slide, field, model, config, device, progress) for field in fields]
+    counted = [_count_scene(slide, field, model, how) for field in fields]
     cells = pd.concat([own for own, _ in counted], ignore_index=True) if counted else no_cells()
     spots = tables.concatenate([own for _, own in counted], tables.SPOTS)
     progress("relocate")
@@ -114,15 +131,16 @@ class _Field:
     surveys: tuple[FieldSurvey, ...]
 
 
-def _score_if(slide: Slide, config: Config, device: str, progress: Progress) -> _IfScan:
+def _score_if(slide: Slide, how: _How) -> _IfScan:
     """Nuclei of the IF scan and what each is, judged by the slide's own leukocytes."""
+    config = how.config
     outlines: dict[str, Nuclei] = {}
     measured: dict[str, pd.DataFrame] = {}
     for scene in slide.if_scenes:
-        progress(f"IF {scene.name}")
-        outlines[scene.name] = nuclei = segment(Channel(scene, "nucleus"), scene.voxel_um, config.segment, device)
+        how.progress(f"IF {scene.name}")
+        outlines[scene.name] = nuclei = _nuclei(scene, how)
         pixels = {role: Projection(scene, role) for role in scene.roles}
-        measured[scene.name] = measure(pixels, nuclei, config.phenotype)
+        measured[scene.name] = measure(pixels, nuclei, config.phenotype, how.each)
     if not measured:
         return _IfScan(tables.IF_CELLS.empty(), outlines, None)
     flat = correct(measured, {scene.name: scene.frame_um for scene in slide.if_scenes}, config.correct)
@@ -133,32 +151,37 @@ def _score_if(slide: Slide, config: Config, device: str, progress: Progress) -> 
     return _IfScan(tables.IF_CELLS.check(cells), outlines, seen.model, flat.shading)
 
 
-def _survey_scene(scene: Scene, config: Config, device: str, progress: Progress) -> _Field:
+def _nuclei(scene: Scene, how: _How) -> Nuclei:
+    return segment(Channel(scene, "nucleus"), scene.voxel_um, how.config.segment, how.device, how.each)
+
+
+def _survey_scene(scene: Scene, how: _How) -> _Field:
     """Nuclei of a FISH scene and what it says of the slide's light."""
-    progress(f"nuclei {scene.name}")
-    nuclei = segment(Channel(scene, "nucleus"), scene.voxel_um, config.segment, device)
+    how.progress(f"nuclei {scene.name}")
+    nuclei = _nuclei(scene, how)
     cut = tuple(parts(nuclei, scene.pixels.shape[1]))
-    progress(f"survey {scene.name}")
-    info, told = SceneInfo(scene.voxel_um, scene.optics), speakers(cut)
-    each = -(-config.survey.max_nuclei_per_scene // len(told))
-    params = config.survey.model_copy(update={"max_nuclei_per_scene": each})
-    surveys = tuple(
-        survey(_probe_pixels(scene, part), part.nuclei.rows(part.own), info, params, config.detect, device)
-        for part in told
-    )
-    return _Field(scene, nuclei, cut, surveys)
+    how.progress(f"survey {scene.name}")
+    told = speakers(cut)
+    share = -(-how.config.survey.max_nuclei_per_scene // len(told))
+    params = how.config.survey.model_copy(update={"max_nuclei_per_scene": share})
+    surveys = how.each(partial(_survey_part, scene, params, how.config.detect, how.device), told)
+    return _Field(scene, nuclei, cut, tuple(surveys))
 
 
-def _count_scene(
-    slide: Slide, field: _Field, model: SlideModel, config: Config, device: str, progress: Progress
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    progress(f"signals {field.scene.name}")
-    found = [
-        detect(_probe_pixels(field.scene, part), part.nuclei, field.scene.voxel_um, model, config.detect, device)
-        for part in field.parts
-    ]
+def _survey_part(scene: Scene, params: Survey, camera: Detect, device: str, part: Part) -> FieldSurvey:
+    own, info = part.nuclei.rows(part.own), SceneInfo(scene.voxel_um, scene.optics)
+    return survey(_probe_pixels(scene, part), own, info, params, camera, device)
+
+
+def _count_scene(slide: Slide, field: _Field, model: SlideModel, how: _How) -> tuple[pd.DataFrame, pd.DataFrame]:
+    how.progress(f"signals {field.scene.name}")
+    found = list(how.each(partial(_detect_part, field.scene, model, how.config.detect, how.device), field.parts))
     joined = join(field.parts, found, field.nuclei)
-    return count(field.nuclei, joined, model, config.count, (slide.slide_id, field.scene.name))
+    return count(field.nuclei, joined, model, how.config.count, (slide.slide_id, field.scene.name))
+
+
+def _detect_part(scene: Scene, model: SlideModel, params: Detect, device: str, part: Part) -> Detections:
+    return detect(_probe_pixels(scene, part), part.nuclei, scene.voxel_um, model, params, device)
 
 
 def _probe_pixels(scene: Scene, part: Part) -> dict[str, NDArray[Any]]:
@@ -187,7 +210,7 @@ def _seen(slide: Slide, model: SlideModel, relocation: Relocation | None) -> dic
     """What ``slide.json`` carries of the pixels; no rule changes it."""
     return {
         "note": "" if slide.if_scenes else _without_if(slide),
-        "scenes": [_scene_summary(scene) for scene in slide.if_scenes + slide.fish_scenes],
+        "scenes": scene_summaries(slide),
         "model": asdict(model) | {"flags": to_text([int(model.flags)], SlideFlag)[0]},
         "relocation": relocation
         and {"trusted": relocation.trusted, "evidence": relocation.evidence, "transforms": list(relocation.transforms)},
@@ -198,6 +221,11 @@ def _without_if(slide: Slide) -> str:
     said = "No IF scan: every nucleus is of unknown kind and makes no patient eligible."
     unused = 0 if slide.chosen_ctc is None else len(slide.chosen_ctc)
     return f"{said} The {unused} cells of ctc.csv are CTC of no IF scan and were not used." if unused else said
+
+
+def scene_summaries(slide: Slide) -> list[dict[str, Any]]:
+    """What ``slide.json`` says of each scene."""
+    return [_scene_summary(scene) for scene in slide.if_scenes + slide.fish_scenes]
 
 
 def _scene_summary(scene: Scene) -> dict[str, Any]:

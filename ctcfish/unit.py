@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,8 @@ from ctcfish.conclude import conclude
 from ctcfish.config import Config
 from ctcfish.engine.identity import Identity, Made, identity, program_sha256
 from ctcfish.engine.ledger import Ledger, read_drawings, write_drawings
-from ctcfish.engine.lock import holds
+from ctcfish.engine.lock import PRIVATE, holds
+from ctcfish.engine.parts import Parts
 from ctcfish.errors import UsageError
 from ctcfish.flags import SlideFlag, from_text
 from ctcfish.io import Overrides, SlideRef, open_ref
@@ -79,19 +81,22 @@ def score_slide(slide: Slide, job: Job, progress: Callable[[str], None], values:
     from ctcfish import pipeline
     from ctcfish.report.windows import take_pictures
 
-    result = pipeline.score(slide, job.config, job.device, progress)
-    progress("write")
     ledger = Ledger(job.out, slide.slide_id)
+    inputs = hashes(slide.files, base_of(slide.files), ledger.sha256)
+    own = identity(job.made, pipeline.scene_summaries(slide), _said(slide), inputs)
+    # A slide scored alone has no next time.
+    each = Parts(_parts(job.out, slide.slide_id) / own.measured) if job.batch else map
+    result = pipeline.score(slide, job.config, job.device, progress, each)
+    progress("write")
     with atomic_folder(job.out / slide.slide_id) as folder:
-        inputs = hashes(slide.files, base_of(slide.files), ledger.sha256)
-        own = identity(job.made, result.summary["scenes"], _said(slide), inputs)
         about = {"inputs_sha256": inputs, "identity": own.told()}
         write_slide(result, about, take_pictures(slide, result, job.config.report), folder)
         drawings = draw(folder)
         write_text(folder / "report.html", page(read_cells(folder), read_slide_json(folder), drawings))
         _still_ours(job)
-    if job.batch:  # a slide scored alone has no next time
+    if job.batch:
         write_drawings(job.out, slide.slide_id, own.measured, drawings)
+        shutil.rmtree(_parts(job.out, slide.slide_id), ignore_errors=True)
         _keep(ledger, parts_of(slide.files), values, parts_of([job.out / slide.slide_id]))
     return result
 
@@ -114,6 +119,7 @@ def bring_up(ref: SlideRef, job: Job, progress: Callable[[str], None]) -> Done:
         want = identity(job.made, said["scenes"], _said(slide), inputs)
         if said["identity"]["measured"] == want.measured:
             done = call_again(said, _said(slide), job, want, inputs)
+            shutil.rmtree(_parts(job.out, ref.slide_id), ignore_errors=True)
             _keep(ledger, parts_of(slide.files), values, parts_of([folder]))
             return done
     score_slide(slide, job, progress, values)
@@ -228,6 +234,11 @@ def _said(slide: Slide) -> dict[str, Any]:
         "visit": slide.visit,
         "sheet": dict(slide.sheet),
     }
+
+
+def _parts(out: Path, slide_id: str) -> Path:
+    """Folder of what is known of the parts of a slide that is not done yet."""
+    return out / PRIVATE / "parts" / slide_id
 
 
 def _keep(ledger: Ledger, inputs: list[Path], values: Mapping[str, str], outputs: list[Path]) -> None:

@@ -1,8 +1,9 @@
 """What a batch costs beside its slides: ``python scripts/bench.py batch [--slides N] [--empty N] [--recall N] …``.
 
 Slides per hour with one and two workers; overhead per near-empty slide; a run that goes on under another preset; a
-killed worker; the memory of each process while a mosaic far larger than it is scored. Wall times mean something on a
-quiet machine only, so the processor time of the whole command, workers included, stands beside each.
+killed worker; the memory of each process while a mosaic far larger than it is scored; a mosaic shared among workers.
+Wall times mean something on a quiet machine only, so the processor time of the whole command, workers included, stands
+beside each.
 """
 
 from __future__ import annotations
@@ -216,6 +217,17 @@ def memory(folder: Path, gigabytes: int, limit_gb: float = 2.0) -> None:
     print(f"{said}; peak of a process {max(peaks.values()) / 1e9:.2f} GB, allowed {limit_gb:g} GB")
 
 
+def large(folder: Path, gigabytes: int) -> None:
+    """One slide whose parts are shared among the workers."""
+    side = round((gigabytes * 1e9 / (2 * 21 * 512**2)) ** 0.5) + 1
+    write_mosaic(folder / "study" / "mosaic" / "fish" / "mosaic.ome.tif", side, 4)
+    one, two = (measured(folder, f"out{workers}", "--workers", workers) for workers in (1, 2))
+    for name, cost in (("1 worker", one), ("2 workers", two)):
+        print(f"{name}: a mosaic of {gigabytes} GB in {cost.wall_s:.1f} s, {cost.cpu_s:.1f} s of processor")
+    print(f"2 workers over 1: {one.wall_s / two.wall_s:.2f} times as fast")
+    assert faults.results(folder / "out1") == faults.results(folder / "out2")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, about in (
@@ -224,6 +236,7 @@ def main() -> None:
         ("recall", "slides called again"),
         ("kill", "slides of the run with a killed worker"),
         ("mosaic", "gigabytes of pixels scored in 2 GB of memory"),
+        ("large", "gigabytes of one mosaic shared among workers"),
     ):
         parser.add_argument(f"--{name}", type=int, default=0, help=f"number of {about}; 0: left out")
     given = parser.parse_args()
@@ -234,6 +247,7 @@ def main() -> None:
         recall: given.recall,
         killed: given.kill,
         memory: given.mosaic,
+        large: given.large,
     }
     for bench, n in benches.items():
         if n:

@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "export": VALUES | {"config", "io", "store"},
     "conclude": VALUES | {"config", "stages", "stats", ""},
     "pipeline": VALUES | {"conclude", "config", "gates", "stages", ""},
-    "engine": VALUES | {"config", "io", "resources", "store", ""},
+    "engine": VALUES | {"config", "device", "io", "resources", "store", ""},
     "unit": VALUES | {"conclude", "config", "engine", "io", "pipeline", "report", "stages", "store"},
     "batch": VALUES | {"conclude", "config", "device", "engine", "io", "report", "stages", "store", "unit"},
     "qc": VALUES | {"config", "io", "report", "resources", "stages", "stats", "store"},

@@ -18,7 +18,7 @@ from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ctcfish.errors import UsageError
+from ctcfish.errors import CtcfishError, UsageError
 
 Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
@@ -96,6 +96,14 @@ class Lost:
 
     cause: str
     message: str
+
+
+class LostError(CtcfishError):
+    """Parts of a task never came, and with them the task."""
+
+    def __init__(self, lost: Lost) -> None:
+        self.lost = lost
+        super().__init__(lost)
 
 
 DIED = Lost(
@@ -178,6 +186,43 @@ def outcomes(
             except _cancelled():
                 left.append(task)  # the scheduler went, and with it all that it knew
     yield from ((task, NO_SCHEDULER) for task in left)
+
+
+def everywhere(work: Callable[[Task], None], tasks: Sequence[Task]) -> None:
+    """Do the parts of the task in work, on all workers where this process is one of them, before any task not begun.
+
+    While it waits, the task leaves its place to other parts, of its own or of another task.
+
+    Parameters
+    ----------
+    work : callable
+        Can be pickled; what goes wrong inside is raised here.
+    tasks : sequence
+        Small, for they travel.
+
+    Raises
+    ------
+    LostError
+        Workers died over a part.
+    """
+    from distributed import get_client, get_worker, rejoin, secede
+    from distributed.scheduler import KilledWorker
+
+    try:
+        get_worker()
+    except ValueError:  # one process, or a thread of a worker that is watched and cannot leave its place
+        for task in tasks:
+            work(task)
+        return
+    parts = get_client().map(work, tasks, pure=False, priority=1)
+    secede()
+    try:
+        for part in parts:
+            part.result()
+    except KilledWorker:
+        raise LostError(DIED) from None
+    finally:
+        rejoin()
 
 
 def _cancelled() -> tuple[type[BaseException], ...]:

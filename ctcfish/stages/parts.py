@@ -6,9 +6,10 @@ either. A scene of ordinary size is one part.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,8 +24,40 @@ MOST_VOXELS = 96_000_000
 MARGIN_UM = 16.0
 """How far around its nuclei a part reads: beyond it nothing speaks of their signals, stain around them included."""
 
+TASKS_PER_PART = 8
+"""Shares of work per part where the bytes do not hang on them: small ones, so that workers end together."""
+
 SPEAKERS = 4
 LEAST_SHARE = 0.25
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Each(Protocol):
+    """Python's ``map``, or one that does the same elsewhere: results in the order of the items.
+
+    Work is a function of a module, or a ``functools.partial`` of one: it can be pickled, and hangs on nothing else.
+    """
+
+    def __call__(self, work: Callable[[Item], Result], items: Iterable[Item], /) -> Iterable[Result]:
+        """Do the work for each item."""
+
+
+def shares(items: Sequence[Item], voxels: int) -> list[tuple[Item, ...]]:
+    """Put pieces of a scene, which are found alike in any company, together for as many tasks as the scene is worth.
+
+    Parameters
+    ----------
+    items : sequence
+        In the order in which they shall follow one another.
+    voxels : int
+        Of one channel of the scene; one that is not cut into parts is one task.
+    """
+    few = voxels <= MOST_VOXELS
+    count = 1 if few else max(1, min(len(items), -(-TASKS_PER_PART * voxels // MOST_VOXELS)))
+    edges = [k * len(items) // count for k in range(count + 1)]
+    return [tuple(items[begin:end]) for begin, end in pairwise(edges)]
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import Any, assert_never
 
 import numpy as np
@@ -25,12 +27,11 @@ from ctcfish.stages.nuclei.regions import Labels, Proposal, keep
 from ctcfish.stages.nuclei.scale import estimate_pixel_um
 from ctcfish.stages.nuclei.surface import Floats
 from ctcfish.stages.nuclei.tiles import Tile, tiles
+from ctcfish.stages.parts import Each, shares
 from ctcfish.types import Nuclei
 
 Method = Callable[[Floats, float], Proposal]
 """From an image (Y, X) and its pixel in um to labels (Y, X) and how sure they are."""
-
-Seen = tuple[Labels, Traits]
 
 _CORE_PX = 1024
 _AHEAD = 2
@@ -48,15 +49,17 @@ class _Scene:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """Nuclei that a tile owns, in scene pixels, and their traits."""
+class Found:
+    """Nuclei of a tile, in scene pixels, and their traits: all of its window at first, then those that it owns."""
 
     tile: Tile
     nuclei: Nuclei
     traits: Traits
 
 
-def segment(stack: Stack, voxel_um: tuple[float, float, float], params: Segment, device: str) -> Nuclei:
+def segment(
+    stack: Stack, voxel_um: tuple[float, float, float], params: Segment, device: str, each: Each = map
+) -> Nuclei:
     """Find the nuclei of a scene.
 
     Work goes tile by tile, and a tile is read plane by plane when it is looked at: beyond the outlines, memory does not
@@ -71,6 +74,8 @@ def segment(stack: Stack, voxel_um: tuple[float, float, float], params: Segment,
     params : Segment
     device : str
         Torch device of the network.
+    each : Each
+        Looks at the tiles, those of a large scene in several shares.
 
     Returns
     -------
@@ -89,23 +94,28 @@ def segment(stack: Stack, voxel_um: tuple[float, float, float], params: Segment,
     if 0 in stack.shape:
         return from_labels(np.zeros(shape, np.int32), voxel_um[1:])
     scene = _Scene(shape, voxel_um, min(max(1, round(WORKING_UM / voxel_um[1])), *shape))
-    method = _method(params, device)
-    found: list[_Found] = []
-    cut = list(tiles(shape, _CORE_PX * scene.factor, _MARGIN_PX * scene.factor))
-
-    def look(tile: Tile) -> Seen:
-        planes = (_finite(stack[z : z + 1, *tile.slices])[0] for z in range(stack.shape[0]))
-        seen = view(planes, scene.factor, voxel_um[1], voxel_um[0])
-        return _in_window(seen, tile, scene, method, params.min_area_um2)
-
-    for tile, (labels, traits) in zip(cut, _in_turn(look, cut), strict=True):
-        found.append(_owned(labels, traits, scene, tile, found))
+    cut = shares(list(tiles(shape, _CORE_PX * scene.factor, _MARGIN_PX * scene.factor)), int(np.prod(stack.shape)))
+    found: list[Found] = []
+    for seen in chain.from_iterable(each(partial(_look, stack, scene, params, device), cut)):
+        found.append(_owned(seen, scene, found))
     nuclei, traits = assemble([part.nuclei for part in found]), join([part.traits for part in found])
     nuclei = replace(nuclei, z_um=traits.z_um, thickness_um=traits.thickness_um, focus=traits.focus)
     return replace(nuclei, flags=doubts(nuclei, traits, params))
 
 
-def _in_turn(look: Callable[[Tile], Seen], cut: list[Tile]) -> Iterator[Seen]:
+def _look(stack: Stack, scene: _Scene, params: Segment, device: str, cut: Sequence[Tile]) -> tuple[Found, ...]:
+    """What is seen in each tile."""
+    method = _method(params, device)
+
+    def look(tile: Tile) -> Found:
+        planes = (_finite(stack[z : z + 1, *tile.slices])[0] for z in range(stack.shape[0]))
+        seen = view(planes, scene.factor, scene.voxel_um[1], scene.voxel_um[0])
+        return _in_window(seen, tile, scene, method, params.min_area_um2)
+
+    return tuple(_in_turn(look, cut))
+
+
+def _in_turn(look: Callable[[Tile], Found], cut: Sequence[Tile]) -> Iterator[Found]:
     """What is seen in each tile, in the tiles' order; ``_AHEAD`` tiles are looked at together, and no more are held."""
     with ThreadPoolExecutor(_AHEAD) as pool:
         waiting = deque(pool.submit(look, tile) for tile in cut[:_AHEAD])
@@ -179,8 +189,8 @@ def _custom(function: str) -> Method:
     return checked
 
 
-def _in_window(seen: View, tile: Tile, scene: _Scene, method: Method, min_area_um2: float) -> Seen:
-    """Labels at full resolution and traits of all nuclei in a tile's window."""
+def _in_window(seen: View, tile: Tile, scene: _Scene, method: Method, min_area_um2: float) -> Found:
+    """Outlines at full resolution and traits of all nuclei in a tile's window."""
     y0, x0, y1, x1 = tile.window
     proposed = method(seen.image, seen.pixel_um)
     area = np.bincount(proposed.labels.ravel(), minlength=len(proposed.sure)) * seen.pixel_um**2
@@ -191,33 +201,31 @@ def _in_window(seen: View, tile: Tile, scene: _Scene, method: Method, min_area_u
     known = proposed.sure[1:][large[1:]]
     stands[1 : len(known) + 1] = known | (traits.focus[: len(known)] < IN_FOCUS)
     fine = enlarge(keep(coarse, stands), (y1 - y0, x1 - x0), (float(scene.factor), float(scene.factor)))
-    return fine, traits.rows(stands[1:])
+    nuclei, number = outline_table(fine, scene.voxel_um[1:])
+    return Found(tile, shifted(nuclei, (y0, x0), scene.shape_px), traits.rows(stands[1:]).rows(number - 1))
 
 
-def _owned(labels: Labels, traits: Traits, scene: _Scene, tile: Tile, earlier: list[_Found]) -> _Found:
-    """Nuclei whose centre the tile owns and that no earlier tile holds already, as nuclei of the scene.
+def _owned(seen: Found, scene: _Scene, earlier: Sequence[Found]) -> Found:
+    """Nuclei whose centre the tile owns and that no earlier tile holds already.
 
     Two tiles may see a nucleus on their border a little differently; the core is therefore taken a little wider, and
     who comes second gives way where more than half of its ground is taken.
     """
-    window, pixel_um = tile.slices, scene.voxel_um[1:]
-    corner = (window[0].start, window[1].start)
-    table, number = outline_table(labels, pixel_um)
-    nuclei, traits = shifted(table, corner, scene.shape_px), traits.rows(number - 1)
+    tile, nuclei, pixel_um = seen.tile, seen.nuclei, scene.voxel_um[1:]
     if tile.window == (0, 0, *scene.shape_px):
-        return _Found(tile, nuclei, traits)
+        return seen
+    window, labels = tile.slices, nuclei.paint(*tile.slices)
     y, x = (nuclei.centroid_um / np.array(pixel_um)).T
     mine = tile.owns(y, x, _TOLERANCE_PX * scene.factor)
     taken = np.zeros(labels.shape, bool)
     for other in earlier:
         if tile.meets(other.tile):
             taken |= other.nuclei.paint(*window) > 0
-    lost = np.bincount(labels[taken], minlength=int(number.max(initial=0)) + 1)[number]
+    lost = np.bincount(labels[taken], minlength=len(nuclei) + 1)[1:]
     mine &= 2 * lost * (pixel_um[0] * pixel_um[1]) <= nuclei.area_um2
-    wanted = np.zeros(int(labels.max(initial=0)) + 1, bool)
-    wanted[number[mine]] = True
-    left = keep(np.where(taken, 0, labels), wanted)
-    return _Found(tile, shifted(from_labels(left, pixel_um), corner, scene.shape_px), traits.rows(mine))
+    left = from_labels(keep(np.where(taken, 0, labels), np.append(False, mine)), pixel_um)
+    corner = (window[0].start, window[1].start)
+    return Found(tile, shifted(left, corner, scene.shape_px), seen.traits.rows(mine))
 
 
 def segment_nuclei(image: NDArray[Any], pixel_um: float | None = None) -> Labels:

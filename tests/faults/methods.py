@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 ARM = "FAULTS"
+NOTES = "FAULTS_WORKERS"
+"""Names the folder in which each worker leaves its number."""
 
 SOUND, BUG, DEADLY_ONCE, FULL, UNREADABLE, INTERRUPTED = range(100, 106)
 """Grey values and what they do."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,16 +16,19 @@ from ctcfish.io import open_slide
 from ctcfish.stages import parts as module
 from ctcfish.stages.count import count
 from ctcfish.stages.detect import detect
+from ctcfish.stages.immuno.markers import Projection, measure
 from ctcfish.stages.nuclei.outlines import from_labels
 from ctcfish.stages.nuclei.pixels import Channel
-from ctcfish.stages.parts import Part, join, parts, speakers
+from ctcfish.stages.parts import Part, join, parts, shares, speakers
 from ctcfish.stages.segment import segment
 from ctcfish.stages.survey import SceneInfo, merge, survey
-from ctcfish.types import Nuclei, Scene
+from ctcfish.store.atomic import to_json
+from ctcfish.types import Nuclei, Scene, SlideResult
 from tests import make
 from tests.conftest import REPOSITORY
 
 PIXEL_UM = 1.0
+SAMPLE = REPOSITORY / "data_samples" / "sample"
 
 
 def grid(rows: int, columns: int, step: int = 60, side: int = 20) -> Nuclei:
@@ -90,6 +95,19 @@ def test_a_scene_without_nuclei_is_its_middle() -> None:
     assert only.nuclei.shape_px == (132, 132)
     none = join([only], [make.detections([])], only.nuclei)
     assert (len(none.spots), len(none.clusters)) == (0, 0)
+
+
+@pytest.mark.parametrize("items", [0, 1, 3, 100])
+@pytest.mark.parametrize("voxels", [0, 9_999, 10_000, 10_001, 25_000, 10**9])
+@pytest.mark.usefixtures("small")
+def test_shares_hold_every_item_once_in_its_order(items: int, voxels: int) -> None:
+    cut = shares(range(items), voxels)
+    assert [item for share in cut for item in share] == list(range(items))
+    assert max(map(len, cut)) - min(map(len, cut)) <= 1
+    if voxels <= 10_000:
+        assert len(cut) == 1
+    else:
+        assert len(cut) == max(1, min(items, int(np.ceil(module.TASKS_PER_PART * voxels / 10_000))))
 
 
 def of_size(*own: int) -> list[Part]:
@@ -170,7 +188,7 @@ def groups_of(found: Any) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:
-    return open_slide(REPOSITORY / "data_samples" / "sample" / "fish" / "field001.ome.tif").fish_scenes[0]
+    return open_slide(SAMPLE / "fish" / "field001.ome.tif").fish_scenes[0]
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +221,59 @@ def test_a_scene_in_parts_is_counted_as_in_one(
     inside = [own[1][own[1]["label"] > 0].sort_values(["probe", "y_um", "x_um"]) for own in (one, many)]
     assert len(inside[0]) == len(inside[1])
     np.testing.assert_allclose(inside[0][["y_um", "x_um"]], inside[1][["y_um", "x_um"]], atol=1e-3)
+
+
+class Elsewhere:
+    """A ``map`` that sends work, items and results away and back, the last item first."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int]] = []
+
+    def __call__(self, work: Any, items: Iterable[Any], /) -> list[Any]:
+        sent = [pickle.dumps((work, item)) for item in items]
+        self.steps.append((work.func.__name__, len(sent)))
+        done = [pickle.dumps(own(item)) for own, item in map(pickle.loads, reversed(sent))]
+        assert max(map(len, sent)) < 100_000  # references and outlines, never pixels
+        return [pickle.loads(found) for found in reversed(done)]
+
+
+def digest(result: SlideResult) -> list[bytes]:
+    outlines = [b"".join(own.packed) + own.box_px.tobytes() + own.focus.tobytes() for own in result.nuclei.values()]
+    frames = [frame.to_csv().encode() for frame in (result.cells, result.spots, result.if_cells)]
+    return [*outlines, *frames, to_json(result.summary).encode()]
+
+
+def test_parts_done_elsewhere_in_another_order_are_the_same_slide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles, windows and parts of both scans, cut small."""
+    monkeypatch.setattr(module, "MOST_VOXELS", 150 * 150 * 7)
+    monkeypatch.setattr("ctcfish.stages.segment._CORE_PX", 96)
+    monkeypatch.setattr("ctcfish.stages.segment._MARGIN_PX", 32)
+    monkeypatch.setattr("ctcfish.stages.immuno.markers._BLOCKS_PER_WINDOW", (2, 2))
+    slide, elsewhere = open_slide(SAMPLE), Elsewhere()
+    found = pipeline.score(slide, Config(), each=elsewhere)
+    names = [name for name, _ in elsewhere.steps]
+    assert names == ["_look", "_measure_share", "_look", "_survey_part", "_detect_part"]
+    assert min(n for _, n in elsewhere.steps[2:]) > 1
+    monkeypatch.setattr(module, "TASKS_PER_PART", 3)
+    assert digest(found) == digest(pipeline.score(slide, Config()))
+
+
+def test_an_if_scan_in_shares_is_the_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, config = open_slide(SAMPLE).if_scenes[0], Config()
+    monkeypatch.setattr("ctcfish.stages.segment._CORE_PX", 96)
+    monkeypatch.setattr("ctcfish.stages.segment._MARGIN_PX", 32)
+    monkeypatch.setattr("ctcfish.stages.immuno.markers._BLOCKS_PER_WINDOW", (2, 2))
+    pixels = {role: Projection(scene, role) for role in scene.roles}
+
+    def seen(each: Any = map) -> pd.DataFrame:
+        nuclei = segment(Channel(scene, "nucleus"), scene.voxel_um, config.segment, "cpu", each)
+        return measure(pixels, nuclei, config.phenotype, each)
+
+    whole = seen()
+    monkeypatch.setattr(module, "MOST_VOXELS", 100 * 100)
+    elsewhere = Elsewhere()
+    pd.testing.assert_frame_equal(seen(elsewhere), whole, check_exact=True)
+    assert min(n for _, n in elsewhere.steps) > 3
 
 
 def test_a_slide_in_parts_goes_the_whole_route(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,16 +131,7 @@ def test_measuring_part_of_the_nuclei_changes_only_what_their_neighbours_hid(
     place = scan.nuclei.centroid_um
     gap = np.sort(np.hypot(*(place[:, None] - place[None]).transpose(2, 0, 1)), axis=1)[:, 1]
     lonely = int(np.argmax(gap))
-    alone = replace(
-        scan.nuclei,
-        label=scan.nuclei.label[[lonely]],
-        box_px=scan.nuclei.box_px[[lonely]],
-        packed=(scan.nuclei.packed[lonely],),
-        centroid_um=place[[lonely]],
-        area_um2=scan.nuclei.area_um2[[lonely]],
-        focus=scan.nuclei.focus[[lonely]],
-        flags=scan.nuclei.flags[[lonely]],
-    )
+    alone = scan.nuclei.rows(np.array([lonely]))
     single = measure(scan.pixels, alone, PARAMS)
     assert single["if_label"].tolist() == [scan.nuclei.label[lonely]]
     for role in ("inclusion", "exclusion"):

@@ -258,13 +258,14 @@ def _seen_twice(corner, factor):
     second = Tile((0, 80, 100, 200), (0, 100, 100, 200))
     labels = np.zeros((100, 120), np.int32)
     labels[40:60, 85:105] = 1
-    held = stage._Found(first, shifted(from_labels(labels, (1.0, 1.0)), (0, 0), (100, 200)), _blank(1))
+    held = stage.Found(first, shifted(from_labels(labels, (1.0, 1.0)), (0, 0), (100, 200)), _blank(1))
     seen = np.zeros((100, 120), np.int32)
     y, x = corner
     seen[y : y + 20, x - 80 : x - 60] = 1
     seen[10:30, 90:110] = 2
     scene = stage._Scene((100, 200), (0.0, 1.0, 1.0), factor)
-    return stage._owned(seen, _blank(2), scene, second, [held]).nuclei
+    found = stage.Found(second, shifted(from_labels(seen, (1.0, 1.0)), (0, 80), (100, 200)), _blank(2))
+    return stage._owned(found, scene, [held]).nuclei
 
 
 def _blank(count):

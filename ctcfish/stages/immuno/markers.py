@@ -5,8 +5,10 @@ Read window by window, so that a cartridge of a quarter gigapixel needs the memo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any, Protocol
 
 import cv2
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from ctcfish.flags import CellFlag, to_text
 from ctcfish.parameters import Phenotype
+from ctcfish.stages.parts import Each, shares
 from ctcfish.types import Nuclei, Scene
 
 Image = NDArray[Any]
@@ -61,13 +64,32 @@ class Projection:
 
 
 @dataclass(frozen=True)
-class _Window:
-    """Ground whose nuclei are measured together, with a margin that holds their cells and backgrounds."""
+class Window:
+    """Ground whose nuclei are measured together, with a margin that holds their cells and backgrounds.
+
+    Attributes
+    ----------
+    rows, columns : slice
+    owned : ndarray of int
+        Rows of its nuclei among the scene's.
+    label : ndarray of int32
+        Their labels.
+    block_px : int
+    """
 
     rows: slice
     columns: slice
     owned: Integers
+    label: NDArray[np.int32]
     block_px: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """Windows that follow one another, and all nuclei that reach into them, in scene pixels."""
+
+    windows: tuple[Window, ...]
+    nuclei: Nuclei
 
 
 @dataclass(frozen=True)
@@ -94,7 +116,7 @@ class _Cells:
     count: int
 
 
-def measure(pixels: Mapping[str, Plane], nuclei: Nuclei, params: Phenotype) -> pd.DataFrame:
+def measure(pixels: Mapping[str, Plane], nuclei: Nuclei, params: Phenotype, each: Each = map) -> pd.DataFrame:
     """Measure every nucleus of one IF scene.
 
     Parameters
@@ -103,6 +125,8 @@ def measure(pixels: Mapping[str, Plane], nuclei: Nuclei, params: Phenotype) -> p
         Raw pixels; a role that is absent is not measured (NaN).
     nuclei : Nuclei
     params : Phenotype
+    each : Each
+        Measures the windows, those of a large scene in several shares.
 
     Returns
     -------
@@ -123,10 +147,11 @@ def measure(pixels: Mapping[str, Plane], nuclei: Nuclei, params: Phenotype) -> p
         }
     )
     columns = {name: np.full(len(nuclei), np.nan) for name in _names()}
-    for window in _windows(nuclei, params):
-        labels = nuclei.paint(window.rows, window.columns)
-        cells = _cells(labels, nuclei.label[window.owned], nuclei.pixel_um[0], params.ring_um)
-        for name, values in _measure_window(pixels, window, cells, float(np.prod(nuclei.pixel_um))).items():
+    windows = list(_windows(nuclei, params))
+    given = [Share(own, _reaching(nuclei, own)) for own in shares(windows, int(np.prod(nuclei.shape_px)))]
+    found = chain.from_iterable(each(partial(_measure_share, pixels, params.ring_um), given))
+    for window, told in zip(windows, found, strict=True):
+        for name, values in told.items():
             columns[name][window.owned] = values
     bits = nuclei.flags | np.where(columns["if_saturated"] > 0.02, int(CellFlag.SATURATED), 0)
     return base.assign(flags=to_text(bits, CellFlag), **columns)
@@ -138,7 +163,7 @@ def _names() -> list[str]:
     return [*names, "if_inclusion_overlap", "if_inclusion_area_um2", "if_elongation", "if_saturated"]
 
 
-def _windows(nuclei: Nuclei, params: Phenotype) -> Iterator[_Window]:
+def _windows(nuclei: Nuclei, params: Phenotype) -> Iterator[Window]:
     block = max(round(params.background_um / nuclei.pixel_um[0]), 4)
     core, margin = np.array(_BLOCKS_PER_WINDOW) * block, _MARGIN_BLOCKS * block
     places = np.round(nuclei.centroid_um / np.array(nuclei.pixel_um)).astype(np.int64) // core
@@ -149,7 +174,25 @@ def _windows(nuclei: Nuclei, params: Phenotype) -> Iterator[_Window]:
             slice(max(at * size - margin, 0), min((at + 1) * size + margin, side))
             for at, size, side in zip(place, core.tolist(), nuclei.shape_px, strict=True)
         )
-        yield _Window(rows, columns, own, block)
+        yield Window(rows, columns, own, nuclei.label[own], block)
+
+
+def _reaching(nuclei: Nuclei, windows: Sequence[Window]) -> Nuclei:
+    """Nuclei that reach into any of the windows."""
+    reach, (y0, x0, y1, x1) = np.zeros(len(nuclei), bool), nuclei.box_px.T
+    for own in windows:
+        reach |= (y0 < own.rows.stop) & (y1 > own.rows.start) & (x0 < own.columns.stop) & (x1 > own.columns.start)
+    return nuclei.rows(reach)
+
+
+def _measure_share(pixels: Mapping[str, Plane], ring_um: float, share: Share) -> tuple[dict[str, Floats], ...]:
+    nuclei, pixel_um2 = share.nuclei, float(np.prod(share.nuclei.pixel_um))
+    found = []
+    for window in share.windows:
+        labels = nuclei.paint(window.rows, window.columns)
+        cells = _cells(labels, window.label, nuclei.pixel_um[0], ring_um)
+        found.append(_measure_window(pixels, window, cells, pixel_um2))
+    return tuple(found)
 
 
 def _cells(labels: NDArray[np.int32], owned: NDArray[np.int32], pixel_um: float, ring_um: float) -> _Cells:
@@ -175,7 +218,7 @@ def _cells(labels: NDArray[np.int32], owned: NDArray[np.int32], pixel_um: float,
     return _Cells(pixel, cell, labels.ravel()[pixel] > 0, distance * pixel_um > ring_um + _CLEAR_UM, len(owned))
 
 
-def _measure_window(pixels: Mapping[str, Plane], window: _Window, cells: _Cells, pixel_um2: float) -> dict[str, Floats]:
+def _measure_window(pixels: Mapping[str, Plane], window: Window, cells: _Cells, pixel_um2: float) -> dict[str, Floats]:
     found: dict[str, Floats] = {}
     saturated = np.zeros(cells.count)
     size = np.maximum(np.bincount(cells.cell, minlength=cells.count), 1)
