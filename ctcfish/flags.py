@@ -65,6 +65,7 @@ class SlideFlag(IntFlag):
     RELOCATION_FAILED = 1 << 11
     SCALE_MISMATCH = 1 << 12
     HYBRIDISATION_FAILED = 1 << 13
+    FAINT_SIGNALS = 1 << 14
 
 
 class Reason(StrEnum):
@@ -133,6 +134,7 @@ _SENTENCES: dict[type[IntFlag], dict[str, str]] = {
         "RELOCATION_FAILED": "The IF and FISH scans could not be brought together.",
         "SCALE_MISMATCH": "The two scans' pixel sizes contradict each other.",
         "HYBRIDISATION_FAILED": "The leukocytes lack signals: the hybridisation failed.",
+        "FAINT_SIGNALS": "Isolated signals hardly pass the threshold; more than one in ten may be missed.",
     },
 }
 

@@ -21,7 +21,7 @@ from ctcfish.flags import SlideFlag, to_text
 from ctcfish.gates import load_gates
 from ctcfish.parameters import Detect, Survey
 from ctcfish.stages.correct import Shading, correct
-from ctcfish.stages.count import FWHM_PER_SIGMA, count, no_cells
+from ctcfish.stages.count import count, no_cells
 from ctcfish.stages.detect import detect
 from ctcfish.stages.identify import identify
 from ctcfish.stages.immuno.chosen import mark_chosen
@@ -208,13 +208,10 @@ def _subject(slide: Slide, model: SlideModel, relocation: Relocation | None) -> 
 
 def _seen(slide: Slide, model: SlideModel, relocation: Relocation | None) -> dict[str, Any]:
     """What ``slide.json`` carries of the pixels; no rule changes it."""
-    probes = {
-        name: asdict(probe) | {"fwhm_um": FWHM_PER_SIGMA * probe.sigma_xy_um} for name, probe in model.probes.items()
-    }
     return {
         "note": "" if slide.if_scenes else _without_if(slide),
         "scenes": scene_summaries(slide),
-        "model": asdict(model) | {"probes": probes, "flags": to_text([int(model.flags)], SlideFlag)[0]},
+        "model": asdict(model) | {"flags": to_text([int(model.flags)], SlideFlag)[0]},
         "relocation": relocation
         and {"trusted": relocation.trusted, "evidence": relocation.evidence, "transforms": list(relocation.transforms)},
     }

@@ -198,7 +198,7 @@ class Nuclei:
         """Mask ``(y1 - y0, x1 - x0)`` of the nucleus in the given row, inside its box."""
         y0, x0, y1, x1 = self.box_px[row].tolist()
         bits = np.unpackbits(np.frombuffer(self.packed[row], np.uint8), count=(y1 - y0) * (x1 - x0))
-        return bits.reshape(y1 - y0, x1 - x0).astype(bool)
+        return bits.reshape(y1 - y0, x1 - x0).view(np.bool_)
 
     def paint(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.int32]:
         """Label image ``(Y, X)`` of a window of the scene; 0 is background."""
@@ -212,7 +212,7 @@ class Nuclei:
             top, left, bottom, right = max(y0, y_start), max(x0, x_start), min(y1, y_stop), min(x1, x_stop)
             part = self.mask(int(row))[top - y0 : bottom - y0, left - x0 : right - x0]
             view = image[top - y_start : bottom - y_start, left - x_start : right - x_start]
-            view[part] = self.label[row]
+            np.copyto(view, self.label[row], where=part)
         return image
 
 
@@ -225,7 +225,9 @@ class ProbeModel:
     background_photons : float
         Median background inside nuclei, per pixel and plane.
     sigma_xy_um, sigma_z_um : float
-        Gaussian width of isolated signals (FWHM = 2.3548 sigma).
+        Gaussian width of isolated signals.
+    fwhm_um : float
+        Width at half height of isolated signals in their own plane: what a reader sees of one.
     photons_median, photons_log_sd : float
         Log-normal brightness of isolated signals.
     threshold_snr : float
@@ -247,6 +249,7 @@ class ProbeModel:
     background_photons: float
     sigma_xy_um: float
     sigma_z_um: float
+    fwhm_um: float
     photons_median: float
     photons_log_sd: float
     threshold_snr: float

@@ -35,6 +35,7 @@ def probe_model(fwhm_um: float = FWHM_UM, photons: float = 1000.0) -> ProbeModel
         background_photons=40.0,
         sigma_xy_um=fwhm_um / 2.3548200450309493,
         sigma_z_um=0.4,
+        fwhm_um=fwhm_um,
         photons_median=photons,
         photons_log_sd=0.3,
         threshold_snr=5.0,

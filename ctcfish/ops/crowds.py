@@ -297,8 +297,9 @@ def _level(photons: Tensor, ring: Tensor, whole: Tensor) -> Tensor:
     """Median of every other pixel of the ring around a region, where there is one, else of the whole region: (R,)."""
     values, ring, whole = photons[:, ::2], ring[:, ::2], whole[:, ::2]
     median = torch.where(ring, values, torch.nan).nanmedian(1).values
-    rest = torch.where(whole, values, torch.nan).nanmedian(1).values
-    return torch.where(torch.isnan(median), rest, median).nan_to_num(1.0).clamp(min=0.5)
+    none = torch.isnan(median).nonzero()[:, 0]
+    median[none] = torch.where(whole[none], values[none], torch.nan).nanmedian(1).values
+    return median.nan_to_num(1.0).clamp(min=0.5)
 
 
 def _distance(frame: Frame, places: Tensor) -> Tensor:

@@ -23,7 +23,6 @@ from ctcfish.stages.signals.of_cells import of_cells
 from ctcfish.stats.count_posterior import interval_weights, signal_weights
 from ctcfish.types import PROBES, Detections, Nuclei, Probe, SlideModel
 
-FWHM_PER_SIGMA = 2.3548200450309493
 COLUMNS = ("points", "in_clusters", "count", "low", "high")
 """What is said of each probe; missing where the probe has no channel."""
 
@@ -59,7 +58,7 @@ def count(
     spots = detections.spots.assign(slide_id=slide_id, scene=scene)
     spots["cell_id"] = [prefix + str(label) if label else None for label in spots["label"]]
     for probe, probe_model in model.probes.items():
-        spots = _mark_doublets(spots, probe, FWHM_PER_SIGMA * probe_model.sigma_xy_um, params)
+        spots = _mark_doublets(spots, probe, probe_model.fwhm_um, params)
     cells = _identity(nuclei, prefix, slide_id, scene)
     bits = nuclei.flags.copy()
     for probe in PROBES:

@@ -93,18 +93,6 @@ def test_a_window_owns_its_peaks_and_sees_beyond_itself(planes: int, device: str
     assert all(30 <= y < 60 and 0 <= x < 45 for _, y, x in shared[2])
 
 
-def test_the_lowest_floor_is_nowhere_above_the_floor() -> None:
-    floor = Floor((2.0, 5.0), 95.0, 99.0)
-    surround = torch.linspace(90, 200, 50)
-    for z in (0, 1):
-        lowest = floor.lowest(z, float(surround.min()))
-        just_above = torch.full_like(surround, lowest * 1.0002)
-        plane = torch.full((50,), z)
-        passed = floor.passed(just_above, surround, plane)
-        assert passed.tolist() == (surround <= 99.0).tolist()
-        assert not floor.passed(just_above * 0.9995, surround, plane).any()
-
-
 def test_parity_between_devices(device: str) -> None:
     if device == "cpu":
         pytest.skip("the device under test is the CPU itself")
@@ -139,3 +127,13 @@ def test_buffers_hand_out_the_same_memory_and_grow() -> None:
     assert not np.shares_memory(first, buffers.array("b", (4, 5)))
     assert buffers.array("a", (40, 5)).shape == (40, 5)
     assert buffers.array("a", (0, 5)).size == 0
+
+
+def test_what_lies_outside_the_window_still_stands_in_the_way() -> None:
+    """A slope that rises out of the window has no maximum in it, however the window cuts."""
+    image = np.repeat(np.linspace(10, 400, 90)[None, None] ** 1.5, 60, 1)
+    image[0, 30, 45] += 4000
+    found = peaks(image.astype(np.float32), bands(1), flat(1, 100.0), Window(20, 40, 30, 46), "cpu", Buffers())
+    assert found.place.tolist() == [[0, 30, 45]]
+    found = peaks(image.astype(np.float32), bands(1), flat(1, 100.0), Window(20, 40, 30, 45), "cpu", Buffers())
+    assert found.place.tolist() == []

@@ -14,8 +14,8 @@ from ctcfish.types import ProbeModel, SlideModel
 
 VOXEL_UM = (0.4, 0.1, 0.1)
 CAMERA = Camera(2.0, 100.0, 2.0, "metadata")
-HER2 = ProbeModel(40.0, 0.16, 0.45, 700.0, 0.3, 5.5, (5.5, 5.5), 0.005, 50)
-CEP17 = ProbeModel(40.0, 0.20, 0.48, 1400.0, 0.3, 5.5, (5.5, 5.5), 0.005, 50)
+HER2 = ProbeModel(40.0, 0.16, 0.45, 0.38, 700.0, 0.3, 5.5, (5.5, 5.5), 0.005, 50)
+CEP17 = ProbeModel(40.0, 0.20, 0.48, 0.47, 1400.0, 0.3, 5.5, (5.5, 5.5), 0.005, 50)
 PLACES = [(6.0, y + 0.3, x - 0.2) for y in range(20, 200, 40) for x in range(20, 200, 40)]
 
 

@@ -20,7 +20,7 @@ from ctcfish.stages.signals.rescue import second_look, without_neighbours
 from ctcfish.types import ProbeModel
 
 CAMERA = Camera(2.0, 100.0, 2.0, "metadata")
-SLIDE = ProbeModel(40.0, 0.13, 0.4, 1500.0, 0.3, 5.0, (5.0, 5.0), 0.005, 100)
+SLIDE = ProbeModel(40.0, 0.13, 0.4, 0.31, 1500.0, 0.3, 5.0, (5.0, 5.0), 0.005, 100)
 SIGMA = (1.4, 1.3)
 BANDS = Bands.of(SIGMA, 1, 1.7)
 
@@ -126,9 +126,14 @@ def test_a_faint_signal_beside_a_bright_one_is_seen_at_the_second_look(planes: i
     row, bright_row = nearest(found, 40, 57.5), nearest(found, 40, 50)
     known = fit_at(stack, found.place_px[[bright_row]], SIGMA, CAMERA, free_width=False)
     bands = Bands.of(SIGMA, planes, 1.7)
-    first, again = measure(found, SIGMA[1], 0.1, bands), second_look(found, known, SIGMA, 0.1, planes)
-    assert again.near[row]
-    assert float(again.measures.snr[row]) > float(first.snr[row]) + 1.0
+    first, asked = measure(found, SIGMA[1], 0.1, bands), torch.ones(len(found), dtype=torch.bool)
+    asked[bright_row] = False
+    again = second_look((found, asked), known, SIGMA, 0.1, planes)
+    assert bright_row not in again.rows.tolist()
+    assert float(again.measures.snr[again.rows == row]) > float(first.snr[row]) + 1.0
+    merged = first.with_rows(again.rows, again.measures)
+    assert torch.equal(merged.snr[again.rows], again.measures.snr)
+    assert float(merged.snr[bright_row]) == float(first.snr[bright_row])
     cleaned, _ = without_neighbours(found, known, SIGMA, planes)
     left = cleaned.patch[bright_row].mean()
     assert float(left) == pytest.approx(40, rel=0.1)

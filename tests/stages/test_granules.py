@@ -9,8 +9,8 @@ from ctcfish.parameters import Detect
 from ctcfish.stages.signals.granules import Objects, granules
 from ctcfish.types import ProbeModel, SlideModel
 
-HER2 = ProbeModel(40.0, 0.15, 0.45, 1500.0, 0.3, 5.5, (5.5, 5.5), 0.005, 50)
-CEP17 = ProbeModel(36.0, 0.21, 0.48, 2400.0, 0.35, 5.7, (5.7, 5.7), 0.005, 50)
+HER2 = ProbeModel(40.0, 0.15, 0.45, 0.35, 1500.0, 0.3, 5.5, (5.5, 5.5), 0.005, 50)
+CEP17 = ProbeModel(36.0, 0.21, 0.48, 0.49, 2400.0, 0.35, 5.7, (5.7, 5.7), 0.005, 50)
 
 
 def slide(shift: tuple[float, float, float] = (0.0, 0.0, 0.0), green_in_red: float = 0.0) -> SlideModel:
@@ -60,6 +60,18 @@ def test_a_ghost_in_a_colour_composite_is_no_granule() -> None:
     assert told(her2, cep17, slide(green_in_red=0.6)) == [[False], [False]]
 
 
+@pytest.mark.parametrize("leaking", ["HER2", "CEP17"])
+def test_what_leaks_of_a_dazzling_signal_is_no_partner_of_it(leaking: str) -> None:
+    """At such light four hundredths of a signal are found in the other colour, at one place, wide or narrow."""
+    for share in (0.02, 0.05, 0.1):
+        light = {"HER2": 1500.0, "CEP17": 2400.0}
+        light[leaking] = share * light["CEP17" if leaking == "HER2" else "HER2"]
+        for wide in (0.5, 1.2):
+            her2 = objects((2, 5, 5, light["HER2"], 0.15 * (wide if leaking == "HER2" else 1.2)))
+            cep17 = objects((2, 5, 5.01, light["CEP17"], 0.21 * (wide if leaking == "CEP17" else 1.2)))
+            assert told(her2, cep17, slide(green_in_red=0.03)) == [[False], [False]]
+
+
 def test_a_plane_has_no_depth_to_agree_in() -> None:
     """At 0.06 um the depth that agrees decides; a plane has none, and two narrow signals stay signals."""
     her2, cep17 = objects((0, 5, 5, 1500, 0.16)), objects((0, 5, 5.09, 2400, 0.22))
@@ -73,7 +85,10 @@ def test_only_the_nearest_of_both_are_one_object_and_the_brightest_around() -> N
     cep17 = objects((2, 5, 5.01, 2400, 0.26))
     assert told(her2, cep17) == [[True, False], [True]]
     beside_brighter = objects((2, 5, 5, 1500, 0.2), (2, 5, 5.3, 3000, 0.2))
-    assert told(beside_brighter, cep17) == [[False, False], [False]]
+    assert told(beside_brighter, cep17) == [[True, False], [True]]
+    hardly = objects((0, 5, 5.09, 2400, 0.22))
+    assert told(objects((0, 5, 5, 1500, 0.16)), hardly) == [[True], [True]]
+    assert told(objects((0, 5, 5, 1500, 0.16), (0, 4.8, 4.7, 3000, 0.16)), hardly) == [[False, False], [False]]
 
 
 def test_loci_on_each_other_by_chance_are_rarely_taken_for_granules() -> None:

@@ -86,6 +86,27 @@ def test_the_scale_is_learnt_from_signals_on_a_rough_background_and_from_bright_
     assert probe.photons_median == pytest.approx(photons, rel=0.15)
 
 
+def test_the_width_at_half_height_is_measured_in_focus() -> None:
+    """A signal grows out of focus, so that the width of its whole image is larger than what a reader sees."""
+    rng, labels = np.random.default_rng(5), discs((240, 300))
+    light = np.repeat((15.0 + 25.0 * gaussian_filter((labels > 0).astype(float), 1.8))[None], 7, axis=0)
+    y, x = np.mgrid[:240, :300]
+    for cy, cx in itertools.product(range(30, 240, 60), range(30, 300, 60)):
+        for dx in (-9, 9):
+            place, depth = (cy + rng.uniform(-2, 2), cx + dx + rng.uniform(-1, 1)), rng.uniform(2.5, 3.5)
+            square = (y - place[0]) ** 2 + (x - place[1]) ** 2
+            for plane in range(7):
+                off = 0.4 * (plane - depth)
+                width = 1.8 * np.hypot(1.0, off / 0.5)
+                light[plane] += 4000.0 * np.exp(-0.5 * (off / 0.5) ** 2 - 0.5 * square / width**2) / width**2 / 6.283
+    image = np.round(100 + 2.0 * (rng.poisson(light) + rng.normal(0, 2, light.shape))).astype(np.uint16)
+    field = survey({"her2": image}, from_labels(labels, PIXEL), SceneInfo((0.4, 0.1, 0.1)), Survey(), CONFIGURED)
+    probe = merge([field], Survey(), CONFIGURED).probes["HER2"]
+    assert probe.n_isolated > 20
+    assert probe.fwhm_um == pytest.approx(2.3548 * 0.18, rel=0.04)
+    assert probe.sigma_xy_um > 1.05 * 0.18
+
+
 def test_merging_is_the_same_however_fields_are_grouped_and_says_the_range() -> None:
     fields = [surveyed(seed) for seed in (1, 2, 3)]
     model = merge(fields, Survey(), Detect())
@@ -95,6 +116,14 @@ def test_merging_is_the_same_however_fields_are_grouped_and_says_the_range() -> 
     # a small field alone is drawn to photon noise, all of them together less so
     assert low <= model.probes["HER2"].threshold_snr <= high + 0.3
     assert model.probes["HER2"].n_isolated == sum(len(f.probes["HER2"].isolated.photons) for f in fields)
+
+
+@pytest.mark.parametrize(
+    ("photons", "flag"), [(900.0, SlideFlag(0)), (450.0, SlideFlag.FAINT_SIGNALS), (300.0, SlideFlag.OUT_OF_RANGE)]
+)
+def test_a_slide_says_when_its_signals_come_near_the_threshold(photons: float, flag: SlideFlag) -> None:
+    model = merge([surveyed(seed, detect=CONFIGURED, photons=photons) for seed in (1, 2)], Survey(), CONFIGURED)
+    assert model.flags == flag
 
 
 def test_a_slide_without_fields_has_no_probes() -> None:

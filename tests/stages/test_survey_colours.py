@@ -40,7 +40,7 @@ def drawn(light: np.ndarray, place_um: np.ndarray, photons: np.ndarray) -> None:
 
 def isolated(place_um: np.ndarray, photons: np.ndarray) -> Isolated:
     n = len(photons)
-    return Isolated(place_um, np.tile(WIDTH, (n, 1)), photons, np.full(n, 20.0))
+    return Isolated(place_um, np.tile(WIDTH, (n, 1)), np.full(n, WIDTH[1]), photons, np.full(n, 20.0))
 
 
 class Drawing:

@@ -16,7 +16,8 @@ from torch import Tensor
 from ctcfish.ops.compiled import growth as kernels
 from ctcfish.ops.compiled.growth import Limits, Tried, Where
 from ctcfish.ops.compiled.kernel import entry, kernel
-from ctcfish.ops.compiled.region import COUNTS, DATA, LANES, Known, Profiles, Region, Rows, Shared, State, Work, copied
+from ctcfish.ops.compiled.lanes import LANES, edges_of, padded
+from ctcfish.ops.compiled.region import COUNTS, DATA, Known, Profiles, Region, Rows, Shared, State, Work, copied
 from ctcfish.ops.emitters import FAINTEST, PIXEL_VARIANCE, Crops, Emitters, Frame
 from ctcfish.ops.psf import pixel_profile
 from ctcfish.ops.resolve import Growth, Path, Zones
@@ -38,13 +39,9 @@ def grow(frame: Frame, crops: Crops, start: Emitters, zones: Zones, growth: Grow
 
 def settle(frame: Frame, crops: Crops, path: Path, number: Tensor, growth: Growth) -> Emitters:
     """State with ``number`` (R,) emitters, refined to rest; see :func:`ctcfish.ops.resolve.settle`."""
-    tried = Tried(*(_doubles(getattr(path, name)) for name in Tried._fields))
+    tried = Tried(*(getattr(path, name).numpy() for name in Tried._fields))
     chosen = np.zeros(len(number), np.int64)
-    state = (
-        np.zeros_like(tried.places[:, 0]),
-        np.zeros_like(tried.log_photons[:, 0]),
-        np.zeros_like(tried.background[:, 0]),
-    )
+    state = tuple(np.zeros(v[:, 0].shape) for v in (tried.places, tried.log_photons, tried.background))
     wanted = (number.numpy(), growth.last_steps, chosen)
     _settle_all(_shared(frame), _pixels(frame, crops), wanted, state, tried)
     most = int(chosen.max())
@@ -96,15 +93,21 @@ def _blur(frame: Frame) -> tuple[_Array, _Array, float]:
 
 
 def _nothing_tried(regions: int, most: int, orders: int) -> Tried:
+    """Room in the precision of the pixels, little of which is ever touched."""
+
+    def zeros(*shape: int) -> _Array:
+        return np.zeros((regions, *shape), np.float32)
+
+    numbers = most + 1
     return Tried(
-        np.full((regions, most + 1), -np.inf),
-        np.zeros((regions, most + 1)),
-        np.zeros((regions, most + 1)),
-        np.zeros((regions, most + 1, most, 3)),
-        np.zeros((regions, most + 1, most)),
-        np.zeros((regions, most + 1, orders)),
-        np.zeros((regions, most + 1)),
-        np.ones(regions),
+        np.full((regions, numbers), -np.inf, np.float32),
+        zeros(numbers),
+        zeros(numbers),
+        zeros(numbers, most, 3),
+        zeros(numbers, most),
+        zeros(numbers, orders),
+        zeros(numbers),
+        np.ones(regions, np.float32),
     )
 
 
@@ -134,19 +137,14 @@ def _work(most: int, orders: int) -> Work:
 def _profiles(shared: Shared, most: int) -> Profiles:
     rows, (depth, height, width) = most * len(shared.parts), shared.shape
     deep, high = np.zeros((2, rows, depth), np.float32), np.zeros((2, rows, height), np.float32)
-    wide = np.zeros((2, rows, _padded(width)), np.float32)
-    return Profiles(deep[0], deep[1], high[0], high[1], wide[0], wide[1])
-
-
-@kernel
-def _padded(width: int) -> int:
-    return (width + LANES - 1) // LANES * LANES
+    wide = np.zeros((2, rows, padded(width)), np.float32)
+    return Profiles(deep, high, wide, edges_of(max(depth, height, padded(width))))
 
 
 @kernel
 def _room(shape: tuple[int, int, int], orders: int) -> Rows:
     """Rows for a window that counts as a whole."""
-    most, width = shape[0] * shape[1], _padded(shape[2])
+    most, width = shape[0] * shape[1], padded(shape[2])
     at, values = np.zeros((most, 2), np.int64), np.zeros((5, most, width), np.float32)
     basis, coarse = np.zeros((most, orders, width), np.float32), np.zeros((most * width, 3), np.int64)
     return Rows(0.0, at, values, basis, coarse)
@@ -179,12 +177,16 @@ def _rows(shape: tuple[int, int, int], pixels: tuple[_Array, _Array, _Array, _Ar
 
 
 @kernel
-def _marked(shape: tuple[int, int, int], at: _Array, mask: _Array, r: int, out: _Array) -> _Array:
-    """The mask of region ``r`` in its rows."""
+def _marked(shape: tuple[int, int, int], at: _Array, mask: _Array, every: int, out: _Array) -> _Array:
+    """Row and x of every so many pixels of a region (V,) that the mask names (K, 2)."""
+    seen = 0
     for q in range(len(at)):
+        first = (at[q, 0] * shape[1] + at[q, 1]) * shape[2]
         for x in range(shape[2]):
-            out[q, x] = mask[r, (at[q, 0] * shape[1] + at[q, 1]) * shape[2] + x]
-    return out
+            if mask[first + x] and (first + x) % every == 0:
+                out[seen, 0], out[seen, 1] = q, x
+                seen += 1
+    return out[:seen]
 
 
 @entry
@@ -194,12 +196,14 @@ def _grow_all(shared: Shared, pixels: Any, zones: Any, begin: Any, path: Tried) 
     shape, orders = shared.shape, len(shared.precision)
     work, profiles, room = _work(limits.most, orders), _profiles(shared, limits.most), _room(shape, orders)
     state = State(np.zeros((limits.most, 3)), np.zeros(limits.most), np.zeros(orders))
-    masks = np.zeros((2, len(room.at), shape[2]), np.bool_)
-    images = np.zeros((2, shape[0] * shape[1], _padded(shape[2])), np.float32)
+    places_of = np.zeros((2, len(room.at) * shape[2], 2), np.int64)
+    images = np.zeros((3, shape[0] * shape[1], padded(shape[2])), np.float32)
     for r in range(len(number)):
         rows = _rows(shape, pixels, r, room)
-        marks = (_marked(shape, rows.at, allowed, r, masks[0]), _marked(shape, rows.at, ring, r, masks[1]))
-        where = Where(marks[0], marks[1], blur, reach, norm, images[0], images[1])
+        # of the ring every other pixel says enough, and half the sorting is saved
+        may = _marked(shape, rows.at, allowed[r], 1, places_of[0])
+        beside = _marked(shape, rows.at, ring[r], 2, places_of[1])
+        where = Where(may, beside, blur, reach, norm, images[0], images[1], images[2].ravel())
         copied(places[r], log_photons[r], background[r], number[r], state)
         region = Region(shared, rows, state, profiles, work)
         kernels.grow(region, where, limits, _of_region(path, r), number[r])

@@ -9,7 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.ops.compiled.kernel import kernel
-from ctcfish.ops.compiled.region import COUNTS, DATA, LIGHT, Region, Rows, State, copied, expected_light
+from ctcfish.ops.compiled.lanes import logarithms
+from ctcfish.ops.compiled.region import (
+    COUNTS,
+    DATA,
+    LIGHT,
+    WEIGHT,
+    Region,
+    Rows,
+    State,
+    add_light,
+    copied,
+    expected_light,
+)
 from ctcfish.ops.compiled.scoring import refine
 from ctcfish.ops.emitters import SMALLEST_MODEL
 from ctcfish.ops.missing import TEXTURE_POWER
@@ -42,10 +54,10 @@ class Tried(NamedTuple):
 
 
 class Where(NamedTuple):
-    """Pixels of the rows where emitters may be added, and away from every candidate (Q, W); blurs along each axis.
+    """Pixels where emitters may be added, and away from every candidate: row and x (K, 2); blurs along each axis.
 
     ``blur`` (3, L, W) holds a row per place, ``reach`` (3,) its half length, and ``norm`` is one over what the blur
-    makes of a unit deviation. Image and other are room for a window, a row per z and y (Z Y, W).
+    makes of a unit deviation. Image and other are room for a window, a row per z and y (Z Y, W), spare for its pixels.
     """
 
     allowed: _Array
@@ -55,22 +67,29 @@ class Where(NamedTuple):
     norm: float
     image: _Array
     other: _Array
+    spare: _Array
 
 
 @kernel
-def _log_likelihood(rows: Rows) -> float:
-    """Of the light at hand, up to a constant of the region."""
-    total, pixels, out = 0.0, 0.0, 0.0
+def _log_likelihood(rows: Rows, room: _Array) -> float:
+    """Of the light of the rows, up to a constant of the region; ``room`` (2, W)."""
+    values, total, pixels, out = rows.values, 0.0, 0.0, 0.0
     for q in range(len(rows.at)):
-        for x in range(rows.values.shape[2]):
-            total += rows.values[DATA, q, x] * rows.values[COUNTS, q, x]
-            pixels += rows.values[COUNTS, q, x]
-    null = max(total / max(pixels, 1.0), SMALLEST_MODEL)
+        light, counted = np.float32(0.0), np.float32(0.0)
+        for x in range(values.shape[2]):
+            light += values[DATA, q, x] * values[COUNTS, q, x]
+            counted += values[COUNTS, q, x]
+        total, pixels = total + float(light), pixels + float(counted)
+    null = np.float32(max(total / max(pixels, 1.0), SMALLEST_MODEL))
     for q in range(len(rows.at)):
-        for x in range(rows.values.shape[2]):
-            if rows.values[COUNTS, q, x] > 0:
-                light = rows.values[LIGHT, q, x]
-                out += rows.values[DATA, q, x] * math.log(light / null) - (light - null)
+        gain = np.float32(0.0)
+        for x in range(values.shape[2]):
+            values[WEIGHT, q, x] = values[LIGHT, q, x] / null
+        logarithms(values[WEIGHT, q], room)
+        for x in range(values.shape[2]):
+            excess = values[LIGHT, q, x] - null
+            gain += (values[DATA, q, x] * values[WEIGHT, q, x] - excess) * values[COUNTS, q, x]
+        out += float(gain)
     return out
 
 
@@ -121,15 +140,24 @@ def _record(region: Region, tried: Tried, number: int, judged: tuple[float, floa
 
 
 @kernel
-def _judged(region: Region, number: int, log_determinant: float) -> tuple[float, float]:
-    """Likelihood and Occam factor of the state, whose light is taken anew."""
-    expected_light(region, number)
-    return _log_likelihood(region.rows), _log_occam(region, number, log_determinant)
+def _moved(region: Region, number: int, steps: int) -> float:
+    """Refine the state, whose light the rows hold before and after; the last log-determinant."""
+    log_determinant = 0.0
+    for _ in range(steps):
+        log_determinant = refine(region, number)
+        expected_light(region, number)
+    return log_determinant
+
+
+@kernel
+def _judged(region: Region, number: int, log_determinant: float, room: _Array) -> tuple[float, float]:
+    """Likelihood and Occam factor of the state, whose light the rows hold."""
+    return _log_likelihood(region.rows, room), _log_occam(region, number, log_determinant)
 
 
 @kernel
 def _blurred(shape: tuple[int, int, int], where: Where) -> _Array:
-    """The image of where, a row per z and y, blurred along every axis that it has."""
+    """The image of where, a row per z and y, blurred along z and y where it has them."""
     source, target, height = where.image, where.other, shape[1]
     for axis in range(2):
         if shape[axis] == 1:
@@ -141,14 +169,7 @@ def _blurred(shape: tuple[int, int, int], where: Where) -> _Array:
             for i in range(max(0, at - where.reach[axis]), min(shape[axis], at + where.reach[axis] + 1)):
                 _mix(source, row, where.blur[axis, at, i], target, row + (i - at) * stride)
         source, target = target, source
-    for row in range(len(source)):
-        for x in range(target.shape[1]):
-            target[row, x] = 0.0
-        for x in range(shape[2]):
-            part = source[row, x]
-            for i in range(target.shape[1]):
-                target[row, i] += part * where.blur[2, x, i]
-    return target
+    return source
 
 
 @kernel
@@ -166,31 +187,38 @@ def _mix(source: _Array, row: int, part: float, target: _Array, to: int) -> None
 
 
 @kernel
+def _across(image: _Array, row: int, where: Where, x: int) -> float:
+    """What the blur along x makes of an image at a place, which is even about it."""
+    total = np.float32(0.0)
+    for i in range(image.shape[1]):
+        total += image[row, i] * where.blur[2, x, i]
+    return float(total)
+
+
+@kernel
 def _lacking(shape: tuple[int, int, int], rows: Rows, where: Where) -> tuple[float, tuple[float, float, float]]:
     """Overdispersion of the residuals beside the emitters, and the place where light is missing most significantly."""
+    values, best, place = rows.values, -math.inf, (0.0, 0.0, 0.0)
     _clear(where.image)
     for q in range(len(rows.at)):
-        z, y = rows.at[q, 0], rows.at[q, 1]
-        for x in range(rows.values.shape[2]):
-            where.image[z * shape[1] + y, x] = (
-                rows.values[DATA, q, x] / rows.values[LIGHT, q, x] - np.float32(1.0)
-            ) * rows.values[COUNTS, q, x]
+        row = rows.at[q, 0] * shape[1] + rows.at[q, 1]
+        for x in range(values.shape[2]):
+            lacking = values[DATA, q, x] / values[LIGHT, q, x] - np.float32(1.0)
+            where.image[row, x] = lacking * values[COUNTS, q, x]
     image = _blurred(shape, where)
-    squares, seen = np.empty(rows.values[DATA].size, np.float32), 0
-    best, place = -math.inf, (0.0, 0.0, 0.0)
-    for q in range(len(rows.at)):
+    for k in range(len(where.allowed)):
+        q, x = where.allowed[k, 0], where.allowed[k, 1]
         z, y = rows.at[q, 0], rows.at[q, 1]
-        for x in range(shape[2]):
-            significance = image[z * shape[1] + y, x] * math.sqrt(rows.values[LIGHT, q, x]) * where.norm
-            if where.allowed[q, x] and significance > best:
-                best, place = significance, (float(z), float(y), float(x))
-            # every other pixel says enough, and half the sorting is saved
-            if where.ring[q, x] and ((z * shape[1] + y) * shape[2] + x) % 2 == 0:
-                squares[seen] = significance * significance
-                seen += 1
-    if not seen:
+        significance = _across(image, z * shape[1] + y, where, x) * math.sqrt(values[LIGHT, q, x])
+        if significance > best:
+            best, place = significance, (float(z), float(y), float(x))
+    for k in range(len(where.ring)):
+        q, x = where.ring[k, 0], where.ring[k, 1]
+        significance = _across(image, rows.at[q, 0] * shape[1] + rows.at[q, 1], where, x) * where.norm
+        where.spare[k] = significance * significance * values[LIGHT, q, x]
+    if not len(where.ring):
         return 1.0, place
-    return max(_median(squares, seen) * _INV_MEDIAN, 1.0) ** TEXTURE_POWER, place
+    return max(_median(where.spare, len(where.ring)) * _INV_MEDIAN, 1.0) ** TEXTURE_POWER, place
 
 
 @kernel
@@ -226,11 +254,10 @@ def _best(tried: Tried) -> int:
 def grow(region: Region, where: Where, limits: Limits, tried: Tried, number: int) -> None:
     """Add emitters to a region that has ``number``; see :func:`ctcfish.ops.resolve.grow`."""
     state, known, steps = region.state, region.shared.known, limits.first_steps
+    expected_light(region, number)
     while True:
-        log_determinant = 0.0
-        for _ in range(steps):
-            log_determinant = refine(region, number)
-        _record(region, tried, number, _judged(region, number, log_determinant))
+        log_determinant = _moved(region, number, steps)
+        _record(region, tried, number, _judged(region, number, log_determinant, where.other))
         tried.dispersion[0], at = _lacking(region.shared.shape, region.rows, where)
         best = _best(tried)
         light = tried.total_photons[best] / known.mean_photons
@@ -240,9 +267,10 @@ def grow(region: Region, where: Where, limits: Limits, tried: Tried, number: int
             break
         state.places[number, 0], state.places[number, 1], state.places[number, 2] = at
         state.log_photons[number] = known.log_median - 0.2
+        add_light(region, number, number + 1)
         number, steps = number + 1, limits.steps
     for _ in range(limits.drops):
-        _drop_faintest(region, tried, limits.steps + 1)
+        _drop_faintest(region, tried, limits.steps + 1, where.other)
 
 
 @kernel
@@ -253,7 +281,7 @@ def _take(region: Region, tried: Tried, number: int) -> None:
 
 
 @kernel
-def _drop_faintest(region: Region, tried: Tried, steps: int) -> None:
+def _drop_faintest(region: Region, tried: Tried, steps: int, room: _Array) -> None:
     """Leave out the faintest emitter of the best number; kept where the evidence of one fewer rises."""
     best, state = _best(tried), region.state
     faint = 0
@@ -262,13 +290,12 @@ def _drop_faintest(region: Region, tried: Tried, steps: int) -> None:
     if best < 2 or tried.log_photons[best, faint] >= region.shared.known.log_median:
         return
     _take(region, tried, best)
-    last, log_determinant = best - 1, 0.0
+    last = best - 1
     state.log_photons[faint] = state.log_photons[last]
     for a in range(3):
         state.places[faint, a] = state.places[last, a]
-    for _ in range(steps):
-        log_determinant = refine(region, last)
-    likelihood, occam = _judged(region, last, log_determinant)
+    expected_light(region, last)
+    likelihood, occam = _judged(region, last, _moved(region, last, steps), room)
     before = tried.log_likelihood[last] / tried.dispersion[0] + tried.log_occam[last]
     if likelihood / tried.dispersion[0] + occam > before:
         _record(region, tried, last, (likelihood, occam))
@@ -284,5 +311,6 @@ def settle(region: Region, tried: Tried, wanted: int, steps: int) -> int:
             chosen = number
     _take(region, tried, chosen)
     for _ in range(steps):
+        expected_light(region, chosen)
         refine(region, chosen)
     return chosen

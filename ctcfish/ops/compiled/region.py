@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.ops.compiled.kernel import kernel
+from ctcfish.ops.compiled.lanes import BELL, SHARE, gaussian
 from ctcfish.ops.emitters import SMALLEST_MODEL
 
-LANES = 8
 DATA, COUNTS, LIGHT, WEIGHT, REST = range(5)
-_FAR = 4.2  # of erf's argument: what lies beyond is below the precision of the pixels
+VALUE, SLOPE = range(2)
 NO_LIGHT = 1e-6
 _SQRT_HALF, INV_SQRT_2PI = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi)
 _Array = NDArray[Any]
@@ -77,14 +77,12 @@ class Rows(NamedTuple):
 
 
 class Profiles(NamedTuple):
-    """Profiles of the images along each axis and their derivatives by the centre, each (K M, L)."""
+    """Profiles of the images along each axis and their derivatives by the centre, each (2, M K, L); room for edges."""
 
     z: _Array
-    by_z: _Array
     y: _Array
-    by_y: _Array
     x: _Array
-    by_x: _Array
+    edges: _Array
 
 
 class Work(NamedTuple):
@@ -125,58 +123,61 @@ def copied(places: _Array, log_photons: _Array, background: _Array, number: int,
 
 
 @kernel
-def _axis(centre: float, width: tuple[float, float], row: int, value: _Array, slope: _Array) -> None:
+def _axis(centre: float, width: tuple[float, float], row: int, to: _Array, edges: _Array) -> None:
     """Profile of a Gaussian of σ ``width[0]`` over pixels, and its derivative by the centre, times ``width[1]``."""
-    scale, height = _SQRT_HALF / width[0], -INV_SQRT_2PI / width[0] * width[1]
-    below, thin = 0.0, 0.0
-    for i in range(value.shape[1] + 1):
-        t = (i - 0.5 - centre) * scale
-        share, density = 0.5 * width[1] if t > 0 else -0.5 * width[1], 0.0
-        if abs(t) < _FAR:
-            share, density = 0.5 * width[1] * math.erf(np.float32(t)), math.exp(np.float32(-t * t)) * height
-        if i > 0:
-            value[row, i - 1] = share - below
-            slope[row, i - 1] = density - thin
-        below, thin = share, density
+    light, height = np.float32(width[1]), np.float32(-INV_SQRT_2PI / width[0] * width[1])
+    gaussian(centre, _SQRT_HALF / width[0], edges)
+    for i in range(to.shape[2]):
+        to[VALUE, row, i] = (edges[SHARE, i + 1] - edges[SHARE, i]) * light
+        to[SLOPE, row, i] = (edges[BELL, i + 1] - edges[BELL, i]) * height
 
 
 @kernel
-def _profile(region: Region, number: int) -> None:
-    """Brightness and profiles of the state's emitters."""
+def _profile(region: Region, first: int, number: int) -> None:
+    """Brightness and profiles of the state's emitters from ``first`` up to ``number``."""
     shared, places, to = region.shared, region.state.places, region.profiles
-    for m in range(number):
+    for m in range(first, number):
         region.work.photons[m] = math.exp(region.state.log_photons[m])
-    for row in range(number * len(shared.parts)):
-        part, m = row // number, row % number
+    for row in range(first * len(shared.parts), number * len(shared.parts)):
+        m, part = row // len(shared.parts), row % len(shared.parts)
         light, deep, wide = shared.parts[part, 0], shared.parts[part, 1], shared.parts[part, 2]
         if shared.shape[0] == 1:
-            to.z[row, 0], to.by_z[row, 0] = light, 0.0
+            to.z[VALUE, row, 0], to.z[SLOPE, row, 0] = light, 0.0
         else:
-            _axis(places[m, 0], (deep, light), row, to.z, to.by_z)
-        _axis(places[m, 1], (wide, 1.0), row, to.y, to.by_y)
-        _axis(places[m, 2], (wide, 1.0), row, to.x, to.by_x)
+            _axis(places[m, 0], (deep, light), row, to.z, to.edges)
+        _axis(places[m, 1], (wide, 1.0), row, to.y, to.edges)
+        _axis(places[m, 2], (wide, 1.0), row, to.x, to.edges)
+
+
+@kernel
+def add_light(region: Region, first: int, number: int) -> None:
+    """Add the light of the state's emitters from ``first`` up to ``number`` to that of the rows."""
+    _profile(region, first, number)
+    values, at, images, photons = region.rows.values, region.rows.at, region.profiles, region.work.photons
+    parts = len(region.shared.parts)
+    for q in range(len(at)):
+        z, y = at[q, 0], at[q, 1]
+        for row in range(first * parts, number * parts):
+            part = np.float32(photons[row // parts] * images.z[VALUE, row, z] * images.y[VALUE, row, y])
+            if part > NO_LIGHT:
+                for x in range(values.shape[2]):
+                    values[LIGHT, q, x] += part * images.x[VALUE, row, x]
 
 
 @kernel
 def expected_light(region: Region, number: int) -> None:
     """Fill the light of the rows: photons plus read variance of the state's ``number`` emitters on its background."""
-    _profile(region, number)
-    values, basis, at = region.rows.values, region.rows.basis, region.rows.at
-    images, photons, background = region.profiles, region.work.photons, region.state.background
-    width, variance = values.shape[2], np.float32(region.shared.known.read_variance)
-    for q in range(len(at)):
-        z, y = at[q, 0], at[q, 1]
-        for x in range(width):
+    values, basis, background = region.rows.values, region.rows.basis, region.state.background
+    variance, least = np.float32(region.shared.known.read_variance), np.float32(SMALLEST_MODEL)
+    for q in range(len(region.rows.at)):
+        for x in range(values.shape[2]):
             values[LIGHT, q, x] = variance
         for b in range(len(background)):
             part = np.float32(background[b])
-            for x in range(width):
+            for x in range(values.shape[2]):
                 values[LIGHT, q, x] += part * basis[q, b, x]
-        for row in range(number * len(region.shared.parts)):
-            part = np.float32(photons[row % number] * images.z[row, z] * images.y[row, y])
-            if part > NO_LIGHT:
-                for x in range(width):
-                    values[LIGHT, q, x] += part * images.x[row, x]
-        for x in range(width):
+    add_light(region, 0, number)
+    for q in range(len(region.rows.at)):
+        for x in range(values.shape[2]):
             here = values[LIGHT, q, x]
-            values[LIGHT, q, x] = here if here > np.float32(SMALLEST_MODEL) else np.float32(SMALLEST_MODEL)
+            values[LIGHT, q, x] = here if here > least else least

@@ -16,10 +16,11 @@ from ctcfish.ops.compiled.region import (
     LIGHT,
     NO_LIGHT,
     REST,
+    SLOPE,
+    VALUE,
     WEIGHT,
     Region,
     Work,
-    expected_light,
 )
 from ctcfish.ops.emitters import DAMPING, FARTHEST, LONGEST_STEP, PLACE_PRECISION, SHORT
 
@@ -41,27 +42,27 @@ def _project(region: Region, number: int) -> None:
     """Sum what the model lacks, and the weight, under every emitter."""
     at, values = region.rows.at, region.rows.values
     images, seen, width = region.profiles, region.work.seen, region.rows.values.shape[2]
-    core = 1.0 / region.shared.parts[0, 0]
+    parts, core = len(region.shared.parts), 1.0 / region.shared.parts[0, 0]
     for m in range(number):
         for k in range(5):
             seen[m, k] = 0.0
     for q in range(len(at)):
         z, y = at[q, 0], at[q, 1]
-        for row in range(number * len(region.shared.parts)):
-            both, m = images.z[row, z] * images.y[row, y], row % number
-            by_z, by_y = images.by_z[row, z] * images.y[row, y], images.z[row, z] * images.by_y[row, y]
+        for row in range(number * parts):
+            deep, high, m = images.z[VALUE, row, z], images.y[VALUE, row, y], row // parts
+            both, by_z, by_y = deep * high, images.z[SLOPE, row, z] * high, deep * images.y[SLOPE, row, y]
             if abs(both) + abs(by_z) + abs(by_y) < NO_LIGHT:
                 continue
             value, tilted, under = np.float32(0.0), np.float32(0.0), np.float32(0.0)
             for x in range(width):
-                value += values[REST, q, x] * images.x[row, x]
-                tilted += values[REST, q, x] * images.by_x[row, x]
-                under += values[WEIGHT, q, x] * images.x[row, x]
+                value += values[REST, q, x] * images.x[VALUE, row, x]
+                tilted += values[REST, q, x] * images.x[SLOPE, row, x]
+                under += values[WEIGHT, q, x] * images.x[VALUE, row, x]
             seen[m, 0] += both * value
             seen[m, 1] += by_z * value
             seen[m, 2] += by_y * value
             seen[m, 3] += both * tilted
-            if row < number:
+            if row % parts == 0:
                 seen[m, 4] += core * both * under
 
 
@@ -222,11 +223,13 @@ def _solve(size: int, work: Work) -> float:
 
 @kernel
 def refine(region: Region, number: int) -> float:
-    """One damped scoring step, in place; the log-determinant of the information before it."""
+    """One damped scoring step from the light of the rows, in place; the log-determinant of the information before it.
+
+    The light is not that of the state any more.
+    """
     shared, rows, state, work = region.shared, region.rows, region.state, region.work
     axes = 3 if shared.shape[0] > 1 else 2
     k, orders = 1 + axes, len(state.background)
-    expected_light(region, number)
     _weigh(rows.values, len(rows.at))
     _project(region, number)
     _fill_emitters(region, number, axes)

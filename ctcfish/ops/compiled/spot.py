@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.ops.compiled.kernel import kernel
+from ctcfish.ops.compiled.lanes import BELL, PLACE, gaussian
+from ctcfish.ops.compiled.lanes import SHARE as INTEGRAL
 from ctcfish.ops.fit_model import BACKGROUND, PHOTONS, SMALLEST_MODEL, X, Y
 
-LANES = 8
 SHAPE, TILT, WIDTH, ONE, RAMP, BROAD = range(6)
 DATA, KNOWN, COUNTS, LIGHT, WEIGHT, REST, OTHER = range(7)
 SQRT_HALF, _INV_SQRT_2PI = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi)
-_FAR = 6.0  # widths; what lies beyond is below the precision of the pixels
 _Array = NDArray[Any]
 
 
@@ -41,7 +41,7 @@ class Setup(NamedTuple):
 
 
 class Profiles(NamedTuple):
-    """Profile and its derivatives by the centre and by the width: along z and y (3, L).
+    """Profile and its derivatives by the centre and by the width: along z and y (3, L); room for edges.
 
     Along x (6, W) with one, x from the middle, and the derivative by the width in the row at hand.
     """
@@ -49,6 +49,7 @@ class Profiles(NamedTuple):
     z: _Array
     y: _Array
     x: _Array
+    edges: _Array
 
 
 class Search(NamedTuple):
@@ -90,33 +91,32 @@ class Spot(NamedTuple):
 
 
 @kernel
-def _axis(centre: float, sigma: float, length: int, out: _Array) -> None:
+def _axis(centre: float, sigma: float, length: int, out: _Array, edges: _Array) -> None:
     """Profile of a Gaussian integrated over pixels, and its derivatives by centre and width."""
-    below, thin, wide, height, scale = 0.0, 0.0, 0.0, -_INV_SQRT_2PI / sigma, 1.0 / sigma
-    for i in range(length + 1):
-        t = (i - 0.5 - centre) * scale
-        share, density = 0.5 if t > 0 else -0.5, 0.0
-        if abs(t) < _FAR:
-            share = 0.5 * math.erf(np.float32(t * SQRT_HALF))
-            density = height * math.exp(np.float32(-0.5 * t * t))
-        if i > 0:
-            out[0, i - 1], out[1, i - 1], out[2, i - 1] = share - below, density - thin, density * t - wide
-        below, thin, wide = share, density, density * t
+    height, middle, scale = np.float32(-_INV_SQRT_2PI / sigma), np.float32(centre), np.float32(1.0 / sigma)
+    gaussian(centre, SQRT_HALF / sigma, edges)
+    for i in range(length):
+        out[SHAPE, i] = edges[INTEGRAL, i + 1] - edges[INTEGRAL, i]
+    for i in range(edges.shape[1]):
+        edges[BELL, i] *= height
+        edges[INTEGRAL, i] = edges[BELL, i] * (edges[PLACE, i] - middle) * scale
+    for i in range(length):
+        out[TILT, i], out[WIDTH, i] = edges[BELL, i + 1] - edges[BELL, i], edges[INTEGRAL, i + 1] - edges[INTEGRAL, i]
 
 
 @kernel
 def profile(spot: Spot) -> None:
     """Profiles at the parameters of the search."""
-    setup, theta = spot.setup, spot.search.theta
+    setup, theta, edges = spot.setup, spot.search.theta, spot.profiles.edges
     deep, wide = setup.widths
     if setup.sigma_xy >= 0:
         wide = theta[setup.sigma_xy]
     if setup.sigma_z >= 0:
         deep = theta[setup.sigma_z]
     if setup.z >= 0:
-        _axis(theta[setup.z], deep, setup.shape[0], spot.profiles.z)
-    _axis(theta[Y], wide, setup.shape[1], spot.profiles.y)
-    _axis(theta[X], wide, setup.shape[2], spot.profiles.x)
+        _axis(theta[setup.z], deep, setup.shape[0], spot.profiles.z, edges)
+    _axis(theta[Y], wide, setup.shape[1], spot.profiles.y, edges)
+    _axis(theta[X], wide, setup.shape[2], spot.profiles.x, edges)
 
 
 @kernel

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.ops.compiled.kernel import entry, kernel
+from ctcfish.ops.compiled.lanes import edges_of, padded
 from ctcfish.ops.compiled.spot import (
     BROAD,
     COUNTS,
     DATA,
     KNOWN,
-    LANES,
     LIGHT,
     ONE,
     OTHER,
@@ -217,8 +217,8 @@ def _goodness(spot: Spot) -> tuple[float, float, float]:
 def _room(setup: Setup, kind: _Array, used: _Array) -> Spot:
     """Room for one spot after the other."""
     depth, height, width = setup.shape
-    padded, size = (width + LANES - 1) // LANES * LANES, setup.size
-    pixels, x = np.zeros((7, depth * height, padded), np.float32), np.zeros((6, padded), np.float32)
+    size, wide = setup.size, padded(width)
+    pixels, x = np.zeros((7, depth * height, wide), np.float32), np.zeros((6, wide), np.float32)
     for i in range(width):
         x[ONE, i], x[RAMP, i] = 1.0, i - 0.5 * (width - 1)
     z, y = np.zeros((3, depth)), np.zeros((3, height))
@@ -240,7 +240,7 @@ def _room(setup: Setup, kind: _Array, used: _Array) -> Spot:
         vectors[5],
         vectors[6],
     )
-    return Spot(setup, pixels, Profiles(z, y, x), search)
+    return Spot(setup, pixels, Profiles(z, y, x, edges_of(max(setup.shape))), search)
 
 
 @kernel

@@ -112,7 +112,8 @@ def find(stack: NDArray[np.generic], where: Sequence[Region], search: Search) ->
     gain, axial = (g.to(search.device)[place[:, 0]] for g in (bands.noise_gain(), bands.axial_gain()))
     light = response / camera.gain_adu_per_photon
     snr = light / (gain * variance).sqrt()
-    return Candidates(place, snr, light / search.signal_gain, around, (axial * variance).sqrt(), camera.photons(patch))
+    patch.sub_(camera.offset_adu).div_(camera.gain_adu_per_photon)  # photons, in the memory at hand
+    return Candidates(place, snr, light / search.signal_gain, around, (axial * variance).sqrt(), patch)
 
 
 def _find_in(

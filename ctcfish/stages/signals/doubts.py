@@ -18,8 +18,8 @@ from ctcfish.types import Nuclei, Probe, SlideModel
 
 def doubts(
     found: Mapping[Probe, Signals],
-    pixels: Mapping[str, NDArray[np.generic]],
-    nuclei: Nuclei,
+    stacks: Mapping[Probe, NDArray[np.generic]],
+    nuclei: tuple[Nuclei, NDArray[np.int32]],
     voxel_um: tuple[float, float, float],
     model: SlideModel,
 ) -> dict[Probe, NDArray[np.int64]]:
@@ -28,8 +28,10 @@ def doubts(
     Parameters
     ----------
     found : mapping of Probe to Signals
-    pixels : mapping of role to ndarray, (Z, Y, X)
-    nuclei : Nuclei
+    stacks : mapping of Probe to ndarray, (Z, Y, X)
+        Camera numbers without hot pixels.
+    nuclei : tuple
+        The nuclei, and their label image (Y, X).
     voxel_um : tuple of float
     model : SlideModel
 
@@ -37,17 +39,17 @@ def doubts(
     -------
     mapping of Probe to ndarray of int64
     """
-    camera = camera_of(model)
+    camera, (outlines, labels) = camera_of(model), nuclei
     step = np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
-    bits = colour_flags(found, model)
+    bits = colour_flags(found, stacks, voxel_um, (model, camera))
     for probe, signals in found.items():
-        stack, slide = pixels[probe.lower()], model.probes[probe]
-        stained = nuclei.label[residue(stack, nuclei, camera)]
+        stack, slide = stacks[probe], model.probes[probe]
+        stained = outlines.label[residue(stack, outlines, labels, camera)]
         clipped = saturated(stack, signals.position_um, step, (slide.sigma_z_um, slide.sigma_xy_um))
         for where, flag in (
             (clipped, SpotFlag.SATURATED),
             (np.isin(signals.label, stained), SpotFlag.IF_RESIDUE),
-            (in_two_nuclei(signals.position_um, signals.label, nuclei), SpotFlag.TWO_NUCLEI),
+            (in_two_nuclei(signals.position_um, signals.label, outlines), SpotFlag.TWO_NUCLEI),
         ):
             bits[probe][where] |= int(flag)
     return bits

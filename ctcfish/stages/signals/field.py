@@ -14,7 +14,7 @@ from ctcfish.ops.camera import transfer_points
 from ctcfish.parameters import Detect
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.candidates import Candidates, Search, find
-from ctcfish.stages.signals.fits import fit_at, residual
+from ctcfish.stages.signals.fits import fit_at, focal_width_px, residual
 from ctcfish.stages.signals.measure import Measures, measure, patch_gain
 from ctcfish.stages.signals.optics import patch_half, sigma_px
 from ctcfish.stages.signals.regions import regions, sample
@@ -48,6 +48,8 @@ class Isolated:
         ``(z, y, x)``.
     sigma_um : ndarray, (N, 2)
         Width ``(z, xy)``.
+    focal_um : ndarray, (N,)
+        Width in the signal's own plane.
     photons : ndarray, (N,)
         By the field's own camera.
     snr : ndarray, (N,)
@@ -55,6 +57,7 @@ class Isolated:
 
     position_um: NDArray[np.float64]
     sigma_um: NDArray[np.float64]
+    focal_um: NDArray[np.float64]
     photons: NDArray[np.float64]
     snr: NDArray[np.float64]
 
@@ -105,16 +108,20 @@ def sampled_noise(stack: NDArray[np.generic], nuclei: Nuclei, device: str) -> ND
 
 def survey_probe(
     stack: NDArray[np.generic],
-    nuclei: Nuclei,
+    painted: tuple[Nuclei, NDArray[np.int32]],
     voxel_um: tuple[float, float, float],
     start_sigma_um: tuple[float, float],
     setting: tuple[Camera, Detect, str],
 ) -> ProbeSurvey:
-    """Survey one probe: a quarter of the nuclei tell the width of a signal, then all of them are looked at with it."""
-    sigma_um, axes = start_sigma_um, 3 if len(stack) > 1 else 2
+    """Survey one probe: a quarter of the nuclei tell the width of a signal, then all of them are looked at with it.
+
+    The nuclei come with their label image.
+    """
+    (nuclei, labels), sigma_um, axes = painted, start_sigma_um, 3 if len(stack) > 1 else 2
     for part in (sample(nuclei, max(_FIRST, len(nuclei) // 4)), nuclei):
         found, measures = _look(stack, part, voxel_um, sigma_um, setting)
-        background = fit_background(_histogram(measures, _inside(found, part)), float(len(part)), axes)
+        inside = _inside(found, part, labels)
+        background = fit_background(_histogram(measures, inside), float(len(part)), axes)
         clear = max(_BRIGHT_SNR, _CLEARLY * background.threshold(setting[1].false_per_nucleus))
         isolated = _isolated(stack, (found, measures), clear, (sigma_px(sigma_um, voxel_um), voxel_um), setting[0])
         if len(isolated.photons) >= _FEW:
@@ -122,7 +129,6 @@ def survey_probe(
             sigma_um = (float(width[0]) if len(stack) > 1 else sigma_um[0], float(width[1]))
     sigma = sigma_px(sigma_um, voxel_um)
     bands = Bands.of(sigma, len(stack), setting[1].surround)
-    inside = _inside(found, nuclei)
     bright = inside & (measures.snr > _SURE_SNR) & ~measures.hot
     level = found.surround[inside & (measures.snr < _BRIGHT_SNR)].cpu().numpy()
     return ProbeSurvey(
@@ -137,10 +143,11 @@ def survey_probe(
     )
 
 
-def _inside(found: Candidates, nuclei: Nuclei) -> torch.Tensor:
-    """Whether each candidate lies in a nucleus."""
+def _inside(found: Candidates, nuclei: Nuclei, labels: NDArray[np.int32]) -> torch.Tensor:
+    """Whether each candidate lies in one of the nuclei, of whom the label image may hold more."""
     place = found.place_px.cpu().numpy()
-    return torch.from_numpy(nuclei.paint()[place[:, 1], place[:, 2]] > 0).to(found.snr.device)
+    inside = np.isin(labels[place[:, 1], place[:, 2]], nuclei.label)
+    return torch.from_numpy(inside).to(found.snr.device)
 
 
 def _histogram(measures: Measures, inside: torch.Tensor) -> NDArray[np.float64]:
@@ -186,9 +193,12 @@ def _isolated(
     # a free width takes background for light: brightness is fitted with the width common to all
     common = (float(np.median(width[:, 0])), float(np.median(width[:, 1]))) if len(width) else sigma
     light = fit_at(stack, found.place_px[rows[good]], common, camera, free_width=False).fits.photons
+    lateral_um = (voxel_um[1] * voxel_um[2]) ** 0.5
+    focal = focal_width_px(stack, fitted.position_px[good].round().long(), common, camera)
     return Isolated(
         fitted.position_px[good].cpu().numpy() * step,
-        width * np.array([step[0], (voxel_um[1] * voxel_um[2]) ** 0.5]),
+        width * np.array([step[0], lateral_um]),
+        focal.cpu().numpy().astype(np.float64) * lateral_um,
         light.cpu().numpy().astype(np.float64),
         measures.snr[rows][good].cpu().numpy().astype(np.float64),
     )

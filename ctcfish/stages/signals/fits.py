@@ -74,7 +74,29 @@ def fit_at(
     camera : Camera
     free_width : bool
     """
-    half = window_half(sigma_px, len(stack))
+    return _fit(stack, place_px, sigma_px, camera, (free_width, window_half(sigma_px, len(stack))))
+
+
+def focal_width_px(
+    stack: NDArray[np.generic], place_px: Tensor, sigma_px: tuple[float, float], camera: Camera
+) -> Tensor:
+    """Width in the plane of the signal at every place, measured in that place's plane alone, (N,).
+
+    Out of focus a signal is wider, so that the width of its whole image in a stack is not its width at half height.
+    """
+    half = (0, *window_half(sigma_px, len(stack))[1:])
+    return _fit(stack, place_px, sigma_px, camera, (True, half)).fits.sigma_px[:, 1]
+
+
+def _fit(
+    stack: NDArray[np.generic],
+    place_px: Tensor,
+    sigma_px: tuple[float, float],
+    camera: Camera,
+    how: tuple[bool, tuple[int, int, int]],
+) -> Fitted:
+    """Fit in windows of a half size, in one plane where it has no depth; ``how`` is whether width is free, and it."""
+    free_width, half = how
     window, inside = _windows(stack, place_px.cpu().numpy(), half)
     photons = camera.photons(torch.from_numpy(window).to(place_px.device))
     whole = torch.from_numpy(inside).to(place_px.device)
@@ -83,15 +105,15 @@ def fit_at(
         sigma_px[1], sigma_px[0], free_width=free_width, sloped_background=True, max_shift_px=max(1.5, sigma_px[1])
     )
     start = torch.tensor(half, device=photons.device, dtype=photons.dtype).expand(len(photons), 3)
-    if len(stack) == 1:
+    if half[0] == 0:
         flat = None if weight is None else weight[:, 0]
         fits = fit_spots(photons[:, 0], start[:, 1:], camera.read_variance, model, weight=flat)
     else:
         fits = fit_spots(photons, start, camera.read_variance, model, weight=weight)
     corner = place_px - torch.tensor(half, device=place_px.device)
     position = corner.double() + fits.position_px.double()
-    if len(stack) == 1:
-        position[:, 0] = 0.0
+    if half[0] == 0:
+        position[:, 0] = place_px[:, 0].double()
     return Fitted(position, fits, whole.flatten(1).all(1))
 
 

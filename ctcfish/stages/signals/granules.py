@@ -21,12 +21,14 @@ from ctcfish.types import PROBES, Probe, SlideModel
 
 _REACH_UM = 0.4
 _ALONE = 4.5  # widths of a signal within which a granule is the brightest
+_BESIDE_BRIGHTER = 10.0  # odds asked where either has a brighter neighbour, which may hold it up or draw it aside
 _PLACE_UM, _DEPTH_UM = 0.035, 0.1  # errors of the distance between both fits
 _FAR_UM, _FAR_DEPTH_UM = 0.8, 0.6  # spread of a HER2 locus around its centromere
 _SIGNAL_WIDTH, _SIGNAL_WIDTH_SD = 0.15, 0.12  # logarithm, over the slide's width, of both colours' mean
 _GRANULE_WIDTH, _GRANULE_WIDTH_SD = 0.25, 0.25
 _GRANULE_LIGHT, _GRANULE_LIGHT_SD = 0.4, 0.6  # logarithm over the slide's median, of both colours' mean
 ALIKE_SD = 0.3  # logarithm of the ratio of both colours
+_UNLIKE = 1.5  # of it: a colour so much fainter is leak or none; both normal laws are far beyond what they know of
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def granules(
     odds = params.granule_odds * np.exp(_place_term(offset) + _look_term((her2, first), (cep17, second), model))
     leading = leads(her2, model.probes["HER2"].sigma_xy_um)[first]
     leading &= leads(cep17, model.probes["CEP17"].sigma_xy_um)[second]
-    same = (odds > 1.0) & leading
+    same = odds > np.where(leading, 1.0, _BESIDE_BRIGHTER)
     told["HER2"][first[same]] = True
     told["CEP17"][second[same]] = True
     return told
@@ -114,7 +116,7 @@ def _look_term(
     mean, ratio = (light[0] + light[1]) / 2, light[0] - light[1]
     broad = (width[0] + width[1]) / 2
     either = math.hypot(*(model.probes[probe].photons_log_sd for probe in PROBES))
-    return (
+    odds = (
         _normal(mean, _GRANULE_LIGHT, _GRANULE_LIGHT_SD)
         - _normal(mean, 0.0, either / 2)
         + _normal(ratio, 0.0, ALIKE_SD)
@@ -122,6 +124,7 @@ def _look_term(
         + _normal(broad, _GRANULE_WIDTH, _GRANULE_WIDTH_SD)
         - _normal(broad, _SIGNAL_WIDTH, _SIGNAL_WIDTH_SD)
     )
+    return np.where(np.abs(ratio) < _UNLIKE, odds, -np.inf)
 
 
 def _normal(value: NDArray[np.float64], mean: float, sd: float) -> NDArray[np.float64]:

@@ -44,9 +44,9 @@ class Measures:
         """Measures picked by index or mask."""
         return Measures(self.snr[keep], self.ratio[keep], self.width_px[keep], self.hot[keep])
 
-    def replaced(self, where: Tensor, other: Measures) -> Measures:
-        """These measures, those of another where the mask says so."""
-        return Measures(*(torch.where(where, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)))
+    def with_rows(self, rows: Tensor, other: Measures) -> Measures:
+        """These measures, those of another at the given places."""
+        return Measures(*(getattr(self, f.name).index_copy(0, rows, getattr(other, f.name)) for f in fields(self)))
 
 
 def measure(found: Candidates, sigma_px: float, pixel_um: float, bands: Bands | None) -> Measures:
@@ -64,7 +64,8 @@ def measure(found: Candidates, sigma_px: float, pixel_um: float, bands: Bands | 
     """
     half = found.patch.shape[1] // 2
     image, broad = t.point_image(half, torch.tensor([1.0, _WIDE], dtype=torch.float64) * sigma_px)
-    hot = t.hot_centre(found.patch - found.surround[:, None, None], found.noise, sigma_px)
+    core = found.patch[:, half - 1 : half + 2, half - 1 : half + 2] - found.surround[:, None, None]
+    hot = t.hot_centre(core, found.noise, sigma_px)
     patch = t.repaired(found.patch, hot)
     narrow, wide, bank = t.level_blind(image), t.level_blind(broad), t.edge_blind(image)
     slopes = t.slope_templates(half, sigma_px)

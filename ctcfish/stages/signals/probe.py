@@ -165,8 +165,8 @@ def look(
     accepted = measures.snr > slide.threshold_snr
     stack = without_hot_pixels(stack, found.place_px[measures.hot], camera)
     known = fit_at(stack, found.place_px[accepted], sigma, camera, free_width=False)
-    again = second_look(found, known, sigma, voxel_um[1], len(stack))
-    measures = measures.replaced(again.near & ~accepted & ~measures.hot, again.measures)
+    again = second_look((found, ~accepted & ~measures.hot), known, sigma, voxel_um[1], len(stack))
+    measures = measures.with_rows(again.rows, again.measures)
     late = (measures.snr > slide.threshold_snr) & ~accepted
     added = fit_at(stack, found.place_px[late], sigma, camera, free_width=False)
     fitted, order = known.joined(added), torch.cat([accepted.nonzero()[:, 0], late.nonzero()[:, 0]])
@@ -177,7 +177,7 @@ def look(
 
 def signals_of(
     seen: tuple[Seen, NDArray[np.bool_]],
-    nuclei: Nuclei,
+    labels: NDArray[np.int32],
     voxel_um: tuple[float, float, float],
     model: SlideModel,
     setting: Setting,
@@ -188,7 +188,8 @@ def signals_of(
     ----------
     seen : tuple
         What was found, and which of the fitted objects are granules.
-    nuclei : Nuclei
+    labels : ndarray of int32, (Y, X)
+        Nuclei; 0 is background.
     voxel_um : tuple of float
     model : SlideModel
     setting : tuple
@@ -202,7 +203,7 @@ def signals_of(
     bands = Bands.of(sigma, len(own.stack), params.surround)
     nothing = granule | own.broad
     split = partition(own.fitted, own.single, nothing, sigma)
-    scale = _Scale(_step_um(voxel_um), slide, nuclei, nuclei.paint())
+    scale = _Scale(_step_um(voxel_um), slide, labels)
     crowds = resolve(own.stack, own.fitted, split, camera, crowd_model(slide, sigma, camera.read_variance))
     per_photon = bands.signal_gain(sigma) / float(bands.noise_gain().median().sqrt())
     crowded, clusters = _crowded(crowds, (sigma[1], per_photon, camera.read_variance), scale)
@@ -231,7 +232,6 @@ class _Scale:
 
     step_um: NDArray[np.float64]
     slide: ProbeModel
-    nuclei: Nuclei
     labels: NDArray[np.int32]
 
     def signals(self, position_px: Tensor, columns: dict[str, Tensor], bits: Tensor | int = 0) -> Signals:
@@ -247,7 +247,7 @@ class _Scale:
             width,
             value["snr"],
             probability(value["snr"], value["photons"], width, self.slide),
-            labels_at(position, self.nuclei.pixel_um, self.labels),
+            labels_at(position, self.step_um[1:], self.labels),
             np.zeros(len(position), np.int64),
             flags,
         )
@@ -339,9 +339,9 @@ def _joined(parts: list[Signals]) -> Signals:
 
 
 def labels_at(
-    position_um: NDArray[np.float64], pixel_um: tuple[float, float], labels: NDArray[np.int32]
+    position_um: NDArray[np.float64], pixel_um: NDArray[np.float64], labels: NDArray[np.int32]
 ) -> NDArray[np.int64]:
     """Nucleus at each place, 0 outside."""
-    place = np.rint(position_um[:, 1:] / np.array(pixel_um)).astype(int)
+    place = np.rint(position_um[:, 1:] / pixel_um).astype(int)
     place = np.clip(place, 0, np.array(labels.shape) - 1)
     return np.asarray(labels[place[:, 0], place[:, 1]], np.int64)

@@ -45,11 +45,12 @@ def without_neighbours(
     if not len(place) or not len(found):
         return found, near
     tree = cKDTree(place / scale)
-    partners = tree.query_ball_point(found.place_px.cpu().numpy() / scale, _REACH_SIGMA)
-    row = torch.from_numpy(np.repeat(np.arange(len(found)), [len(p) for p in partners])).to(near.device)
-    if not len(row):
+    own = cKDTree(found.place_px.cpu().numpy() / scale)
+    pairs = own.sparse_distance_matrix(tree, _REACH_SIGMA, output_type="ndarray")
+    if not len(pairs):
         return found, near
-    partner = torch.from_numpy(np.concatenate([np.asarray(p, np.int64) for p in partners])).to(near.device)
+    pairs = pairs[np.lexsort((pairs["j"], pairs["i"]))]
+    row, partner = (torch.from_numpy(pairs[k].astype(np.int64)).to(near.device) for k in ("i", "j"))
     offset = others.position_px[partner] - found.place_px[row]
     light = _images(offset, found.patch.shape[1] // 2, sigma_px, planes) * others.fits.photons[partner, None, None]
     total = torch.zeros_like(found.patch).index_add_(0, row, light.to(found.patch.dtype))
@@ -82,15 +83,16 @@ def _axial_norm(sigma_z_px: float, planes: int) -> float:
 
 @dataclass(frozen=True)
 class Again:
-    """Measures of the second look, and which candidates had a neighbour (N,)."""
+    """Measures of the second look, and which candidates had a neighbour and have them (M,)."""
 
     measures: Measures
-    near: Tensor
+    rows: Tensor
 
 
 def second_look(
-    found: Candidates, others: Fitted, sigma_px: tuple[float, float], pixel_um: float, planes: int
+    found: tuple[Candidates, Tensor], others: Fitted, sigma_px: tuple[float, float], pixel_um: float, planes: int
 ) -> Again:
-    """Measure candidates again without their neighbours' light."""
-    cleaned, near = without_neighbours(found, others, sigma_px, planes)
-    return Again(measure(cleaned, sigma_px[1], pixel_um, None), near)
+    """Measure the candidates of a mask (N,) again without their neighbours' light."""
+    candidates, asked = found[0], found[1].nonzero()[:, 0]
+    cleaned, near = without_neighbours(candidates.rows(asked), others, sigma_px, planes)
+    return Again(measure(cleaned.rows(near), sigma_px[1], pixel_um, None), asked[near])

@@ -18,7 +18,7 @@ _LEAST_PHOTONS = 3.0
 _SIGMAS = 5.0
 
 
-def residue(stack: NDArray[np.generic], nuclei: Nuclei, camera: Camera) -> NDArray[np.bool_]:
+def residue(stack: NDArray[np.generic], nuclei: Nuclei, labels: NDArray[np.int32], camera: Camera) -> NDArray[np.bool_]:
     """Nuclei whose surroundings shine in a probe's channel as a stained cytoplasm or membrane does.
 
     A clean nucleus shines by itself and its blur fades outwards: light in the ring around it over the glass is a small
@@ -30,6 +30,8 @@ def residue(stack: NDArray[np.generic], nuclei: Nuclei, camera: Camera) -> NDArr
     stack : ndarray, (Z, Y, X)
         Camera numbers of any type.
     nuclei : Nuclei
+    labels : ndarray of int32, (Y, X)
+        The nuclei painted.
     camera : Camera
 
     Returns
@@ -43,29 +45,40 @@ def residue(stack: NDArray[np.generic], nuclei: Nuclei, camera: Camera) -> NDArr
     shape = (nuclei.shape_px[0] // factor, nuclei.shape_px[1] // factor)
     if not len(nuclei) or 0 in shape:
         return result
-    light = _blocks(stack, factor, shape, camera)
-    labels = nuclei.paint()[factor // 2 :: factor, factor // 2 :: factor][: shape[0], : shape[1]]
+    blocks = labels[factor // 2 :: factor, factor // 2 :: factor][: shape[0], : shape[1]]
     reach = int(np.ceil(_FAR_UM / block_um))
-    for row in range(len(nuclei)):
-        y0, x0, y1, x1 = (nuclei.box_px[row] // factor).tolist()
-        crop = np.s_[max(0, y0 - reach) : y1 + reach + 1, max(0, x0 - reach) : x1 + reach + 1]
-        result[row] = _stained(light[crop], labels[crop], int(nuclei.label[row]), block_um)
+    around = nuclei.box_px // factor + np.array([-reach, -reach, reach + 1, reach + 1])
+    around = np.clip(around, 0, np.array([*shape, *shape]))
+    in_sight = np.flatnonzero(_glass(blocks, around) >= _LEAST_BLOCKS)  # which distances need not tell
+    if not len(in_sight):
+        return result
+    light = _blocks(stack, factor, shape, camera)
+    for row in in_sight.tolist():
+        y0, x0, y1, x1 = around[row].tolist()
+        crop = np.s_[y0:y1, x0:x1]
+        result[row] = _stained(light[crop], blocks[crop], int(nuclei.label[row]), block_um)
     return result
+
+
+def _glass(blocks: NDArray[np.int32], boxes: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Blocks of no nucleus inside each box (N, 4)."""
+    total = cv2.integral((blocks == 0).astype(np.uint8))
+    y0, x0, y1, x1 = boxes.T
+    return np.asarray(total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0], np.int32)
 
 
 def _blocks(stack: NDArray[np.generic], factor: int, shape: tuple[int, int], camera: Camera) -> NDArray[np.float32]:
     """Photons per pixel and plane, mean of three planes and of square blocks, ``(Y, X)``."""
     planes = np.unique(np.linspace(0.25, 0.75, 3) * (len(stack) - 1)).round().astype(int)
-    total = np.zeros((shape[0] * factor, shape[1] * factor), np.float32)
+    total = np.zeros(shape, np.float32)
     for plane in planes.tolist():
-        total += stack[plane, : total.shape[0], : total.shape[1]].astype(np.float32)
-    mean = cv2.resize(total, shape[::-1], interpolation=cv2.INTER_AREA) / len(planes)
+        whole = stack[plane, : shape[0] * factor, : shape[1] * factor].astype(np.float32)
+        total += cv2.resize(whole, shape[::-1], interpolation=cv2.INTER_AREA)
+    mean = total / len(planes)
     return np.asarray((mean - camera.offset_adu) / camera.gain_adu_per_photon, np.float32)
 
 
 def _stained(light: NDArray[np.float32], labels: NDArray[np.int32], label: int, block_um: float) -> bool:
-    if np.count_nonzero(labels == 0) < _LEAST_BLOCKS:
-        return False  # no glass in sight, which distances need not tell
     own = labels == label
     others = (labels > 0) & ~own
     from_own, from_others = (_away_um(mask, block_um) for mask in (own, others))

@@ -47,10 +47,10 @@ def saturated(
         seen.append(np.clip(wanted, 0, stack.shape[axis] - 1))
         held.append(seen[axis] == wanted)
     z, y, x = seen
-    index = (z[:, :, None, None], y[:, None, :, None], x[:, None, None, :])
-    core = stack[index] == highest
+    core = stack[z[:, :, None, None], y[:, None, :, None], x[:, None, None, :]] == highest
     core &= held[0][:, :, None, None] & held[1][:, None, :, None] & held[2][:, None, None, :]
-    pixels = np.ravel_multi_index(np.broadcast_arrays(*index), stack.shape)[core]
+    row, *at = core.nonzero()
+    pixels = np.ravel_multi_index((z[row, at[0]], y[row, at[1]], x[row, at[2]]), stack.shape)
     clip = float(highest) in _FULL_SCALES or len(np.unique(pixels)) >= _SHARED
     # a hot pixel is hot in every plane: counted once
     return np.asarray(core.any(axis=1).sum(axis=(1, 2)) >= (1 if clip else _PLATEAU))
