@@ -70,15 +70,15 @@ def rewrite_cells(cells: pd.DataFrame, columns: Sequence[str], folder: Path) -> 
     Parameters
     ----------
     cells : pandas.DataFrame
-        The same cells in the same order.
+        The same cells in the same order, as the table's check returns them.
     columns : sequence of str
         Columns that may have other values.
     folder : Path
     """
-    stored, checked = folder / "cells.parquet", tables.CELLS.check(cells)
+    stored = folder / "cells.parquet"
     with atomic_file(folder / "cells.csv") as csv, atomic_file(stored) as parquet:
-        write_csv(checked, tables.CELLS, csv)
-        rewrite_parquet(checked, columns, tables.CELLS, stored, parquet)
+        write_csv(cells, tables.CELLS, csv)
+        rewrite_parquet(cells, columns, tables.CELLS, stored, parquet)
 
 
 def read_ctc(folders: Sequence[Path]) -> pd.DataFrame:

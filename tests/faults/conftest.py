@@ -14,6 +14,8 @@ from tests.faults import methods
 
 STUDY = Callable[..., Path]
 
+collect_ignore = ["small.py"]  # it changes the process that imports it
+
 
 def write_slide(folder: Path, grey: int) -> None:
     """A slide of one even field."""
