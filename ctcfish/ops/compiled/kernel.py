@@ -42,9 +42,9 @@ def _cache() -> str:
 
 
 def kernel(function: F) -> F:
-    """Compile a function that other kernels call, together with them.
+    """Compile a function that other kernels call, into each of them.
 
-    One thread, no lock of the interpreter held; same machine, same bytes.
+    One thread, no lock of the interpreter held; same machine, same bytes, whether just compiled or read.
 
     Parameters
     ----------
@@ -54,7 +54,9 @@ def kernel(function: F) -> F:
     -------
     callable
     """
-    compiled: F = _njit(function, **_OPTIONS, no_cpython_wrapper=True)
+    # Else some are called: in the process that compiles, a copy made for the function alone, in one that reads machine
+    # code, the copy made within its caller, whose sums are taken in another order.
+    compiled: F = _njit(function, **_OPTIONS, no_cpython_wrapper=True, forceinline=True)
     return compiled
 
 

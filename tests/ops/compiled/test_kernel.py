@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numba
@@ -61,3 +63,26 @@ def test_the_compiler_is_left_as_it_was():
 
 def _plain(value: float) -> float:
     return value
+
+
+_FITS = """
+import sys
+from ctcfish.ops.compiled import kernel
+kernel._cache = lambda: sys.argv[1]
+import torch
+from ctcfish.ops.fit import fit_spots
+from ctcfish.ops.fit_model import FitModel
+light = torch.poisson(40.0 + 60.0 * torch.rand(40, 9, 9, generator=torch.manual_seed(1)))
+found = fit_spots(light, torch.tensor([4.0, 4.0]).expand(40, 2), 4.0, FitModel(1.4))
+print(torch.stack([found.photons, found.background]).numpy().tobytes().hex())
+"""
+
+
+@pytest.mark.timeout(300)
+def test_code_just_compiled_and_code_read_give_the_same_bytes(tmp_path: Path):
+    first, second = (
+        subprocess.run([sys.executable, "-c", _FITS, str(tmp_path)], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    )
+    assert len(first) > 2 * 4 * 2 * 40
+    assert first == second
