@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 
@@ -37,6 +37,7 @@ from ctcfish.unit import Job
 
 OnError = Literal["continue", "stop"]
 Tell = Callable[[Status], None]
+Found = TypeVar("Found")
 
 log = logging.getLogger("ctcfish")
 
@@ -152,7 +153,7 @@ def _outcomes(refs: Sequence[SlideRef], job: Job, plan: Plan) -> Iterator[tuple[
     """Outcome of every slide: what is done first, then what needs only new calls, then what needs pixels."""
     left = []
     for ref in refs:
-        quick = _guarded(partial(_without_pixels, ref, job), ref)
+        quick = _in_time(partial(_without_pixels, ref, job), ref, plan.timeout_s)
         if quick is None:
             left.append(ref)
         else:
@@ -167,9 +168,9 @@ def _outcomes(refs: Sequence[SlideRef], job: Job, plan: Plan) -> Iterator[tuple[
             yield ref, _lost(ref, outcome) if isinstance(outcome, Lost) else outcome
 
 
-def _without_pixels(ref: SlideRef, job: Job) -> Outcome | None:
+def _without_pixels(ref: SlideRef, job: Job, progress: Callable[[str], None]) -> Outcome | None:
     """Outcome of a slide that needs no pixel; None where it does."""
-    did = unit.without_pixels(ref, job)
+    did = unit.without_pixels(ref, job, progress)
     return None if did is None else Outcome(did, _told(job.out / ref.slide_id))
 
 
@@ -184,27 +185,30 @@ def attempt(ref: SlideRef, job: Job, timeout_s: float | None = None) -> Outcome:
         Time after which the slide is given up; what may still hang in a read is left behind and writes nothing.
     """
     began = time.monotonic()
+    outcome = _in_time(partial(_scored, ref, job), ref, timeout_s)
+    return replace(outcome, seconds=time.monotonic() - began)
+
+
+def _in_time(work: Callable[[Callable[[str], None]], Found], ref: SlideRef, timeout_s: float | None) -> Found | Outcome:
+    """Do the work of one slide, which is told when it is late at each of its steps, or give it up after that time."""
     late = threading.Event()
+    found: list[Found | Outcome] = []
 
     def watched(step: str) -> None:
         if late.is_set():
             raise TimeoutError(step)
 
-    found: list[Outcome] = []
-
-    def work() -> None:
-        outcome = _guarded(partial(_scored, ref, job, watched), ref)
-        found.extend([outcome] if outcome is not None else [])
+    def work_on() -> None:
+        found.append(_guarded(partial(work, watched), ref))
 
     if timeout_s is None:
-        work()
+        work_on()
     else:
-        thread = threading.Thread(target=work, daemon=True)
+        thread = threading.Thread(target=work_on, daemon=True)
         thread.start()
         thread.join(timeout_s)
         late.set()
-    seconds = time.monotonic() - began
-    return replace(found[0], seconds=seconds) if found else _failed(ref, *_too_late(timeout_s))
+    return found[0] if found else _failed(ref, *_too_late(timeout_s))
 
 
 def _scored(ref: SlideRef, job: Job, progress: Callable[[str], None]) -> Outcome:
@@ -217,7 +221,7 @@ def _scored(ref: SlideRef, job: Job, progress: Callable[[str], None]) -> Outcome
     return Outcome(did, _told(folder), n_cells)
 
 
-def _guarded(work: Callable[[], Outcome | None], ref: SlideRef) -> Outcome | None:
+def _guarded(work: Callable[[], Found], ref: SlideRef) -> Found | Outcome:
     """Do the work of one slide; whatever goes wrong is a row, so that the other slides are scored all the same."""
     try:
         return work()

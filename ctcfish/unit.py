@@ -118,7 +118,7 @@ def bring_up(ref: SlideRef, job: Job, progress: Callable[[str], None]) -> Done:
         inputs = hashes(slide.files, base_of(slide.files), ledger.sha256)
         want = identity(job.made, said["scenes"], _said(slide), inputs)
         if said["identity"]["measured"] == want.measured:
-            done = call_again(said, _said(slide), job, want, inputs)
+            done = call_again(said, _said(slide), job, want, inputs, progress)
             shutil.rmtree(_parts(job.out, ref.slide_id), ignore_errors=True)
             _keep(ledger, parts_of(slide.files), values, parts_of([folder]))
             return done
@@ -126,10 +126,11 @@ def bring_up(ref: SlideRef, job: Job, progress: Callable[[str], None]) -> Done:
     return "scored"
 
 
-def without_pixels(ref: SlideRef, job: Job) -> Done | None:
+def without_pixels(ref: SlideRef, job: Job, progress: Callable[[str], None]) -> Done | None:
     """Make a slide's folder what it should be if that can be done without opening an image.
 
-    Files are not read again that did not change since their slide was done.
+    Files are not read again that did not change since their slide was done. ``progress`` is told before anything is
+    written; what it raises ends the work.
 
     Returns
     -------
@@ -144,7 +145,7 @@ def without_pixels(ref: SlideRef, job: Job) -> Done | None:
     want = identity(job.made, said["scenes"], said_by(values), said["inputs_sha256"])
     if said["identity"]["measured"] != want.measured:
         return None
-    done = call_again(said, said_by(values), job, want, said["inputs_sha256"])
+    done = call_again(said, said_by(values), job, want, said["inputs_sha256"], progress)
     if done == "called" or ledger.values != values:
         _keep(ledger, ledger.inputs, values, ledger.outputs)
     return done
@@ -164,7 +165,12 @@ def _unchanged(ref: SlideRef, ledger: Ledger, values: Mapping[str, str]) -> bool
 
 
 def call_again(
-    stored: Mapping[str, Any], said: Mapping[str, Any], job: Job, want: Identity, inputs: Mapping[str, str]
+    stored: Mapping[str, Any],
+    said: Mapping[str, Any],
+    job: Job,
+    want: Identity,
+    inputs: Mapping[str, str],
+    progress: Callable[[str], None],
 ) -> Done:
     """Call the cells of a scored slide again and write what hangs on the calls; no pixel is read.
 
@@ -179,6 +185,8 @@ def call_again(
         That the result will have.
     inputs : mapping of str to str
         SHA-256 of the input files by name.
+    progress : callable
+        Told before anything is written; what it raises ends the work.
 
     Returns
     -------
@@ -197,6 +205,7 @@ def call_again(
     same = stored["identity"].get("controlled") == want.controlled
     concluded = conclude(subject, read_cells(folder), job.config, stored if same else {})
     now = to_json(dict(stored) | concluded.told | {"inputs_sha256": dict(inputs), "identity": want.told()})
+    progress("call")
     # Between the first and the last of these files the folder is nobody's result, and its identity says so.
     write_text(folder / "slide.json", json.dumps(dict(stored) | {"identity": want.told() | {"called": ""}}))
     rewrite_cells(concluded.cells, CALLED, folder)

@@ -231,6 +231,31 @@ def test_a_slide_that_hangs_is_given_up_and_writes_nothing_later(job: Job, monke
     assert ended.wait(60)
 
 
+def test_a_finished_slide_whose_look_stalls_is_a_row_and_the_others_are_looked_at(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_batch(refs("a", "b"), job, "continue", pipeline.quiet)
+    answered, ended = threading.Event(), threading.Event()
+
+    def stalled(ref: SlideRef, job: Job, progress: pipeline.Progress) -> str:
+        if ref.slide_id == "a":
+            answered.wait(60)
+            try:
+                progress("call")
+            except TimeoutError:
+                ended.set()
+                raise
+        return "kept"
+
+    monkeypatch.setattr(unit, "without_pixels", stalled)
+    seen: list[str] = []
+    failed = run_batch_to(refs("a", "b"), job, Plan(timeout_s=0.2), lambda s: seen.append(f"{s.slide_id} {s.did}"))
+    assert failed[["slide_id", "cause"]].to_numpy().tolist() == [["a", "TimeoutError"]]
+    assert seen == ["a failed", "b kept"]
+    answered.set()
+    assert ended.wait(60)
+
+
 def test_a_full_disk_at_the_very_end_loses_no_slide(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(job.out / "slides.csv"))

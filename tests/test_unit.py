@@ -13,6 +13,7 @@ from ctcfish.batch import Plan, run_batch
 from ctcfish.config import load
 from ctcfish.engine.status import Status
 from ctcfish.io import SlideRef, study_slides
+from ctcfish.pipeline import quiet
 from ctcfish.store.results import read_slide_json
 from ctcfish.unit import Job, base_of
 from tests.faults.conftest import results, write_slide
@@ -157,9 +158,9 @@ def test_another_device_measures_again(run: Run, study: Path, tmp_path: Path) ->
     run()
     job = Job(load(None, None, SET), "cpu", tmp_path / "out")
     ref = study_slides(study)[0]
-    assert unit.without_pixels(ref, job) == "kept"
-    assert unit.without_pixels(ref, replace(job, device="cuda")) is None
-    assert unit.without_pixels(SlideRef("never", study / "never"), job) is None
+    assert unit.without_pixels(ref, job, quiet) == "kept"
+    assert unit.without_pixels(ref, replace(job, device="cuda"), quiet) is None
+    assert unit.without_pixels(SlideRef("never", study / "never"), job, quiet) is None
     assert pipeline.quiet("") is None
 
 
