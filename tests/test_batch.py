@@ -210,17 +210,22 @@ def test_an_interrupted_slide_leaves_no_folder_and_ends_the_batch(job: Job, monk
     assert not list(job.out.glob(".b.*"))
 
 
+def when_answered(answered: threading.Event, ended: threading.Event, step: Callable[[], None]) -> None:
+    """A read that hangs until it is answered, and the step after it, which ends what is late."""
+    answered.wait(60)
+    try:
+        step()
+    except TimeoutError:
+        ended.set()
+        raise
+
+
 def test_a_slide_that_hangs_is_given_up_and_writes_nothing_later(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its thread is left behind; when the read comes back at last, the next step ends it."""
     answered, ended = threading.Event(), threading.Event()
 
     def hanging(ref: SlideRef, job: Job, progress: pipeline.Progress) -> str:
-        answered.wait(60)
-        try:
-            progress("write")
-        except TimeoutError:
-            ended.set()
-            raise
+        when_answered(answered, ended, lambda: progress("write"))
         return "scored"
 
     monkeypatch.setattr(unit, "bring_up", hanging)
@@ -239,12 +244,7 @@ def test_a_finished_slide_whose_look_stalls_is_a_row_and_the_others_are_looked_a
 
     def stalled(ref: SlideRef, job: Job, progress: pipeline.Progress) -> str:
         if ref.slide_id == "a":
-            answered.wait(60)
-            try:
-                progress("call")
-            except TimeoutError:
-                ended.set()
-                raise
+            when_answered(answered, ended, lambda: progress("call"))
         return "kept"
 
     monkeypatch.setattr(unit, "without_pixels", stalled)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_TAIL_SHARE, _TAIL_WIDTH = 0.05, 2.5  # signals that hybridised badly or lie out of focus: a wider log-normal
+TAIL_SHARE, TAIL_WIDTH = 0.05, 2.5  # signals that hybridised badly or lie out of focus: a wider log-normal
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def signal_probability(found: Candidate, prior: CandidatePrior) -> Tensor:
     relative = (found.photons_error / photons).clamp(max=1.0)
     off = torch.log(photons / prior.median_photons)
     bright = _log_normal(off, (prior.log_sigma**2 + relative.square()).sqrt())
-    tail = _log_normal(off, ((_TAIL_WIDTH * prior.log_sigma) ** 2 + relative.square()).sqrt())
-    brightness = torch.logaddexp(bright + math.log(1 - _TAIL_SHARE), tail + math.log(_TAIL_SHARE))
+    tail = _log_normal(off, ((TAIL_WIDTH * prior.log_sigma) ** 2 + relative.square()).sqrt())
+    brightness = torch.logaddexp(bright + math.log(1 - TAIL_SHARE), tail + math.log(TAIL_SHARE))
     log_width = torch.log((found.sigma_px / prior.sigma_px).clamp(min=1e-3))
     blur = (prior.sigma_spread**2 + (found.sigma_error_px / found.sigma_px.clamp(min=1e-3)).square()).sqrt()
     signal = math.log(prior.signals) + brightness + _log_normal(log_width, blur)

@@ -17,12 +17,11 @@ from ctcfish.parameters import Detect, Survey
 from ctcfish.stages.signals import camera as cameras
 from ctcfish.stages.signals import colours
 from ctcfish.stages.signals.field import ProbeSurvey, sampled_noise, survey_probe
-from ctcfish.stages.signals.optics import start_sigma_um
+from ctcfish.stages.signals.optics import FWHM_PER_SIGMA, start_sigma_um
 from ctcfish.stages.signals.regions import sample
 from ctcfish.stages.signals.threshold import EDGES, Background, fit_background, threshold_range
 from ctcfish.types import PROBES, Nuclei, Optics, Probe, ProbeModel, SlideModel
 
-FWHM_PER_SIGMA = 2.3548200450309493
 _WORTHWHILE = 0.955  # the patch must find signals fainter by this factor to be preferred
 _TAIL, _LEAST_SPREAD = 2.0, 0.25  # signals this far below the median must still pass: 98 % of a log-normal
 _SAFE = 2.4  # thresholds: below it up to one locus in five was missed on simulated slides, above it under one in ten

@@ -7,7 +7,8 @@ import math
 from ctcfish.parameters import Survey
 from ctcfish.types import Optics
 
-_SIGMA_PER_FWHM = 1.0 / 2.3548200450309493
+FWHM_PER_SIGMA = 2.3548200450309493
+_SIGMA_PER_FWHM = 1.0 / FWHM_PER_SIGMA
 _DEFAULT_EMISSION_NM = 560.0
 
 

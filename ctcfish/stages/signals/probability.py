@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ctcfish.ops.fit_probability import Candidate, CandidatePrior, signal_probability
 from ctcfish.types import ProbeModel
 
-_LEAST_SPREAD = 0.3  # of log brightness; isolated signals are chosen bright, and look more alike than they are
+LEAST_SPREAD = 0.3  # of log brightness; isolated signals are chosen bright, and look more alike than they are
 _LEAST_SIGNALS = 0.5  # per nucleus
 _WIDTH_SPREAD = 0.15  # loci differ in size
 _BROAD_OBJECTS = 0.02  # per nucleus, that no other test has rejected
@@ -34,7 +34,7 @@ def probability(
     prior = CandidatePrior(
         signals=max(slide.isolated_per_nucleus, _LEAST_SIGNALS),
         median_photons=slide.photons_median,
-        log_sigma=max(slide.photons_log_sd, _LEAST_SPREAD),
+        log_sigma=max(slide.photons_log_sd, LEAST_SPREAD),
         false_maxima=slide.false_per_nucleus,
         threshold_snr=slide.threshold_snr,
         noise_scale=slide.background_scale,

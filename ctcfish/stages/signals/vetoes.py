@@ -15,9 +15,11 @@ from scipy.spatial import cKDTree
 from scipy.stats import norm
 
 from ctcfish.flags import SpotFlag
+from ctcfish.ops.fit_probability import TAIL_SHARE, TAIL_WIDTH
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.colours import DIRECTIONS
 from ctcfish.stages.signals.fits import light_at
+from ctcfish.stages.signals.probability import LEAST_SPREAD
 from ctcfish.stages.signals.probe import Signals
 from ctcfish.types import Probe, ProbeModel, SlideModel
 
@@ -29,8 +31,6 @@ _LEAST_SHARE = 0.3  # of a signal's light: less of it being the other dye's make
 _NOTICED = 2.0  # errors of the light: less that leaks is seen by nobody
 _LEAK_ERROR = 0.2  # of the light that leaks: the leak's, the widths' and the places'
 _FLOOR = 0.03  # of a median signal, what unevenness of a nucleus feigns
-_TAIL_SHARE, _TAIL = 0.05, 2.5  # of signals whose brightness scatters that many times as widely
-_LEAST_LOG_SD = 0.3
 _STEPS = np.linspace(-4.0, 4.0, 33)
 
 
@@ -90,9 +90,9 @@ def _odds(left: Floats, spread: Floats, slide: ProbeModel) -> Floats:
 
     A signal's is log-normal with a wider tail, as in :func:`ctcfish.ops.fit_probability.signal_probability`.
     """
-    scatter = max(slide.photons_log_sd, _LEAST_LOG_SD)
+    scatter = max(slide.photons_log_sd, LEAST_SPREAD)
     signal = np.zeros(len(left))
-    for share, wide in ((1.0 - _TAIL_SHARE, scatter), (_TAIL_SHARE, _TAIL * scatter)):
+    for share, wide in ((1.0 - TAIL_SHARE, scatter), (TAIL_SHARE, TAIL_WIDTH * scatter)):
         weight = share * norm.pdf(_STEPS) / norm.pdf(_STEPS).sum()
         signal += norm.pdf(left[:, None], np.exp(wide * _STEPS), spread[:, None]) @ weight
     return np.asarray(norm.pdf(left, 0.0, spread) / np.maximum(signal, 1e-300))
