@@ -194,7 +194,9 @@ def _isolated(
     common = (float(np.median(width[:, 0])), float(np.median(width[:, 1]))) if len(width) else sigma
     light = fit_at(stack, found.place_px[rows[good]], common, camera, free_width=False).fits.photons
     lateral_um = (voxel_um[1] * voxel_um[2]) ** 0.5
-    focal = focal_width_px(stack, fitted.position_px[good].round().long(), common, camera)
+    focal = fits.sigma_px[good, 1]  # in a plane alone it is measured already
+    if len(stack) > 1:
+        focal = focal_width_px(stack, fitted.position_px[good].round().long(), common, camera)
     return Isolated(
         fitted.position_px[good].cpu().numpy() * step,
         width * np.array([step[0], lateral_um]),
