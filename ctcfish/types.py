@@ -229,19 +229,23 @@ class ProbeModel:
     fwhm_um : float
         Width at half height of isolated signals in their own plane: what a reader sees of one.
     photons_median, photons_log_sd : float
-        Log-normal brightness of isolated signals.
+        Log-normal brightness of isolated signals, those too faint for the survey included.
     threshold_snr : float
         Response of the matched filter over its noise that a signal must exceed; one per slide.
     threshold_range_snr : tuple of float
         Range of the threshold over the slide's fields taken alone.
     false_per_nucleus : float
-        False signals expected per nucleus at that threshold.
+        False signals expected to be counted per nucleus: background maxima that pass and look like signals.
     n_isolated : int
         Isolated signals the model was measured on.
     background_scale : float
         Spread of background maxima over that of pure photon noise.
-    isolated_per_nucleus : float
-        Isolated signals per nucleus surveyed.
+    signals_per_nucleus : float
+        Isolated signals per nucleus surveyed, those too faint for the survey included.
+    background_per_nucleus : float
+        Background maxima per nucleus that pass the threshold, whatever becomes of them.
+    apparent_um, apparent_log_sd : float
+        Width of isolated signals by two templates, as candidates' is measured, and its log standard deviation.
     whole_patch : bool
         Whether signals are held against the threshold by their whole patch rather than by the filter.
     """
@@ -257,7 +261,10 @@ class ProbeModel:
     false_per_nucleus: float
     n_isolated: int
     background_scale: float = 1.0
-    isolated_per_nucleus: float = 2.0
+    signals_per_nucleus: float = 2.0
+    background_per_nucleus: float = 0.005
+    apparent_um: float = 0.15
+    apparent_log_sd: float = 0.15
     whole_patch: bool = False
 
 

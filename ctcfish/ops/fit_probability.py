@@ -21,15 +21,16 @@ class CandidatePrior:
         Signals.
     median_photons, log_sigma : float
         Their log-normal brightness.
-    false_maxima, threshold_snr, noise_scale : float
-        Background maxima above ``threshold_snr``; above it they fall like exp(−u² / (2 noise_scale²)), the tail of the
-        maxima of a Gaussian random field (Adler 1981, The Geometry of Random Fields).
+    background, threshold_snr, fall_snr : float
+        Background maxima above ``threshold_snr``; above it they fall like exp(−u / fall_snr).
     broad_objects : float
         Granules and debris: any brightness within a factor ``brightness_range``, any width up to ``widest``.
     sigma_px : float
         Width of a signal's image in the plane.
     sigma_spread : float
         Relative spread of that width from signal to signal.
+    background_sigma_px, background_spread : float
+        Width of background maxima, and its relative spread.
     widest : float
         Widest fit, in widths of a signal.
     brightness_range : float
@@ -38,12 +39,14 @@ class CandidatePrior:
     signals: float
     median_photons: float
     log_sigma: float
-    false_maxima: float
+    background: float
     threshold_snr: float
-    noise_scale: float = 1.0
+    fall_snr: float
     broad_objects: float = 0.05
     sigma_px: float = 1.3
     sigma_spread: float = 0.06
+    background_sigma_px: float = 2.0
+    background_spread: float = 0.25
     widest: float = 3.0
     brightness_range: float = 100.0
 
@@ -70,12 +73,7 @@ class Candidate:
 
 
 def signal_probability(found: Candidate, prior: CandidatePrior) -> Tensor:
-    """Posterior probability that each candidate is a signal.
-
-    Each kind k has an expected number λ_k and a density f_k(log brightness) g_k(log width); the posterior of a signal
-    is λ_s f_s g_s / Σ_k λ_k f_k g_k. Signals: log-normal brightness (5 % with a wider one) and one width, both widened
-    by the errors of the fit. Background maxima: the tail of the slide's maxima in SNR, any width the fit allows. Broad
-    objects: log-uniform in brightness, and in width above that of a signal.
+    """Posterior probability that each candidate is a signal, by Bayes' rule over :func:`log_densities`.
 
     Parameters
     ----------
@@ -87,19 +85,40 @@ def signal_probability(found: Candidate, prior: CandidatePrior) -> Tensor:
     Tensor, (N,)
         In 0 … 1.
     """
+    return torch.softmax(log_densities(found, prior), 0)[0]
+
+
+def log_densities(found: Candidate, prior: CandidatePrior) -> Tensor:
+    """Logarithm of the expected number of each kind of object, per log brightness and log width, at every candidate.
+
+    Signals: log-normal brightness (5 % with a wider one) and one width, both widened by the errors of the fit.
+    Background maxima: exponential in SNR above the threshold, and wider than signals, since texture is smoother than a
+    point. Broad objects: log-uniform in brightness, and in width above that of a signal.
+
+    Parameters
+    ----------
+    found : Candidate
+    prior : CandidatePrior
+
+    Returns
+    -------
+    Tensor, (3, N)
+        Signals, background maxima, broad objects.
+    """
     photons = found.photons.clamp(min=1e-3)
     relative = (found.photons_error / photons).clamp(max=1.0)
     off = torch.log(photons / prior.median_photons)
     bright = _log_normal(off, (prior.log_sigma**2 + relative.square()).sqrt())
     tail = _log_normal(off, ((TAIL_WIDTH * prior.log_sigma) ** 2 + relative.square()).sqrt())
     brightness = torch.logaddexp(bright + math.log(1 - TAIL_SHARE), tail + math.log(TAIL_SHARE))
-    log_width = torch.log((found.sigma_px / prior.sigma_px).clamp(min=1e-3))
-    blur = (prior.sigma_spread**2 + (found.sigma_error_px / found.sigma_px.clamp(min=1e-3)).square()).sqrt()
+    error = (found.sigma_error_px / found.sigma_px.clamp(min=1e-3)).square()
+    width = torch.log(found.sigma_px.clamp(min=1e-3))
+    log_width, blur = width - math.log(prior.sigma_px), (prior.sigma_spread**2 + error).sqrt()
     signal = math.log(prior.signals) + brightness + _log_normal(log_width, blur)
-    fall = (found.snr.square() - prior.threshold_snr**2) / (2 * prior.noise_scale**2)
-    per_log_snr = 2 * torch.log(found.snr.clamp(min=0.1) / prior.noise_scale) - fall
-    any_width = -math.log(math.log(prior.widest / 0.5))
-    false = math.log(prior.false_maxima) + per_log_snr + any_width
+    fall = (found.snr - prior.threshold_snr).clamp(min=0) / prior.fall_snr
+    per_log_snr = torch.log(found.snr.clamp(min=0.1) / prior.fall_snr) - fall
+    smooth = _log_normal(width - math.log(prior.background_sigma_px), (prior.background_spread**2 + error).sqrt())
+    background = math.log(prior.background) + per_log_snr + smooth
     wider = 0.5 * torch.erfc(-log_width / (blur * math.sqrt(2)))
     broad = (
         math.log(prior.broad_objects)
@@ -107,7 +126,7 @@ def signal_probability(found: Candidate, prior: CandidatePrior) -> Tensor:
         + torch.log(wider.clamp(min=1e-12))
         - math.log(math.log(prior.widest))
     )
-    return torch.exp(signal - torch.logsumexp(torch.stack((signal, false, broad)), 0))
+    return torch.stack((signal, background, broad))
 
 
 def _log_normal(value: Tensor, spread: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ from ctcfish.stages.signals import camera as cameras
 from ctcfish.stages.signals import colours
 from ctcfish.stages.signals.field import ProbeSurvey, sampled_noise, survey_probe
 from ctcfish.stages.signals.optics import FWHM_PER_SIGMA, start_sigma_um
+from ctcfish.stages.signals.population import background_per_nucleus, brightness
+from ctcfish.stages.signals.probability import candidates, prior_of, probability
 from ctcfish.stages.signals.regions import sample
 from ctcfish.stages.signals.threshold import EDGES, Background, fit_background, threshold_range
 from ctcfish.types import PROBES, Nuclei, Optics, Probe, ProbeModel, SlideModel
@@ -27,7 +29,8 @@ _TAIL, _LEAST_SPREAD = 2.0, 0.25  # signals this far below the median must still
 _SAFE = 2.4  # thresholds: below it up to one locus in five was missed on simulated slides, above it under one in ten
 _HARDLY, _MOST_MARGINAL = 1.3, 0.25  # accepted maxima below 1.3 thresholds, and their largest share
 _WIDEST_RANGE = 2.5  # SNR between the thresholds of fields taken alone
-_UNKNOWN_PHOTONS = 1000.0  # of a signal, where a slide shows none
+_UNKNOWN_PHOTONS, _UNKNOWN_SPREAD = 1000.0, 0.4  # of a signal, where a slide shows none
+_LEAST_APPARENT = 0.08  # log spread of apparent widths
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ def survey(
         probe: survey_probe(stack, painted, scene.voxel_um, start[probe], (camera, detect, device))
         for probe, stack in stacks.items()
     }
+    found = colours.without_company(found)
     pairs = colours.pair(stacks, {p: s.isolated for p, s in found.items()}, scene.voxel_um, camera)
     return FieldSurvey(camera, transfer, found, start, pairs)
 
@@ -171,40 +175,76 @@ def _merge_probe(
     parts = [f.probes[probe] for f in fields]
     gains = [f.camera.gain_adu_per_photon / camera.gain_adu_per_photon for f in fields]
     chosen = _threshold(parts, detect)
-    threshold, background, ranges = chosen.level, chosen.background, chosen.over_fields
     width = np.concatenate([p.isolated.sigma_um for p in parts])
-    photons = np.concatenate([p.isolated.photons * g for p, g in zip(parts, gains, strict=True)])
-    enough = len(photons) >= survey_params.min_isolated
+    enough = len(width) >= survey_params.min_isolated
     sigma_z, sigma_xy = np.median(width, axis=0).tolist() if enough else fields[0].start_sigma_um[probe]
     focal = float(np.median(np.concatenate([p.isolated.focal_um for p in parts]))) if enough else sigma_xy
-    levels = np.concatenate([np.full(1, p.background_photons * g) for p, g in zip(parts, gains, strict=True)])
+    levels = np.array([p.background_photons * g for p, g in zip(parts, gains, strict=True)])
     bright = np.array([p.bright_photons * g for p, g in zip(parts, gains, strict=True)])
-    fallback = float(np.nanmedian(bright)) if np.isfinite(bright).any() else _UNKNOWN_PHOTONS
-    log = np.log(np.maximum(photons, 1e-6)) if enough else np.array([np.log(fallback)])
-    spread = float(np.subtract(*np.percentile(log, [75, 25]))) / 1.349 if enough else 0.4
     model = ProbeModel(
         background_photons=float(np.nanmedian(levels)) if np.isfinite(levels).any() else float("nan"),
         sigma_xy_um=sigma_xy,
         sigma_z_um=sigma_z,
         fwhm_um=FWHM_PER_SIGMA * focal,
-        photons_median=float(np.exp(np.median(log))),
-        photons_log_sd=min(max(spread, 0.05), 1.5),
-        threshold_snr=threshold,
-        threshold_range_snr=ranges,
-        false_per_nucleus=float(background.above(threshold)),
-        n_isolated=len(photons),
-        background_scale=background.scale,
-        isolated_per_nucleus=len(photons) / max(sum(p.n_nuclei for p in parts), 1.0),
+        photons_median=float(np.nanmedian(bright)) if np.isfinite(bright).any() else _UNKNOWN_PHOTONS,
+        photons_log_sd=_UNKNOWN_SPREAD,
+        threshold_snr=chosen.level,
+        threshold_range_snr=chosen.over_fields,
+        false_per_nucleus=float(chosen.background.above(chosen.level)),
+        n_isolated=len(width),
+        background_scale=chosen.background.scale,
         whole_patch=chosen.whole_patch,
+        apparent_um=sigma_xy,
     )
     if not enough:
         return model, SlideFlag.FEW_SIGNALS
+    return _populated(model, parts, gains, detect), _doubts(parts, chosen)
+
+
+def _populated(model: ProbeModel, parts: Sequence[ProbeSurvey], gains: Sequence[float], detect: Detect) -> ProbeModel:
+    """Add what isolated signals and faint maxima say of signals and of background, by the slide's camera."""
+    photons, least = (
+        np.concatenate([getattr(p.isolated, name) * g for p, g in zip(parts, gains, strict=True)])
+        for name in ("photons", "least_photons")
+    )
+    apparent = np.log(np.concatenate([p.isolated.apparent_um for p in parts]))
+    light, n_nuclei = brightness(photons, least), max(sum(p.n_nuclei for p in parts), 1.0)
+    model = replace(
+        model,
+        photons_median=light.median_photons,
+        photons_log_sd=light.log_sd,
+        signals_per_nucleus=sum(p.n_clear for p in parts) / light.seen / n_nuclei,
+        background_per_nucleus=model.false_per_nucleus,
+        apparent_um=float(np.exp(np.median(apparent))),
+        apparent_log_sd=max(_spread(apparent), _LEAST_APPARENT),
+    )
+    snr, faint, width = (
+        np.concatenate([getattr(p.faint, name) for p in parts])
+        for name in ("patch_snr" if model.whole_patch else "snr", "photons", "apparent_um")
+    )
+    faint *= np.concatenate([np.full(len(p.faint.photons), g) for p, g in zip(parts, gains, strict=True)])
+    passed = snr > model.threshold_snr
+    found = candidates(snr[passed], faint[passed], width[passed])
+    model = replace(model, background_per_nucleus=background_per_nucleus(found, prior_of(model), n_nuclei))
+    real = probability(snr[passed], faint[passed], width[passed], model)
+    counted = real >= detect.least_probability
+    return replace(model, false_per_nucleus=float((1.0 - real[counted]).sum() / n_nuclei))
+
+
+def _doubts(parts: Sequence[ProbeSurvey], chosen: _Chosen) -> SlideFlag:
+    """Whether the slide's signals stand clear of its threshold, and the threshold of its fields alike."""
     strength = float(np.median(np.concatenate([p.isolated.snr for p in parts])))
-    lost = strength < threshold * float(np.exp(_TAIL * max(model.photons_log_sd, _LEAST_SPREAD)))
-    uneven = ranges[1] - ranges[0] > _WIDEST_RANGE
-    doubt = lost or uneven or background.at_bound or chosen.marginal > _MOST_MARGINAL
-    faint = SlideFlag.FAINT_SIGNALS if strength < _SAFE * threshold else SlideFlag(0)
-    return model, SlideFlag.OUT_OF_RANGE if doubt else faint
+    seen = _spread(np.log(np.maximum(np.concatenate([p.isolated.photons for p in parts]), 1e-6)))
+    lost = strength < chosen.level * float(np.exp(_TAIL * max(seen, _LEAST_SPREAD)))
+    uneven = chosen.over_fields[1] - chosen.over_fields[0] > _WIDEST_RANGE
+    if lost or uneven or chosen.background.at_bound or chosen.marginal > _MOST_MARGINAL:
+        return SlideFlag.OUT_OF_RANGE
+    return SlideFlag.FAINT_SIGNALS if strength < _SAFE * chosen.level else SlideFlag(0)
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    """Standard deviation by the quartiles."""
+    return float(np.subtract(*np.percentile(values, [75, 25]))) / 1.349
 
 
 @dataclass(frozen=True)

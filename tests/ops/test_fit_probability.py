@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from ctcfish.ops.fit import fit_spots
 from ctcfish.ops.fit_model import FitModel
-from ctcfish.ops.fit_probability import Candidate, CandidatePrior, signal_probability
+from ctcfish.ops.fit_probability import Candidate, CandidatePrior, log_densities, signal_probability
 from ctcfish.ops.windows import cut_windows
 
 SIDE, BACKGROUND, READ_VARIANCE, SIGMA, FAINT = 1100, 45.0, 4.0, 1.3, 170.0
@@ -59,7 +60,8 @@ def simulated():
     pixels, truth = image(rng, 400)
     places, found = candidates(pixels)
     real = cKDTree(truth).query(places)[0] < 2.5
-    prior = CandidatePrior(400.0, FAINT, 0.4, float(false), LEVEL, broad_objects=1.0)
+    noise = {"fall_snr": 1 / (LEVEL - 1 / LEVEL), "background_sigma_px": SIGMA, "background_spread": 0.5}
+    prior = CandidatePrior(400.0, FAINT, 0.4, float(false), LEVEL, broad_objects=1.0, **noise)
     return found, real, prior
 
 
@@ -89,14 +91,42 @@ def one(photons=500.0, snr=15.0, sigma=1.3, error=0.08):
     return Candidate(*(torch.tensor([v]) for v in values))
 
 
-PRIOR = CandidatePrior(5.0, 500.0, 0.4, 0.01, 5.0)
+PRIOR = CandidatePrior(5.0, 500.0, 0.4, 0.01, 5.0, 0.5)
 
 
 def test_an_ordinary_signal_is_sure_and_a_wide_or_faint_one_is_not():
     assert float(signal_probability(one(), PRIOR)[0]) > 0.999
     assert float(signal_probability(one(sigma=2.6, error=0.1), PRIOR)[0]) < 0.01
-    assert float(signal_probability(one(photons=90.0, snr=4.0), PRIOR)[0]) < 0.2
+    assert float(signal_probability(one(photons=60.0, snr=4.0, sigma=1.6), PRIOR)[0]) < 0.2
     assert 0.2 < float(signal_probability(one(photons=170.0, snr=5.2), PRIOR)[0]) < 0.999
+
+
+def test_where_background_abounds_a_faint_candidate_is_less_sure_and_a_wide_one_is_background():
+    rich = replace(PRIOR, background=0.5)
+    told = [
+        [float(signal_probability(one(photons=170.0, snr=5.2, sigma=s), p)[0]) for s in (1.3, 1.9)]
+        for p in (PRIOR, rich)
+    ]
+    assert told[0][0] > told[1][0] > told[1][1]
+    assert told[0][0] > 0.9
+    assert told[1][1] < 0.1
+    background = log_densities(one(photons=170.0, snr=5.2, sigma=1.9), rich) - log_densities(
+        one(photons=170.0, snr=5.2, sigma=1.9), PRIOR
+    )
+    assert background[:, 0].tolist() == pytest.approx([0.0, math.log(50.0), 0.0], abs=1e-5)
+
+
+def test_the_densities_are_densities():
+    """Over brightness and width each kind adds up to its number; the response is in step with the brightness."""
+    logs = torch.linspace(math.log(2.0), math.log(2e5), 2500, dtype=torch.float64)
+    widths = torch.linspace(math.log(0.2), math.log(20.0), 600, dtype=torch.float64)
+    photons, sigma = (v.flatten() for v in torch.meshgrid(logs.exp(), widths.exp(), indexing="ij"))
+    found = Candidate(photons, 1e-6 * photons, 0.05 * photons, sigma, 1e-6 * sigma)
+    cell = float((logs[1] - logs[0]) * (widths[1] - widths[0]))
+    above = found.snr >= PRIOR.threshold_snr
+    numbers = log_densities(found, PRIOR).exp()
+    assert float(numbers[0].sum()) * cell == pytest.approx(PRIOR.signals, rel=0.01)
+    assert float(numbers[1][above].sum()) * cell == pytest.approx(PRIOR.background, rel=0.02)
 
 
 def test_no_candidates_give_no_probabilities():

@@ -10,8 +10,8 @@ import pytest
 from ctcfish.parameters import Detect, Survey
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.colours import Colours, merge_pairs, pair, typical, without_ghosts
-from ctcfish.stages.signals.field import Isolated
 from ctcfish.stages.signals.ghosts import measure, windows
+from ctcfish.stages.signals.lone import Isolated
 from ctcfish.stages.survey import merge
 from ctcfish.types import Probe
 from tests.stages.test_survey import surveyed
@@ -40,7 +40,8 @@ def drawn(light: np.ndarray, place_um: np.ndarray, photons: np.ndarray) -> None:
 
 def isolated(place_um: np.ndarray, photons: np.ndarray) -> Isolated:
     n = len(photons)
-    return Isolated(place_um, np.tile(WIDTH, (n, 1)), np.full(n, WIDTH[1]), photons, np.full(n, 20.0))
+    width = np.full(n, WIDTH[1])
+    return Isolated(place_um, np.tile(WIDTH, (n, 1)), width, width, photons, 0.4 * photons, np.full(n, 20.0))
 
 
 class Drawing:

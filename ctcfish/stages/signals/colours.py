@@ -13,15 +13,16 @@ is the shift on average: narrow about it where one object shines in both colours
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ctcfish.stages.signals.camera import Camera
-from ctcfish.stages.signals.field import Isolated
+from ctcfish.stages.signals.field import ProbeSurvey
 from ctcfish.stages.signals.ghosts import Floats, Ghosts, measure, windows
+from ctcfish.stages.signals.lone import Faint, Isolated
 from ctcfish.types import Probe
 
 DIRECTIONS: tuple[tuple[Probe, Probe], ...] = (("HER2", "CEP17"), ("CEP17", "HER2"))
@@ -31,6 +32,7 @@ _APART_UM = (2.5, 2.0)  # furthest loci whose way is looked at, along z and in t
 _SAME_UM = np.array([0.12, 0.05, 0.05])  # scatter of one object seen in both colours
 _LOCI_BOUNDS_UM = (0.3, 1.2)
 _GHOST_UM, _BRIGHTENED = np.array([0.6, 0.25, 0.25]), 0.25
+_COMPANY_UM = 0.5  # of something clear in the other channel
 _PRIOR_UM = np.array([0.4, 0.15, 0.15])  # chromatic shift of objectives
 _ASYMMETRY, _FURTHEST_UM = 5.0, np.array([1.0, 0.45, 0.45])  # standard errors of the mean way; shifts
 _SIGNIFICANT = 11.3  # chi-squared of three numbers, 1 %: below it no shift is better than one that noise feigns
@@ -121,6 +123,18 @@ def without_ghosts(own: Isolated, other: Isolated, share: float, way_um: Floats)
     distance, partner = cKDTree((other.position_um + way_um) / _GHOST_UM).query(own.position_um / _GHOST_UM)
     keep = (distance >= 1.0) | (share * other.photons[partner] <= _BRIGHTENED * own.photons)
     return Isolated(*(getattr(own, f.name)[keep] for f in fields(Isolated)))
+
+
+def without_company(surveys: Mapping[Probe, ProbeSurvey]) -> dict[Probe, ProbeSurvey]:
+    """Leave out faint maxima where the other channel holds something clear: they may be its light."""
+    kept = dict(surveys)
+    for other, probe in DIRECTIONS:
+        if other in surveys and probe in surveys and len(surveys[other].clear_um):
+            own, places = surveys[probe].faint, surveys[other].clear_um
+            far = cKDTree(places[:, 1:]).query(own.position_um[:, 1:])[0] > _COMPANY_UM
+            rows = Faint(*(getattr(own, f.name)[far] for f in fields(Faint)))
+            kept[probe] = replace(surveys[probe], faint=rows)
+    return kept
 
 
 def _ways(her2_um: NDArray[np.float64], cep17_um: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from ctcfish.ops.bands import Bands
 from ctcfish.ops.camera import transfer_points
 from ctcfish.parameters import Detect
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.candidates import Candidates, Search, find
-from ctcfish.stages.signals.fits import fit_at, focal_width_px, residual
+from ctcfish.stages.signals.lone import Faint, Isolated, alone, clear, faint, isolated
 from ctcfish.stages.signals.measure import Measures, measure, patch_gain
 from ctcfish.stages.signals.optics import patch_half, sigma_px
 from ctcfish.stages.signals.regions import regions, sample
@@ -25,41 +24,10 @@ FLOOR_SNR = 3.0
 """Weaker maxima are not counted as background."""
 _BRIGHT_SNR = 7.0
 _CLEARLY = 1.3  # times the field's own threshold: on a rough background what hardly passes is texture too
-_APART_SIGMA = 6.0
-_NOTICED_SNR = 4.0
-_FAINT = 0.3
-_MOST_ISOLATED = 1000
+_ABOUT = (0.8, 1.5)  # of it: maxima that may be background or signals
 _FEW = 5
 _SURE_SNR = 6.0
 _FIRST = 30
-_NOT_WIDE = 1.4
-_SHARP = 0.25
-_MISFIT = 1e-4
-_DAZZLING_SNR, _RESIDUAL = 30.0, 0.1
-
-
-@dataclass(frozen=True)
-class Isolated:
-    """Isolated signals of one probe in one field.
-
-    Attributes
-    ----------
-    position_um : ndarray, (N, 3)
-        ``(z, y, x)``.
-    sigma_um : ndarray, (N, 2)
-        Width ``(z, xy)``.
-    focal_um : ndarray, (N,)
-        Width in the signal's own plane.
-    photons : ndarray, (N,)
-        By the field's own camera.
-    snr : ndarray, (N,)
-    """
-
-    position_um: NDArray[np.float64]
-    sigma_um: NDArray[np.float64]
-    focal_um: NDArray[np.float64]
-    photons: NDArray[np.float64]
-    snr: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -71,6 +39,11 @@ class ProbeSurvey:
     background_photons : float
         Median inside nuclei, per pixel and plane; NaN without candidates.
     isolated : Isolated
+    faint : Faint
+    clear_um : ndarray, (K, 3)
+        Places of all clear maxima, lone or not.
+    n_clear : float
+        Clear lone maxima inside nuclei.
     bright_photons : float
         Median brightness by the matched filter of maxima that are no noise; NaN without any.
     counts, patch_counts : ndarray, (K,)
@@ -84,6 +57,9 @@ class ProbeSurvey:
 
     background_photons: float
     isolated: Isolated
+    faint: Faint
+    clear_um: NDArray[np.float64]
+    n_clear: float
     bright_photons: float
     counts: NDArray[np.float64]
     patch_counts: NDArray[np.float64]
@@ -122,21 +98,30 @@ def survey_probe(
         found, measures = _look(stack, part, voxel_um, sigma_um, setting)
         inside = _inside(found, part, labels)
         background = fit_background(_histogram(measures, inside), float(len(part)), axes)
-        clear = max(_BRIGHT_SNR, _CLEARLY * background.threshold(setting[1].false_per_nucleus))
-        isolated = _isolated(stack, (found, measures), clear, (sigma_px(sigma_um, voxel_um), voxel_um), setting[0])
-        if len(isolated.photons) >= _FEW:
-            width = np.median(isolated.sigma_um, axis=0)
+        threshold = background.threshold(setting[1].false_per_nucleus)
+        clear_snr, lone = max(_BRIGHT_SNR, _CLEARLY * threshold), alone(found, measures, sigma_px(sigma_um, voxel_um))
+        rows = clear(lone, measures, clear_snr)
+        scale = (sigma_px(sigma_um, voxel_um), voxel_um)
+        own = isolated(stack, (found, measures, rows), clear_snr, scale, setting[0])
+        if len(own.photons) >= _FEW:
+            width = np.median(own.sigma_um, axis=0)
             sigma_um = (float(width[0]) if len(stack) > 1 else sigma_um[0], float(width[1]))
     sigma = sigma_px(sigma_um, voxel_um)
+    by_patch = measure(found, sigma[1], voxel_um[1], None)
+    least, most = (share * threshold for share in _ABOUT)
+    about = (lone & inside & (measures.snr > least) & (measures.snr < most)).nonzero()[:, 0]
     bands = Bands.of(sigma, len(stack), setting[1].surround)
     bright = inside & (measures.snr > _SURE_SNR) & ~measures.hot
     level = found.surround[inside & (measures.snr < _BRIGHT_SNR)].cpu().numpy()
     return ProbeSurvey(
         float(np.median(level)) if len(level) else float("nan"),
-        isolated,
+        own,
+        faint(stack, (found, measures, about), by_patch.snr, (sigma, voxel_um), setting[0]),
+        found.place_px[measures.snr > clear_snr].cpu().numpy() * np.array([voxel_um[0] or 1.0, *voxel_um[1:]]),
+        float(inside[rows].sum()),
         float(found.photons[bright].median()) if bool(bright.any()) else float("nan"),
         _histogram(measures, inside),
-        _histogram(measure(found, sigma[1], voxel_um[1], None), inside),
+        _histogram(by_patch, inside),
         patch_gain(sigma[1], bands.lateral_gain(sigma[1]) / bands.plane_gain() ** 0.5),
         float(len(nuclei)),
         axes,
@@ -170,50 +155,3 @@ def _look(
         Search(bands, camera, FLOOR_SNR, patch_half(sigma[1]), bands.signal_gain(sigma), device),
     )
     return found, measure(found, sigma[1], voxel_um[1], bands)
-
-
-def _isolated(
-    stack: NDArray[np.generic],
-    looked: tuple[Candidates, Measures],
-    clear_snr: float,
-    scale: tuple[tuple[float, float], tuple[float, float, float]],
-    camera: Camera,
-) -> Isolated:
-    """Fit width and brightness of clear candidates that have no neighbour; ``scale`` is width and voxel."""
-    (found, measures), (sigma, voxel_um) = looked, scale
-    use = (measures.snr > clear_snr) & ~measures.hot & ~_near(found, measures, sigma) & (measures.ratio < _NOT_WIDE)
-    rows = use.nonzero()[:, 0][:_MOST_ISOLATED]
-    fitted = fit_at(stack, found.place_px[rows], sigma, camera, free_width=True)
-    fits = fitted.fits
-    plain = (measures.snr[rows] > _DAZZLING_SNR) & (residual(fits, camera) < _RESIDUAL)
-    good = fits.converged & fitted.whole & ((fits.p_value > _MISFIT) | plain)
-    good &= fits.sigma_error_px[:, 1] < _SHARP * fits.sigma_px[:, 1]
-    step = np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
-    width = fits.sigma_px[good].cpu().numpy().astype(np.float64)
-    # a free width takes background for light: brightness is fitted with the width common to all
-    common = (float(np.median(width[:, 0])), float(np.median(width[:, 1]))) if len(width) else sigma
-    light = fit_at(stack, found.place_px[rows[good]], common, camera, free_width=False).fits.photons
-    lateral_um = (voxel_um[1] * voxel_um[2]) ** 0.5
-    focal = fits.sigma_px[good, 1]  # in a plane alone it is measured already
-    if len(stack) > 1:
-        focal = focal_width_px(stack, fitted.position_px[good].round().long(), common, camera)
-    return Isolated(
-        fitted.position_px[good].cpu().numpy() * step,
-        width * np.array([step[0], lateral_um]),
-        focal.cpu().numpy().astype(np.float64) * lateral_um,
-        light.cpu().numpy().astype(np.float64),
-        measures.snr[rows][good].cpu().numpy().astype(np.float64),
-    )
-
-
-def _near(found: Candidates, measures: Measures, sigma: tuple[float, float]) -> torch.Tensor:
-    """Whether a candidate has another close by that is not faint beside it."""
-    strength = measures.snr.cpu().numpy()
-    near = np.zeros(len(found), bool)
-    noticed = np.flatnonzero(strength > _NOTICED_SNR)
-    place = found.place_px.cpu().numpy()[noticed] / np.array([sigma[0], sigma[1], sigma[1]])
-    if len(noticed) > 1:
-        first, second = noticed[cKDTree(place).query_pairs(_APART_SIGMA, output_type="ndarray").T]
-        near[first[strength[second] > _FAINT * strength[first]]] = True
-        near[second[strength[first] > _FAINT * strength[second]]] = True
-    return torch.from_numpy(near).to(found.snr.device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,11 +11,35 @@ from numpy.typing import NDArray
 from ctcfish.ops.fit_probability import Candidate, CandidatePrior, signal_probability
 from ctcfish.types import ProbeModel
 
-LEAST_SPREAD = 0.3  # of log brightness; isolated signals are chosen bright, and look more alike than they are
 _LEAST_SIGNALS = 0.5  # per nucleus
-_WIDTH_SPREAD = 0.15  # loci differ in size
 _BROAD_OBJECTS = 0.02  # per nucleus, that no other test has rejected
 _WIDTH_ERROR = 1.2  # relative error of a width measured by two templates, times the SNR
+_FALL = 0.11  # of the threshold: how far above it background maxima reach
+_SMOOTH, _SMOOTH_SPREAD = math.exp(0.45), 0.25  # width of background maxima in widths of a signal, and its log spread
+
+
+def candidates(snr: NDArray[np.float64], photons: NDArray[np.float64], sigma_um: NDArray[np.float64]) -> Candidate:
+    """Candidates (N,) of given response, brightness and width by two templates, with the errors these have."""
+    strength, light, width = (torch.from_numpy(np.asarray(v, np.float64)) for v in (snr, photons, sigma_um))
+    error = 1.0 / strength.clamp(min=1.0)
+    return Candidate(light, light * error, strength, width, width * error * _WIDTH_ERROR)
+
+
+def prior_of(slide: ProbeModel) -> CandidatePrior:
+    """What the slide says of signals and of background, with widths in micrometres."""
+    return CandidatePrior(
+        signals=max(slide.signals_per_nucleus, _LEAST_SIGNALS),
+        median_photons=slide.photons_median,
+        log_sigma=slide.photons_log_sd,
+        background=slide.background_per_nucleus,
+        threshold_snr=slide.threshold_snr,
+        fall_snr=_FALL * slide.threshold_snr,
+        broad_objects=_BROAD_OBJECTS,
+        sigma_px=slide.apparent_um,
+        sigma_spread=slide.apparent_log_sd,
+        background_sigma_px=_SMOOTH * slide.sigma_xy_um,
+        background_spread=_SMOOTH_SPREAD,
+    )
 
 
 def probability(
@@ -31,18 +57,4 @@ def probability(
     -------
     ndarray, (N,)
     """
-    prior = CandidatePrior(
-        signals=max(slide.isolated_per_nucleus, _LEAST_SIGNALS),
-        median_photons=slide.photons_median,
-        log_sigma=max(slide.photons_log_sd, LEAST_SPREAD),
-        false_maxima=slide.false_per_nucleus,
-        threshold_snr=slide.threshold_snr,
-        noise_scale=slide.background_scale,
-        broad_objects=_BROAD_OBJECTS,
-        sigma_px=slide.sigma_xy_um,
-        sigma_spread=_WIDTH_SPREAD,
-    )
-    strength, light, width = (torch.from_numpy(np.asarray(v, np.float64)) for v in (snr, photons, sigma_um))
-    error = 1.0 / strength.clamp(min=1.0)
-    found = Candidate(light, light * error, strength, width, width * error * _WIDTH_ERROR)
-    return np.asarray(signal_probability(found, prior).numpy(), np.float64)
+    return np.asarray(signal_probability(candidates(snr, photons, sigma_um), prior_of(slide)).numpy(), np.float64)

@@ -19,7 +19,6 @@ from ctcfish.ops.fit_probability import TAIL_SHARE, TAIL_WIDTH
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.colours import DIRECTIONS
 from ctcfish.stages.signals.fits import light_at
-from ctcfish.stages.signals.probability import LEAST_SPREAD
 from ctcfish.stages.signals.probe import Signals
 from ctcfish.types import Probe, ProbeModel, SlideModel
 
@@ -90,7 +89,7 @@ def _odds(left: Floats, spread: Floats, slide: ProbeModel) -> Floats:
 
     A signal's is log-normal with a wider tail, as in :func:`ctcfish.ops.fit_probability.signal_probability`.
     """
-    scatter = max(slide.photons_log_sd, LEAST_SPREAD)
+    scatter = slide.photons_log_sd
     signal = np.zeros(len(left))
     for share, wide in ((1.0 - TAIL_SHARE, scatter), (TAIL_SHARE, TAIL_WIDTH * scatter)):
         weight = share * norm.pdf(_STEPS) / norm.pdf(_STEPS).sum()

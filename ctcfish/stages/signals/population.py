@@ -1,0 +1,90 @@
+"""What the lone maxima of a probe are made of: signals of a log-normal brightness, and background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_ndtr, logsumexp
+
+from ctcfish.ops.fit_probability import TAIL_SHARE, TAIL_WIDTH, Candidate, CandidatePrior, log_densities
+
+_SHIFTS = np.arange(-0.8, 0.2001, 0.02)  # of the median of those seen, in log brightness
+_SPREADS = np.arange(0.16, 0.9001, 0.02)
+_USUAL_SPREAD, _SPREAD_KNOWN = 0.36, 0.15  # of log brightness: expected, and how well, as a log standard deviation
+_OUTLYING = 1.5
+_TURNS = 100
+_EXPECTED, _WORTH_NUCLEI = 0.5, 20.0  # background maxima, and in how many nuclei, that a slide is expected to show
+
+
+@dataclass(frozen=True)
+class Brightness:
+    """Log-normal brightness of a slide's signals.
+
+    Attributes
+    ----------
+    median_photons, log_sd : float
+    seen : float
+        Share of the signals that were bright enough to be seen.
+    """
+
+    median_photons: float
+    log_sd: float
+    seen: float
+
+
+def brightness(photons: NDArray[np.float64], least_photons: NDArray[np.float64]) -> Brightness:
+    """Log-normal brightness of signals of which the faint ones are not seen.
+
+    Every signal's density is that of a log-normal (with the tail of
+    :func:`ctcfish.ops.fit_probability.signal_probability`) above what it needed to be seen; maximum posterior over a
+    grid, the spread with a log-normal prior.
+
+    Parameters
+    ----------
+    photons, least_photons : ndarray, (N,)
+        At least one.
+    """
+    light, least = np.log(np.maximum(photons, 1e-6)), np.log(np.maximum(least_photons, 1e-6))
+    middle = float(np.median(light))
+    usual = np.abs(light - middle) < _OUTLYING
+    light, least = light[usual], least[usual]
+    best, found = -np.inf, Brightness(float(np.exp(middle)), _USUAL_SPREAD, 1.0)
+    for spread in _SPREADS:
+        off, cut = ((middle + _SHIFTS)[:, None] - v for v in (light, least))
+        density = np.logaddexp(*(np.log(s) - np.log(w * spread) - 0.5 * (off / (w * spread)) ** 2 for s, w in _PARTS))
+        above = np.logaddexp(*(np.log(s) + log_ndtr(cut / (w * spread)) for s, w in _PARTS))
+        posterior = (density - above).sum(1) - 0.5 * (np.log(spread / _USUAL_SPREAD) / _SPREAD_KNOWN) ** 2
+        row = int(posterior.argmax())
+        if posterior[row] > best:
+            best, median = float(posterior[row]), float(np.exp(middle + _SHIFTS[row]))
+            found = Brightness(median, float(spread), float(np.exp(above[row]).mean()))
+    return found
+
+
+_PARTS = ((1.0 - TAIL_SHARE, 1.0), (TAIL_SHARE, TAIL_WIDTH))
+
+
+def background_per_nucleus(found: Candidate, prior: CandidatePrior, n_nuclei: float) -> float:
+    """How many background maxima a nucleus has above the threshold.
+
+    The rate at which the lone maxima about the threshold are as many background as it says (expectation and
+    maximisation over the kinds of :func:`ctcfish.ops.fit_probability.log_densities`), with half a maximum in twenty
+    nuclei expected beforehand.
+
+    Parameters
+    ----------
+    found : Candidate
+        Lone maxima from the threshold to about one and a half of it, inside nuclei.
+    prior : CandidatePrior
+        Its own rate of background is where the search begins.
+    n_nuclei : float
+    """
+    kinds = log_densities(found, prior).numpy()
+    rate, start = prior.background, np.log(prior.background)
+    for _ in range(_TURNS):
+        now = kinds + np.array([0.0, np.log(rate) - start, 0.0])[:, None]
+        share = np.exp(now[1] - logsumexp(now, axis=0)) if now.shape[1] else np.zeros(0)
+        rate = float((share.sum() + _EXPECTED) / (n_nuclei + _WORTH_NUCLEI))
+    return rate
