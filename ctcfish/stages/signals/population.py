@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, logsumexp
+from scipy.special import ndtr
 
 from ctcfish.ops.fit_probability import TAIL_SHARE, TAIL_WIDTH, Candidate, CandidatePrior, log_densities
 
 _SHIFTS = np.arange(-0.8, 0.2001, 0.02)  # of the median of those seen, in log brightness
 _SPREADS = np.arange(0.16, 0.9001, 0.02)
+_COARSE = 3  # of every so many spreads one is tried, and then those beside the best
 _USUAL_SPREAD, _SPREAD_KNOWN = 0.36, 0.15  # of log brightness: expected, and how well, as a log standard deviation
 _OUTLYING = 1.5
 _TURNS = 100
@@ -49,18 +50,27 @@ def brightness(photons: NDArray[np.float64], least_photons: NDArray[np.float64])
     light, least = np.log(np.maximum(photons, 1e-6)), np.log(np.maximum(least_photons, 1e-6))
     middle = float(np.median(light))
     usual = np.abs(light - middle) < _OUTLYING
-    light, least = light[usual], least[usual]
-    best, found = -np.inf, Brightness(float(np.exp(middle)), _USUAL_SPREAD, 1.0)
-    for spread in _SPREADS:
-        off, cut = ((middle + _SHIFTS)[:, None] - v for v in (light, least))
-        density = np.logaddexp(*(np.log(s) - np.log(w * spread) - 0.5 * (off / (w * spread)) ** 2 for s, w in _PARTS))
-        above = np.logaddexp(*(np.log(s) + log_ndtr(cut / (w * spread)) for s, w in _PARTS))
-        posterior = (density - above).sum(1) - 0.5 * (np.log(spread / _USUAL_SPREAD) / _SPREAD_KNOWN) ** 2
-        row = int(posterior.argmax())
-        if posterior[row] > best:
-            best, median = float(posterior[row]), float(np.exp(middle + _SHIFTS[row]))
-            found = Brightness(median, float(spread), float(np.exp(above[row]).mean()))
-    return found
+    light, least = light[usual] - middle, least[usual] - middle
+    tried = {row: _posterior(light, least, float(_SPREADS[row])) for row in range(0, len(_SPREADS), _COARSE)}
+    best = max(tried, key=lambda row: float(tried[row].max()))
+    near = range(max(0, best - _COARSE + 1), min(len(_SPREADS), best + _COARSE))
+    tried |= {row: _posterior(light, least, float(_SPREADS[row])) for row in near if row != best}
+    best = max(tried, key=lambda row: float(tried[row].max()))
+    shift, spread = float(_SHIFTS[tried[best].argmax()]), float(_SPREADS[best])
+    return Brightness(float(np.exp(middle + shift)), spread, float(_share_above(shift - least, spread).mean()))
+
+
+def _posterior(light: NDArray[np.float64], least: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
+    """Logarithm of the posterior at every shift, (K,); light and what was needed (N,) are logarithms."""
+    off, cut = (_SHIFTS[:, None] - v for v in (light, least))
+    density = sum(s / (w * spread) * np.exp(-0.5 * (off / (w * spread)) ** 2) for s, w in _PARTS)
+    seen = np.log(density / _share_above(cut, spread)).sum(1)
+    return np.asarray(seen - 0.5 * (np.log(spread / _USUAL_SPREAD) / _SPREAD_KNOWN) ** 2)
+
+
+def _share_above(cut: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
+    """Share of signals brighter than what was needed, by how far that lies below the median."""
+    return np.asarray(sum(s * ndtr(cut / (w * spread)) for s, w in _PARTS))
 
 
 _PARTS = ((1.0 - TAIL_SHARE, 1.0), (TAIL_SHARE, TAIL_WIDTH))
@@ -81,10 +91,10 @@ def background_per_nucleus(found: Candidate, prior: CandidatePrior, n_nuclei: fl
         Its own rate of background is where the search begins.
     n_nuclei : float
     """
-    kinds = log_densities(found, prior).numpy()
-    rate, start = prior.background, np.log(prior.background)
+    signal, background, broad = log_densities(found, prior).double().numpy()
+    rate = prior.background
+    other = rate * np.exp(np.logaddexp(signal, broad) - background)
     for _ in range(_TURNS):
-        now = kinds + np.array([0.0, np.log(rate) - start, 0.0])[:, None]
-        share = np.exp(now[1] - logsumexp(now, axis=0)) if now.shape[1] else np.zeros(0)
+        share = rate / (rate + other)
         rate = float((share.sum() + _EXPECTED) / (n_nuclei + _WORTH_NUCLEI))
     return rate
