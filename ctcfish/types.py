@@ -212,7 +212,10 @@ class Nuclei:
             top, left, bottom, right = max(y0, y_start), max(x0, x_start), min(y1, y_stop), min(x1, x_stop)
             part = self.mask(int(row))[top - y0 : bottom - y0, left - x0 : right - x0]
             view = image[top - y_start : bottom - y_start, left - x_start : right - x_start]
-            np.copyto(view, self.label[row], where=part)
+            if part.all():  # a square that stands in for a nucleus
+                view[...] = self.label[row]
+            else:
+                np.copyto(view, self.label[row], where=part)
         return image
 
 

@@ -85,16 +85,17 @@ def transfer_line(points: Tensor) -> tuple[float, float]:
     weight = count / np.maximum(variance, 1e-12) ** 2
     gain = dark = float("nan")
     for _ in range(20):
-        mean = np.average(level, weights=weight)
-        spread = np.average((level - mean) ** 2, weights=weight)
+        weight /= weight.sum()
+        mean = float(weight @ level)
+        spread = float(weight @ (level - mean) ** 2)
         if not spread > 1e-12 * max(mean * mean, 1e-30):
             return float("nan"), float("nan")
-        gain = float(np.average((level - mean) * variance, weights=weight) / spread)
+        gain = float(weight @ ((level - mean) * variance)) / spread
         if not gain > 0:
             return float("nan"), float("nan")
-        at_mean = float(np.average(variance, weights=weight))
-        dark = float(mean - at_mean / gain)
+        dark = mean - float(weight @ variance) / gain
         expected = np.maximum(gain * (level - dark), 1e-12)
-        off = np.abs(variance / expected - 1.0) / max(float(np.median(np.abs(variance / expected - 1.0))), 1e-3)
+        off = np.abs(variance / expected - 1.0)
+        off /= max(float(np.median(off)), 1e-3)
         weight = count / expected**2 / np.maximum(1.0, off / 2.0) ** 2
     return gain, dark

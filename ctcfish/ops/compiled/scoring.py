@@ -41,32 +41,40 @@ def _weigh(values: _Array, number: int) -> None:
 @kernel
 def _project(region: Region, number: int) -> None:
     """Sum what the model lacks, and the weight, under every emitter."""
-    at, values = region.rows.at, region.rows.values
-    images, seen, width = region.profiles, region.work.seen, region.rows.values.shape[2]
-    parts, core = len(region.shared.parts), 1.0 / region.shared.parts[0, 0]
+    seen, parts = region.work.seen, len(region.shared.parts)
     for m in range(number):
         for k in range(5):
             seen[m, k] = 0.0
+        for part in range(parts):
+            _project_part(region, m * parts + part, seen[m])
+        seen[m, 4] /= region.shared.parts[0, 0]
+
+
+@kernel
+def _project_part(region: Region, row: int, seen: _Array) -> None:
+    """Add the sums under one part of an emitter's image, which the profiles hold in a row, and the core's weight."""
+    at, values, images = region.rows.at, region.rows.values, region.profiles
+    light, by_z, by_y, by_x, weight = spread(0.0), spread(0.0), spread(0.0), spread(0.0), spread(0.0)
     for q in range(len(at)):
         z, y = at[q, 0], at[q, 1]
-        for row in range(number * parts):
-            deep, high = images.z[VALUE, row, z], images.y[VALUE, row, y]
-            both, by_z, by_y = deep * high, images.z[SLOPE, row, z] * high, deep * images.y[SLOPE, row, y]
-            if abs(both) + abs(by_z) + abs(by_y) < NO_LIGHT:
-                continue
-            light, slope, weight = spread(0.0), spread(0.0), spread(0.0)
-            for x in range(0, width, LANES):
-                rest, image = load(values, (REST, q, x)), load(images.x, (VALUE, row, x))
-                light += rest * image
-                slope += rest * load(images.x, (SLOPE, row, x))
-                weight += load(values, (WEIGHT, q, x)) * image
-            m, value = row // parts, total_of(light)
-            seen[m, 0] += both * value
-            seen[m, 1] += by_z * value
-            seen[m, 2] += by_y * value
-            seen[m, 3] += both * total_of(slope)
-            if row % parts == 0:
-                seen[m, 4] += core * both * total_of(weight)
+        deep, high = images.z[VALUE, row, z], images.y[VALUE, row, y]
+        both, tilted_z, tilted_y = deep * high, images.z[SLOPE, row, z] * high, deep * images.y[SLOPE, row, y]
+        if abs(both) + abs(tilted_z) + abs(tilted_y) < NO_LIGHT:
+            continue
+        for x in range(0, values.shape[2], LANES):
+            rest, image = load(values, (REST, q, x)), load(images.x, (VALUE, row, x))
+            under = rest * image
+            light += both * under
+            by_z += tilted_z * under
+            by_y += tilted_y * under
+            by_x += both * rest * load(images.x, (SLOPE, row, x))
+            weight += both * load(values, (WEIGHT, q, x)) * image
+    seen[0] += total_of(light)
+    seen[1] += total_of(by_z)
+    seen[2] += total_of(by_y)
+    seen[3] += total_of(by_x)
+    if row % len(region.shared.parts) == 0:
+        seen[4] += total_of(weight)
 
 
 @kernel
@@ -191,12 +199,15 @@ def _factor(size: int, work: Work) -> tuple[float, bool]:
     vector holds left of the diagonal is left to chance and never asked for.
     """
     system, scale = work.system, work.scale
-    log_determinant, sound = 0.0, True
+    log_determinant, pivots, sound = 0.0, 1.0, True
     _scaled(size, work)
     for j in range(size):
         sound = sound and system[j, j] > 0.0
         pivot = max(float(system[j, j]), 1e-12)
-        log_determinant += math.log(pivot / float(scale[j]) ** 2)
+        pivots *= pivot / float(scale[j]) ** 2
+        if j % LANES == 0 or j == size - 1:  # a logarithm costs more than a row
+            log_determinant += math.log(pivots)
+            pivots = 1.0
         inverse = 1.0 / math.sqrt(pivot)
         for x in range(j // LANES * LANES, size, LANES):
             store(system, (j, x), load(system, (j, x)) * inverse)
