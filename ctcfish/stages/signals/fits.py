@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -239,12 +240,19 @@ def window_half(sigma_px: tuple[float, float], planes: int) -> tuple[int, int, i
 def _windows(
     stack: NDArray[np.generic], place: NDArray[np.int64], half: tuple[int, int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    index, valid = [], []
-    for axis, reach in enumerate(half):
-        wanted = place[:, axis, None] + np.arange(-reach, reach + 1)
-        held = np.clip(wanted, 0, stack.shape[axis] - 1)
-        index.append(held)
-        valid.append(held == wanted)
-    z, y, x = index[0][:, :, None, None], index[1][:, None, :, None], index[2][:, None, None, :]
+    """Windows about places (N, 3), the border repeated, and which of their pixels lie inside, both (N, Z, Y, X).
+
+    Windows that lie inside are copied as runs of memory, many times faster than by the index of every pixel.
+    """
+    size = tuple(2 * reach + 1 for reach in half)
+    wanted = [place[:, axis, None] + np.arange(-reach, reach + 1) for axis, reach in enumerate(half)]
+    index = [np.clip(own, 0, stack.shape[axis] - 1) for axis, own in enumerate(wanted)]
+    valid = [held == own for held, own in zip(index, wanted, strict=True)]
+    whole = np.all([own.all(1) for own in valid], 0)
+    window = np.empty((len(place), *size), np.float32)
+    if whole.any():
+        window[whole] = sliding_window_view(stack, size)[tuple((place[whole] - half).T)]
+    z, y, x = (held[~whole] for held in index)
+    window[~whole] = stack[z[:, :, None, None], y[:, None, :, None], x[:, None, None, :]]
     inside = valid[0][:, :, None, None] & valid[1][:, None, :, None] & valid[2][:, None, None, :]
-    return stack[z, y, x].astype(np.float32), inside
+    return window, inside
