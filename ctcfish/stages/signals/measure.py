@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, fields
 
@@ -63,27 +64,53 @@ def measure(found: Candidates, sigma_px: float, pixel_um: float, bands: Bands | 
         whose level is fitted along, instead of from the filter with its nearer surround: less noise, more texture.
     """
     half = found.patch.shape[1] // 2
-    image, broad = t.point_image(half, torch.tensor([1.0, _WIDE], dtype=torch.float64) * sigma_px)
+    own = _templates(half, sigma_px)
     core = found.patch[:, half - 1 : half + 2, half - 1 : half + 2] - found.surround[:, None, None]
     hot = t.hot_centre(core, found.noise, sigma_px)
     patch = t.repaired(found.patch, hot)
-    narrow, wide, bank = t.level_blind(image), t.level_blind(broad), t.edge_blind(image)
-    slopes = t.slope_templates(half, sigma_px)
-    seen = t.products(patch, torch.cat([narrow[None], wide[None], slopes, bank]))
+    seen = t.products(patch, own.every)
     amplitude, slope, by_angle = seen[:, 0], seen[:, 2:4], seen[:, 4:]
-    own_wide = float((wide * image).sum())
-    ratio = seen[:, 1] / (amplitude.clamp(min=1e-6) * own_wide)
+    ratio = seen[:, 1] / amplitude.clamp(min=1e-6)
     angle = torch.atan2(slope[:, 0], slope[:, 1]) / math.pi * t.ORIENTATIONS
     edge = by_angle.gather(1, (angle.round().long() % t.ORIENTATIONS)[:, None])[:, 0]
-    edge = edge / (found.noise * float(bank[0].norm()))
+    edge = edge / (found.noise * float(own.every[4].norm()))
+    narrow = own.every[0]
     whole = amplitude / (found.noise * float(narrow.norm()))
     profile = narrow.sum(0).numpy() / float(narrow.norm()) if bands is None else bands.profile()
-    share = t.border_share(profile, slopes[1].sum(0).numpy(), _BORDER_UM / pixel_um)
+    share = t.border_share(profile, own.every[3].sum(0).numpy(), _BORDER_UM / pixel_um)
     steep = (slope.norm(dim=1) / found.noise - _FLAT_SNR).clamp(min=0)
     snr = (whole if bands is None else torch.where(hot, whole, found.snr)) - share * steep
     snr = torch.where((ratio > _WIDE_RATIO) | hot, torch.minimum(snr, edge), snr)
-    pair = torch.stack([narrow, wide / own_wide])
-    return Measures(snr, ratio, _width(ratio, pair, sigma_px), hot)
+    return Measures(snr, ratio, _width(ratio, own), hot)
+
+
+@dataclass(frozen=True)
+class _Templates:
+    """What patches are held against.
+
+    Attributes
+    ----------
+    every : Tensor of float64, (4 + A, D, D)
+        Amplitude of a signal, of one 1.8 times as wide over what that sees of a signal, slopes along y and x, and
+        amplitude blind to an edge in each of A directions.
+    widths, ratios : Tensor of float64, (K,)
+        Widths of a lone Gaussian, and the ratio of both amplitudes at each, which grows.
+    """
+
+    every: Tensor
+    widths: Tensor
+    ratios: Tensor
+
+
+@functools.lru_cache(maxsize=16)
+def _templates(half: int, sigma_px: float) -> _Templates:
+    image, broad = t.point_image(half, torch.tensor([1.0, _WIDE], dtype=torch.float64) * sigma_px)
+    narrow, wide = t.level_blind(image), t.level_blind(broad)
+    pair = torch.stack([narrow, wide / (wide * image).sum()])
+    widths = torch.linspace(0.5, 3.0, 51, dtype=torch.float64) * sigma_px
+    sides = t.products(t.point_image(half, widths), pair)
+    every = torch.cat([pair, t.slope_templates(half, sigma_px), t.edge_blind(image)])
+    return _Templates(every, widths, sides[:, 1] / sides[:, 0])
 
 
 def patch_gain(sigma_px: float, per_photon: float) -> float:
@@ -99,12 +126,9 @@ def patch_gain(sigma_px: float, per_photon: float) -> float:
     return 1.0 / float(template.norm()) / per_photon
 
 
-def _width(ratio: Tensor, pair: Tensor, sigma_px: float) -> Tensor:
-    """Invert the ratio that two templates (2, D, D) give of a lone Gaussian, by a table: it grows with the width."""
-    widths = torch.linspace(0.5, 3.0, 51, dtype=torch.float64) * sigma_px
-    sides = t.products(t.point_image(pair.shape[1] // 2, widths), pair)
-    known = (sides[:, 1] / sides[:, 0]).to(ratio)
+def _width(ratio: Tensor, own: _Templates) -> Tensor:
+    """Invert the ratio that two templates give of a lone Gaussian, by a table."""
+    known, steps = own.ratios.to(ratio), own.widths.to(ratio)
     above = torch.searchsorted(known, ratio.contiguous()).clamp(1, len(known) - 1)
     share = ((ratio - known[above - 1]) / (known[above] - known[above - 1])).clamp(0, 1)
-    steps = widths.to(ratio)
     return steps[above - 1] + share * (steps[above] - steps[above - 1])
