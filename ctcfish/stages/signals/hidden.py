@@ -41,7 +41,8 @@ def hides_another(
     deep, wide = half_window(sigma_px, len(stack))
     place = fitted.position_px.round().long().cpu().numpy()
     pixels, inside = windows(stack, place, (deep, wide, wide))
-    seen, whole = inside.any((2, 3)), inside.any(1).all(1).all(1)
+    seen = inside.any((2, 3))
+    whole = np.all(inside.any(1), axis=(1, 2))
     least = _CLEARLY[3 if deep else 2] * threshold_snr
     found = torch.zeros(len(place), dtype=torch.bool, device=device)
     for planes in np.unique(seen, axis=0):

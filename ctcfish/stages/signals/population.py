@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, logsumexp
+from scipy.optimize import minimize
+from scipy.special import log_ndtr
 
 from ctcfish.ops.fit_probability import TAIL_SHARE, TAIL_WIDTH, Candidate, CandidatePrior, log_densities
 
-_SHIFTS = np.arange(-0.8, 0.2001, 0.02)  # of the median of those seen, in log brightness
-_SPREADS = np.arange(0.16, 0.9001, 0.02)
-_USUAL_SPREAD, _SPREAD_KNOWN = 0.36, 0.15  # of log brightness: expected, and how well, as a log standard deviation
+_PARTS = ((1.0 - TAIL_SHARE, 1.0), (TAIL_SHARE, TAIL_WIDTH))
+_LOWEST, _HIGHEST, _ROOM = -0.8, 0.2, 0.9  # how far the medians of all and of those seen differ; and log spreads
+_USUAL_SPREAD, _SPREAD_KNOWN = float(np.log(0.36)), 0.15  # log of the spread of log brightness, and how well known
 _OUTLYING = 1.5
 _TURNS = 100
 _EXPECTED, _WORTH_NUCLEI = 0.5, 20.0  # background maxima, and in how many nuclei, that a slide is expected to show
@@ -38,8 +40,8 @@ def brightness(photons: NDArray[np.float64], least_photons: NDArray[np.float64])
     """Log-normal brightness of signals of which the faint ones are not seen.
 
     Every signal's density is that of a log-normal (with the tail of
-    :func:`ctcfish.ops.fit_probability.signal_probability`) above what it needed to be seen; maximum posterior over a
-    grid, the spread with a log-normal prior.
+    :func:`ctcfish.ops.fit_probability.signal_probability`) above what it needed to be seen; maximum posterior, the
+    spread with a log-normal prior.
 
     Parameters
     ----------
@@ -50,20 +52,23 @@ def brightness(photons: NDArray[np.float64], least_photons: NDArray[np.float64])
     middle = float(np.median(light))
     usual = np.abs(light - middle) < _OUTLYING
     light, least = light[usual], least[usual]
-    best, found = -np.inf, Brightness(float(np.exp(middle)), _USUAL_SPREAD, 1.0)
-    for spread in _SPREADS:
-        off, cut = ((middle + _SHIFTS)[:, None] - v for v in (light, least))
-        density = np.logaddexp(*(np.log(s) - np.log(w * spread) - 0.5 * (off / (w * spread)) ** 2 for s, w in _PARTS))
-        above = np.logaddexp(*(np.log(s) + log_ndtr(cut / (w * spread)) for s, w in _PARTS))
-        posterior = (density - above).sum(1) - 0.5 * (np.log(spread / _USUAL_SPREAD) / _SPREAD_KNOWN) ** 2
-        row = int(posterior.argmax())
-        if posterior[row] > best:
-            best, median = float(posterior[row]), float(np.exp(middle + _SHIFTS[row]))
-            found = Brightness(median, float(spread), float(np.exp(above[row]).mean()))
-    return found
+
+    def loss(at: NDArray[np.float64]) -> float:
+        spread = np.exp(at[1])
+        density = _log_sum(-0.5 * ((light - at[0]) / (w * spread)) ** 2 - np.log(w * spread) for _, w in _PARTS)
+        seen = _log_sum(log_ndtr((at[0] - least) / (w * spread)) for _, w in _PARTS)
+        return float((seen - density).sum() + 0.5 * ((at[1] - _USUAL_SPREAD) / _SPREAD_KNOWN) ** 2)
+
+    bounds = [(middle + _LOWEST, middle + _HIGHEST), (_USUAL_SPREAD - _ROOM, _USUAL_SPREAD + _ROOM)]
+    at = minimize(loss, np.array([middle, _USUAL_SPREAD]), method="L-BFGS-B", bounds=bounds).x
+    seen = np.exp(_log_sum(log_ndtr((at[0] - least) / (w * np.exp(at[1]))) for _, w in _PARTS))
+    return Brightness(float(np.exp(at[0])), float(np.exp(at[1])), float(seen.mean()))
 
 
-_PARTS = ((1.0 - TAIL_SHARE, 1.0), (TAIL_SHARE, TAIL_WIDTH))
+def _log_sum(parts: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Logarithm of the sum of both parts of a log-normal, each by its share."""
+    bulk, tail = (np.log(share) + part for (share, _), part in zip(_PARTS, parts, strict=True))
+    return np.asarray(np.logaddexp(bulk, tail))
 
 
 def background_per_nucleus(found: Candidate, prior: CandidatePrior, n_nuclei: float) -> float:
@@ -82,9 +87,9 @@ def background_per_nucleus(found: Candidate, prior: CandidatePrior, n_nuclei: fl
     n_nuclei : float
     """
     kinds = log_densities(found, prior).numpy()
-    rate, start = prior.background, np.log(prior.background)
+    signal, background, broad = np.exp(kinds - kinds.max(0, keepdims=True))
+    times = 1.0
     for _ in range(_TURNS):
-        now = kinds + np.array([0.0, np.log(rate) - start, 0.0])[:, None]
-        share = np.exp(now[1] - logsumexp(now, axis=0)) if now.shape[1] else np.zeros(0)
-        rate = float((share.sum() + _EXPECTED) / (n_nuclei + _WORTH_NUCLEI))
-    return rate
+        share = times * background / (signal + times * background + broad)
+        times = float((share.sum() + _EXPECTED) / (n_nuclei + _WORTH_NUCLEI) / prior.background)
+    return times * prior.background
