@@ -173,8 +173,8 @@ def look(
     fitted, order = known.joined(added), torch.cat([accepted.nonzero()[:, 0], late.nonzero()[:, 0]])
     accepted, shape = accepted | late, measures.rows(order)
     told = explained(stack, fitted, (sigma, camera), slide, params)
-    single = told.single & ~hides_another(stack, told.fitted, sigma, camera, slide.threshold_snr)
-    return Seen(stack, found, measures, accepted, told.fitted, shape, single, told.broad)
+    hides = hides_another(stack, told.fitted, told.single, (sigma, camera), slide.threshold_snr)
+    return Seen(stack, found, measures, accepted, told.fitted, shape, told.single & ~hides, told.broad)
 
 
 def signals_of(
