@@ -16,7 +16,7 @@ from torch import Tensor
 from ctcfish.errors import InputError
 from ctcfish.ops import fit_model as fm
 from ctcfish.ops.compiled import spots
-from ctcfish.ops.compiled.spot import Setup
+from ctcfish.ops.compiled.spot import Setup, functions_of
 from ctcfish.ops.fit_model import FitModel, Layout, Problem
 
 _CHUNK_VALUES = 1 << 20  # Jacobian entries held at once: 4 MiB of float32, within the caches
@@ -100,11 +100,11 @@ def fit_spots(
     layout = Layout.of((data.shape[1], data.shape[2], data.shape[3]), model)
     extra = [None if t is None else t.flatten(1) for t in (known, weight)]
     problem = Problem(data.flatten(1), extra[0], extra[1], read_variance)
-    way = _one_by_one if data.device.type == "cpu" else _together
+    way = _in_lanes if data.device.type == "cpu" else _together
     return way(problem, start, model, layout)
 
 
-def _one_by_one(problem: Problem, start: Tensor, model: FitModel, layout: Layout) -> SpotFits:
+def _in_lanes(problem: Problem, start: Tensor, model: FitModel, layout: Layout) -> SpotFits:
     """By the compiled kernel, which a CPU has."""
     setup = Setup(
         layout.shape,
@@ -119,10 +119,10 @@ def _one_by_one(problem: Problem, start: Tensor, model: FitModel, layout: Layout
     number, nothing = len(start), problem.data.new_zeros(0, 0)
     images = [nothing if t is None else t for t in (problem.data, problem.known, problem.weight)]
     pixels = tuple(np.ascontiguousarray(t.numpy(), np.float32) for t in images)
-    theta, error = np.zeros((number, layout.size)), np.zeros((number, layout.size))
+    theta, error = np.zeros((2, number, layout.size), np.float32)
     fit, done, steps = np.zeros((number, 3)), np.zeros(number, np.bool_), np.zeros(number, np.int32)
-    places = np.ascontiguousarray(start.numpy(), np.float64)
-    spots.fit_all(setup, spots.functions_of(setup), pixels, places, (theta, error, fit, done, steps))
+    places = np.ascontiguousarray(start.numpy(), np.float32)
+    spots.fit_all(setup, functions_of(setup), pixels, places, (theta, error, fit, done, steps))
     like = problem.data
     theta_t, error_t, fit_t = (torch.from_numpy(values).to(like.dtype) for values in (theta, error, fit))
     told = (*fit_t.unbind(1), torch.from_numpy(done), torch.from_numpy(steps))

@@ -1,15 +1,14 @@
 """Peaks of the band-passed stack: filter, surround and local maxima in one pass over blocks that fit the cache.
 
-:func:`peaks` is one signature with two paths: plain torch for any device, and plane by plane on a CPU, by OpenCV's
-filters and compiled maxima, where the planes of one block stay in the cache between the steps. A test holds that both
-agree.
+:func:`peaks` is one signature with two paths: plain torch for any device and for blocks of a few columns, and plane by
+plane on a CPU, by compiled filters and maxima, where the planes of one block stay in the cache between the steps. A
+test holds that both agree.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -99,7 +98,7 @@ def peaks(
     Peaks
         No rows where there is none.
     """
-    if device != "cpu":
+    if device != "cpu" or stack.shape[2] < compiled.BLOCK:
         return peaks_torch(torch.from_numpy(stack.astype(np.float32)).to(device), bands, floor, window)
     block = buffers.array("block", stack.shape)
     np.copyto(block, stack, casting="unsafe")
@@ -128,7 +127,7 @@ def _peaks_by_plane(smooth: Floats, bands: Bands, floor: Floor, window: Window, 
     planes, shape = len(smooth), smooth.shape[1:]
     kept = min(planes, 3)
     ring = buffers.array("bands", (kept, 2, *shape))
-    taps = [np.asarray(own, np.float32) for own in (bands.narrow, bands.wide)]
+    taps = _taps(bands, (shape[0], shape[1]))
     inner = (window.y0, window.y1, window.x0, window.x1)
     room = np.empty((planes, (window.y1 - window.y0) * (window.x1 - window.x0), 2), np.int64)  # little of it is touched
     high: list[NDArray[np.int64]] = []
@@ -136,9 +135,8 @@ def _peaks_by_plane(smooth: Floats, bands: Bands, floor: Floor, window: Window, 
     for z in range(planes + 1):
         if z < planes:
             new = ring[z % kept]
-            for k, tap in enumerate(taps):
-                cv2.sepFilter2D(smooth[z], cv2.CV_32F, tap, tap, dst=new[k], borderType=cv2.BORDER_REFLECT_101)
-            high.append(room[z, : compiled.above(new, inner, (floor.slope[z], floor.dark, floor.least), room[z])])
+            own_floor = (floor.slope[z], floor.dark, floor.least)
+            high.append(room[z, : compiled.above(smooth[z], taps, inner, own_floor, new, room[z])])
         if z > 0:
             own, before, after = ((i if 0 <= i < planes else z - 1) % kept for i in (z - 1, z - 2, z))
             place = high[z - 1][: compiled.maxima(ring, (own, before, after), high[z - 1])]
@@ -147,3 +145,9 @@ def _peaks_by_plane(smooth: Floats, bands: Bands, floor: Floor, window: Window, 
     place = np.concatenate([column[:, None], np.concatenate([place for place, _ in found])], 1)
     response, surround = np.concatenate([heights for _, heights in found], 1)
     return Peaks(*(torch.from_numpy(values) for values in (place, response, surround, smooth)))
+
+
+def _taps(bands: Bands, shape: tuple[int, int]) -> compiled.Taps:
+    reach = bands.reach_px
+    narrow, wide = (np.asarray(own[len(own) // 2 :], np.float32) for own in (bands.narrow, bands.wide))
+    return compiled.Taps(narrow, wide, *(np.pad(np.arange(length), reach, mode="reflect") for length in shape))

@@ -58,6 +58,17 @@ def test_fast_path_equals_plain_torch(planes: int, dtype: str) -> None:
     assert torch.allclose(fast.smooth, plain.smooth, rtol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(4, 32), (7, 33), (60, 71), (1, 90)])
+def test_small_blocks_and_odd_widths_are_filtered_as_by_torch(shape: tuple[int, int]) -> None:
+    image, whole = scene(1, "uint16")[:, : shape[0], : shape[1]], Window(0, shape[0], 0, shape[1])
+    fast = peaks(image, bands(1), flat(1, 0.5), whole, "cpu", Buffers())
+    plain = peaks_torch(torch.from_numpy(image.astype(np.float32)), bands(1), flat(1, 0.5), whole)
+    assert len(fast.place)
+    assert torch.equal(fast.place, plain.place)
+    assert torch.allclose(fast.response, plain.response, atol=1e-3)
+    assert torch.allclose(fast.surround, plain.surround, rtol=1e-4)
+
+
 @pytest.mark.parametrize("planes", [1, 9])
 def test_peaks_are_maxima_of_the_response(planes: int, device: str) -> None:
     image = scene(planes, "uint16")

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from ctcfish.ops.compiled import growth as kernels
 from ctcfish.ops.compiled.growth import Limits, Tried, Where
-from ctcfish.ops.compiled.kernel import entry, kernel
-from ctcfish.ops.compiled.lanes import LANES, edges_of, padded
+from ctcfish.ops.compiled.kernel import entry, maker
+from ctcfish.ops.compiled.lanes import edges_of, padded
 from ctcfish.ops.compiled.region import COUNTS, DATA, Known, Profiles, Region, Rows, Shared, State, Work, copied
+from ctcfish.ops.compiled.vector import LANES
 from ctcfish.ops.emitters import FAINTEST, PIXEL_VARIANCE, Crops, Emitters, Frame
 from ctcfish.ops.psf import pixel_profile
 from ctcfish.ops.resolve import Growth, Path, Zones
@@ -59,7 +60,8 @@ def _shared(frame: Frame) -> Shared:
     model = frame.model
     widths = np.array([model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px])
     parts = np.array(model.image) * np.array([1.0, model.sigma_z_px, model.sigma_xy_px])
-    products = np.ascontiguousarray(frame.coarse_products.numpy(), np.float32)
+    pairs = frame.coarse_products.shape[1]
+    products = np.pad(frame.coarse_products.numpy(), ((0, 0), (0, -pairs % LANES))).astype(np.float32)
     known = Known(
         math.log(model.median_photons),
         model.log_sigma,
@@ -111,7 +113,7 @@ def _nothing_tried(regions: int, most: int, orders: int) -> Tried:
     )
 
 
-@kernel
+@maker
 def _of_region(tried: Tried, r: int) -> Tried:
     return Tried(
         tried.log_likelihood[r],
@@ -125,23 +127,23 @@ def _of_region(tried: Tried, r: int) -> Tried:
     )
 
 
-@kernel
+@maker
 def _work(most: int, orders: int) -> Work:
     size = 4 * most + orders
-    sums = np.zeros(orders * (orders + 1) // 2, np.float32)
+    sums = np.zeros(padded(orders * (orders + 1) // 2), np.float32)
     vectors = np.zeros((3, size))
     return Work(np.zeros(most), np.zeros((most, 5)), np.zeros((size, size)), vectors[0], vectors[1], vectors[2], sums)
 
 
-@kernel
+@maker
 def _profiles(shared: Shared, most: int) -> Profiles:
     rows, (depth, height, width) = most * len(shared.parts), shared.shape
-    deep, high = np.zeros((2, rows, depth), np.float32), np.zeros((2, rows, height), np.float32)
+    deep, high = np.zeros((2, rows, padded(depth)), np.float32), np.zeros((2, rows, padded(height)), np.float32)
     wide = np.zeros((2, rows, padded(width)), np.float32)
-    return Profiles(deep, high, wide, edges_of(max(depth, height, padded(width))))
+    return Profiles(deep, high, wide, edges_of(padded(max(shared.shape))))
 
 
-@kernel
+@maker
 def _room(shape: tuple[int, int, int], orders: int) -> Rows:
     """Rows for a window that counts as a whole."""
     most, width = shape[0] * shape[1], padded(shape[2])
@@ -150,7 +152,7 @@ def _room(shape: tuple[int, int, int], orders: int) -> Rows:
     return Rows(0.0, at, values, basis, coarse)
 
 
-@kernel
+@maker
 def _rows(shape: tuple[int, int, int], pixels: tuple[_Array, _Array, _Array, _Array], r: int, room: Rows) -> Rows:
     """Put the rows of region ``r`` in which pixels count into the room."""
     data, counts, level, basis = pixels
@@ -176,7 +178,7 @@ def _rows(shape: tuple[int, int, int], pixels: tuple[_Array, _Array, _Array, _Ar
     return Rows(level[r], room.at[:q], room.values, room.basis, room.coarse[:c])
 
 
-@kernel
+@maker
 def _marked(shape: tuple[int, int, int], at: _Array, mask: _Array, every: int, out: _Array) -> _Array:
     """Row and x of every so many pixels of a region (V,) that the mask names (K, 2)."""
     seen = 0

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.ops.compiled.kernel import kernel
-from ctcfish.ops.compiled.lanes import logarithms
+from ctcfish.ops.compiled.lanes import logarithm
 from ctcfish.ops.compiled.region import (
     COUNTS,
     DATA,
     LIGHT,
-    WEIGHT,
     Region,
     Rows,
     State,
@@ -23,6 +22,7 @@ from ctcfish.ops.compiled.region import (
     expected_light,
 )
 from ctcfish.ops.compiled.scoring import refine
+from ctcfish.ops.compiled.vector import LANES, load, spread, store, total_of
 from ctcfish.ops.emitters import SMALLEST_MODEL
 from ctcfish.ops.missing import TEXTURE_POWER
 
@@ -71,25 +71,23 @@ class Where(NamedTuple):
 
 
 @kernel
-def _log_likelihood(rows: Rows, room: _Array) -> float:
-    """Of the light of the rows, up to a constant of the region; ``room`` (2, W)."""
+def _log_likelihood(rows: Rows) -> float:
+    """Of the light of the rows, up to a constant of the region."""
     values, total, pixels, out = rows.values, 0.0, 0.0, 0.0
     for q in range(len(rows.at)):
-        light, counted = np.float32(0.0), np.float32(0.0)
-        for x in range(values.shape[2]):
-            light += values[DATA, q, x] * values[COUNTS, q, x]
-            counted += values[COUNTS, q, x]
-        total, pixels = total + float(light), pixels + float(counted)
+        light, counted = spread(0.0), spread(0.0)
+        for x in range(0, values.shape[2], LANES):
+            light += load(values, (DATA, q, x)) * load(values, (COUNTS, q, x))
+            counted += load(values, (COUNTS, q, x))
+        total, pixels = total + total_of(light), pixels + total_of(counted)
     null = np.float32(max(total / max(pixels, 1.0), SMALLEST_MODEL))
     for q in range(len(rows.at)):
-        gain = np.float32(0.0)
-        for x in range(values.shape[2]):
-            values[WEIGHT, q, x] = values[LIGHT, q, x] / null
-        logarithms(values[WEIGHT, q], room)
-        for x in range(values.shape[2]):
-            excess = values[LIGHT, q, x] - null
-            gain += (values[DATA, q, x] * values[WEIGHT, q, x] - excess) * values[COUNTS, q, x]
-        out += float(gain)
+        gain = spread(0.0)
+        for x in range(0, values.shape[2], LANES):
+            light = load(values, (LIGHT, q, x))
+            excess = light - null
+            gain += (load(values, (DATA, q, x)) * logarithm(light / null) - excess) * load(values, (COUNTS, q, x))
+        out += total_of(gain)
     return out
 
 
@@ -124,15 +122,11 @@ def _crowding(region: Region, number: int) -> float:
 
 
 @kernel
-def _kept(tried: Tried, number: int) -> State:
-    return State(tried.places[number], tried.log_photons[number], tried.background[number])
-
-
-@kernel
 def _record(region: Region, tried: Tried, number: int, judged: tuple[float, float]) -> None:
     state = region.state
     tried.log_likelihood[number], tried.log_occam[number] = judged
-    copied(state.places, state.log_photons, state.background, number, _kept(tried, number))
+    kept = State(tried.places[number], tried.log_photons[number], tried.background[number])
+    copied(state.places, state.log_photons, state.background, number, kept)
     tried.total_photons[number] = 0.0
     for m in range(number):
         tried.total_photons[number] += region.work.photons[m]
@@ -150,49 +144,38 @@ def _moved(region: Region, number: int, steps: int) -> float:
 
 
 @kernel
-def _judged(region: Region, number: int, log_determinant: float, room: _Array) -> tuple[float, float]:
+def _judged(region: Region, number: int, log_determinant: float) -> tuple[float, float]:
     """Likelihood and Occam factor of the state, whose light the rows hold."""
-    return _log_likelihood(region.rows, room), _log_occam(region, number, log_determinant)
+    return _log_likelihood(region.rows), _log_occam(region, number, log_determinant)
 
 
 @kernel
-def _blurred(shape: tuple[int, int, int], where: Where) -> _Array:
-    """The image of where, a row per z and y, blurred along z and y where it has them."""
-    source, target, height = where.image, where.other, shape[1]
-    for axis in range(2):
-        if shape[axis] == 1:
-            continue
-        _clear(target)
-        for row in range(len(source)):
-            at = row // height if axis == 0 else row % height
-            stride = height if axis == 0 else 1
-            for i in range(max(0, at - where.reach[axis]), min(shape[axis], at + where.reach[axis] + 1)):
-                _mix(source, row, where.blur[axis, at, i], target, row + (i - at) * stride)
-        source, target = target, source
-    return source
+def _blur(shape: tuple[int, int, int], axis: int, where: Where, image: _Array, out: _Array) -> None:
+    """Blur an image, a row per z and y, along one of both."""
+    stride = shape[1] if axis == 0 else 1
+    _clear(out)
+    for row in range(len(image)):
+        at = row // shape[1] if axis == 0 else row % shape[1]
+        for i in range(max(0, at - where.reach[axis]), min(shape[axis], at + where.reach[axis] + 1)):
+            to, part = row + (i - at) * stride, where.blur[axis, at, i]
+            for x in range(0, image.shape[1], LANES):
+                store(out, (to, x), load(out, (to, x)) + part * load(image, (row, x)))
 
 
 @kernel
 def _clear(image: _Array) -> None:
     for row in range(len(image)):
-        for x in range(image.shape[1]):
-            image[row, x] = 0.0
-
-
-@kernel
-def _mix(source: _Array, row: int, part: float, target: _Array, to: int) -> None:
-    """Add a part of one row to another."""
-    for x in range(source.shape[1]):
-        target[to, x] += part * source[row, x]
+        for x in range(0, image.shape[1], LANES):
+            store(image, (row, x), 0.0)
 
 
 @kernel
 def _across(image: _Array, row: int, where: Where, x: int) -> float:
     """What the blur along x makes of an image at a place, which is even about it."""
-    total = np.float32(0.0)
-    for i in range(image.shape[1]):
-        total += image[row, i] * where.blur[2, x, i]
-    return float(total)
+    total = spread(0.0)
+    for i in range(0, image.shape[1], LANES):
+        total += load(image, (row, i)) * load(where.blur, (2, x, i))
+    return float(total_of(total))
 
 
 @kernel
@@ -202,10 +185,14 @@ def _lacking(shape: tuple[int, int, int], rows: Rows, where: Where) -> tuple[flo
     _clear(where.image)
     for q in range(len(rows.at)):
         row = rows.at[q, 0] * shape[1] + rows.at[q, 1]
-        for x in range(values.shape[2]):
-            lacking = values[DATA, q, x] / values[LIGHT, q, x] - np.float32(1.0)
-            where.image[row, x] = lacking * values[COUNTS, q, x]
-    image = _blurred(shape, where)
+        for x in range(0, values.shape[2], LANES):
+            lacking = load(values, (DATA, q, x)) / load(values, (LIGHT, q, x)) - 1.0
+            store(where.image, (row, x), lacking * load(values, (COUNTS, q, x)))
+    image, other = where.image, where.other
+    for axis in range(2):
+        if shape[axis] > 1:
+            _blur(shape, axis, where, image, other)
+            image, other = other, image
     for k in range(len(where.allowed)):
         q, x = where.allowed[k, 0], where.allowed[k, 1]
         z, y = rows.at[q, 0], rows.at[q, 1]
@@ -257,7 +244,7 @@ def grow(region: Region, where: Where, limits: Limits, tried: Tried, number: int
     expected_light(region, number)
     while True:
         log_determinant = _moved(region, number, steps)
-        _record(region, tried, number, _judged(region, number, log_determinant, where.other))
+        _record(region, tried, number, _judged(region, number, log_determinant))
         tried.dispersion[0], at = _lacking(region.shared.shape, region.rows, where)
         best = _best(tried)
         light = tried.total_photons[best] / known.mean_photons
@@ -270,18 +257,17 @@ def grow(region: Region, where: Where, limits: Limits, tried: Tried, number: int
         add_light(region, number, number + 1)
         number, steps = number + 1, limits.steps
     for _ in range(limits.drops):
-        _drop_faintest(region, tried, limits.steps + 1, where.other)
+        _drop_faintest(region, tried, limits.steps + 1)
 
 
 @kernel
 def _take(region: Region, tried: Tried, number: int) -> None:
     """Copy the state of a number out of the path."""
-    own = _kept(tried, number)
-    copied(own.places, own.log_photons, own.background, number, region.state)
+    copied(tried.places[number], tried.log_photons[number], tried.background[number], number, region.state)
 
 
 @kernel
-def _drop_faintest(region: Region, tried: Tried, steps: int, room: _Array) -> None:
+def _drop_faintest(region: Region, tried: Tried, steps: int) -> None:
     """Leave out the faintest emitter of the best number; kept where the evidence of one fewer rises."""
     best, state = _best(tried), region.state
     faint = 0
@@ -295,7 +281,7 @@ def _drop_faintest(region: Region, tried: Tried, steps: int, room: _Array) -> No
     for a in range(3):
         state.places[faint, a] = state.places[last, a]
     expected_light(region, last)
-    likelihood, occam = _judged(region, last, _moved(region, last, steps), room)
+    likelihood, occam = _judged(region, last, _moved(region, last, steps))
     before = tried.log_likelihood[last] / tried.dispersion[0] + tried.log_occam[last]
     if likelihood / tried.dispersion[0] + occam > before:
         _record(region, tried, last, (likelihood, occam))

@@ -44,7 +44,9 @@ def _cache() -> str:
 def kernel(function: F) -> F:
     """Compile a function that other kernels call, into each of them.
 
-    One thread, no lock of the interpreter held; same machine, same bytes, whether just compiled or read.
+    One thread, no lock of the interpreter held; same machine, same bytes, whether just compiled or read. References to
+    arrays are not counted, which costs more than a row's sums: who called holds them. So it
+    neither makes nor gives back arrays.
 
     Parameters
     ----------
@@ -54,9 +56,18 @@ def kernel(function: F) -> F:
     -------
     callable
     """
+    return _inlined(function, _nrt=False)
+
+
+def maker(function: F) -> F:
+    """Compile as :func:`kernel` does a function that makes arrays, or parts of them, for an entry."""
+    return _inlined(function)
+
+
+def _inlined(function: F, **options: bool) -> F:
     # Else some are called: in the process that compiles, a copy made for the function alone, in one that reads machine
     # code, the copy made within its caller, whose sums are taken in another order.
-    compiled: F = _njit(function, **_OPTIONS, no_cpython_wrapper=True, forceinline=True)
+    compiled: F = _njit(function, **_OPTIONS, **options, no_cpython_wrapper=True, forceinline=True)
     return compiled
 
 

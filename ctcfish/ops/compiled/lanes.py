@@ -1,4 +1,4 @@
-"""Exponentials and logarithms of rows: a loop of products the compiler takes in lanes, its own functions one by one.
+"""Exponentials and logarithms of vectors: a few products each, where the libraries' functions go one by one.
 
 Powers of two are made of the bits of a float of 32: its exponent stands from bit 23 on, 127 above its value.
 """
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcfish.ops.compiled.kernel import kernel
+from ctcfish.ops.compiled.kernel import kernel, maker
+from ctcfish.ops.compiled.vector import LANES, bits, floor, load, magnitude, of_bits, select, store
 
-LANES = 8
 SHARE, BELL, PLACE = range(3)
 _Array = NDArray[Any]
 _F = np.float32
@@ -39,6 +39,37 @@ def padded(width: int) -> int:
 
 
 @kernel
+def bell_and_share(t: Any) -> tuple[Any, Any]:
+    """Vectors exp(−t²) and ½ erf(t).
+
+    exp by the series of 2^f to f⁶ (within 3e-7 of itself), erf by 7.1.26 of Abramowitz and Stegun 1964 (1.5e-7).
+    """
+    exponent = t * t * _TO_TWO
+    exponent = select(exponent, _LOWEST, exponent, _LOWEST)
+    whole = floor(exponent + _HALF)
+    f = exponent - whole
+    series = (((((_P6 * f + _P5) * f + _P4) * f + _P3) * f + _P2) * f + _P1) * f + _ONE
+    bell = series * of_bits((whole + _BIAS) * _ONE_EXPONENT)
+    k = _ONE / (_ONE + _E0 * magnitude(t))
+    share = _HALF - _HALF * (((((_E5 * k + _E4) * k + _E3) * k + _E2) * k + _E1) * k * bell)
+    return bell, select(t, 0.0, share, 0.0 - share)
+
+
+@kernel
+def logarithm(values: Any) -> Any:
+    """Logarithms of a vector of positive floats.
+
+    Of 1 + f, f from √½ − 1 to √2 − 1, by the polynomial of Moshier's Cephes (logf.c), within 1e-7 of the mantissa.
+    """
+    whole = floor((bits(values) - _ROOT_HALF_BITS) / _ONE_EXPONENT)
+    f = values * of_bits((_BIAS - whole) * _ONE_EXPONENT) - _ONE
+    square = f * f
+    high = ((((_Q0 * f + _Q1) * f + _Q2) * f + _Q3) * f + _Q4) * f + _Q5
+    rest = (((high * f + _Q6) * f + _Q7) * f + _Q8) * f * square - _HALF * square
+    return f + rest + whole * _LOG_TWO
+
+
+@maker
 def edges_of(pixels: int) -> _Array:
     """Room (3, W) for :func:`gaussian` at the edges of so many pixels: integral, bell, and place."""
     room = np.zeros((3, padded(pixels + 1)), np.float32)
@@ -48,43 +79,9 @@ def edges_of(pixels: int) -> _Array:
 
 
 @kernel
-def gaussian(centre: float, scale: float, room: _Array) -> None:
-    """Fill ½ erf(t) and exp(−t²) of ``t = (place − centre) · scale``.
-
-    exp by the series of 2^f to f⁶ (within 3e-7 of itself), erf by 7.1.26 of Abramowitz and Stegun 1964 (1.5e-7).
-    """
-    middle, per_pixel, bits = np.float32(centre), np.float32(scale), room.view(np.int32)
-    for i in range(room.shape[1]):
-        t = (room[PLACE, i] - middle) * per_pixel
-        exponent = t * t * _TO_TWO
-        exponent = exponent if exponent > _LOWEST else _LOWEST
-        whole = np.floor(exponent + _HALF)
-        f = exponent - whole
-        room[SHARE, i] = (((((_P6 * f + _P5) * f + _P4) * f + _P3) * f + _P2) * f + _P1) * f + _ONE
-        bits[BELL, i] = np.int32((whole + _BIAS) * _ONE_EXPONENT)
-    for i in range(room.shape[1]):
-        t = (room[PLACE, i] - middle) * per_pixel
-        bell = room[SHARE, i] * room[BELL, i]
-        k = _ONE / (_ONE + _E0 * abs(t))
-        tail = ((((_E5 * k + _E4) * k + _E3) * k + _E2) * k + _E1) * k * bell
-        share = _HALF - _HALF * tail
-        room[SHARE, i], room[BELL, i] = share if t > 0 else -share, bell
-
-
-@kernel
-def logarithms(values: _Array, room: _Array) -> None:
-    """Logarithms of positive floats of 32 in place (W,); ``room`` (2, W).
-
-    Of 1 + f, f from √½ − 1 to √2 − 1, by the polynomial of Moshier's Cephes (logf.c), within 1e-7 of the mantissa.
-    """
-    bits, power = values.view(np.int32), room.view(np.int32)
-    for i in range(len(values)):
-        whole = np.floor((np.float32(bits[i]) - _ROOT_HALF_BITS) / _ONE_EXPONENT)
-        room[0, i] = whole
-        power[1, i] = np.int32((_BIAS - whole) * _ONE_EXPONENT)
-    for i in range(len(values)):
-        f = values[i] * room[1, i] - _ONE
-        square = f * f
-        high = ((((_Q0 * f + _Q1) * f + _Q2) * f + _Q3) * f + _Q4) * f + _Q5
-        rest = (((high * f + _Q6) * f + _Q7) * f + _Q8) * f * square - _HALF * square
-        values[i] = f + rest + room[0, i] * _LOG_TWO
+def gaussian(centre: float, scale: float, edges: int, room: _Array) -> None:
+    """Fill ½ erf(t) and exp(−t²) of ``t = (place − centre) · scale`` at so many edges at least."""
+    for i in range(0, edges, LANES):
+        bell, share = bell_and_share((load(room, (PLACE, i)) - centre) * scale)
+        store(room, (BELL, i), bell)
+        store(room, (SHARE, i), share)

@@ -1,7 +1,7 @@
 """One crowded region: what it is made of, and its expected light.
 
 The algorithm is that of :mod:`ctcfish.ops.emitters`, region by region instead of all in lockstep: only pixels that
-count are worked on, and no slot is empty. Inner loops run along rows of x, which the compiler takes in lanes.
+count are worked on, and no slot is empty. Inner loops run along rows of x, by vectors.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.ops.compiled.kernel import kernel
 from ctcfish.ops.compiled.lanes import BELL, SHARE, gaussian
+from ctcfish.ops.compiled.vector import LANES, load, select, spread, store
 from ctcfish.ops.emitters import SMALLEST_MODEL
 
 DATA, COUNTS, LIGHT, WEIGHT, REST = range(5)
@@ -38,8 +38,8 @@ class Shared(NamedTuple):
     """What all regions of one shape share.
 
     Width of a point's image (3,), twice its variance over pixels (3,); parts of it (K, 3): light, width along z and in
-    the plane; products of the series at every other row and column (C, B (B + 1) / 2); its precision (B,), height and
-    wave (B, 3).
+    the plane; products of the series at every other row and column (C, B (B + 1) / 2), padded; its precision (B,),
+    height and wave (B, 3).
     """
 
     shape: tuple[int, int, int]
@@ -64,9 +64,8 @@ class State(NamedTuple):
 class Rows(NamedTuple):
     """Rows along x of one region in which pixels count, Q of them, padded to a width W that lanes divide.
 
-    Place z, y (Q, 2); values (5, …, W): data, 0 or 1, light, weight and residual, one array, because the compiler
-    takes loops over many in no lanes; background series (…, B, W); ``coarse`` (C', 3), the pixels at every other row
-    and column: row here, column, and row of the products.
+    Place z, y (Q, 2); values (5, …, W): data, 0 or 1, light, weight and residual; background series (…, B, W);
+    ``coarse`` (C', 3), the pixels at every other row and column: row here, column, and row of the products.
     """
 
     level: float
@@ -77,7 +76,7 @@ class Rows(NamedTuple):
 
 
 class Profiles(NamedTuple):
-    """Profiles of the images along each axis and their derivatives by the centre, each (2, M K, L); room for edges."""
+    """Profiles of the images along each axis and their derivatives by the centre (2, M K, L), padded; edges."""
 
     z: _Array
     y: _Array
@@ -89,7 +88,7 @@ class Work(NamedTuple):
     """Room for a step.
 
     Photons (M,); sums under each emitter (M, 5): value, derivatives by z, y, x, and the weight under its core; system
-    (P, P), gradient, step and scale (P,), products (B (B + 1) / 2,).
+    (P, P), gradient, step and scale (P,), products (B (B + 1) / 2,), padded.
     """
 
     photons: _Array
@@ -125,11 +124,11 @@ def copied(places: _Array, log_photons: _Array, background: _Array, number: int,
 @kernel
 def _axis(centre: float, width: tuple[float, float], row: int, to: _Array, edges: _Array) -> None:
     """Profile of a Gaussian of σ ``width[0]`` over pixels, and its derivative by the centre, times ``width[1]``."""
-    light, height = np.float32(width[1]), np.float32(-INV_SQRT_2PI / width[0] * width[1])
-    gaussian(centre, _SQRT_HALF / width[0], edges)
-    for i in range(to.shape[2]):
-        to[VALUE, row, i] = (edges[SHARE, i + 1] - edges[SHARE, i]) * light
-        to[SLOPE, row, i] = (edges[BELL, i + 1] - edges[BELL, i]) * height
+    light, height = width[1], -INV_SQRT_2PI / width[0] * width[1]
+    gaussian(centre, _SQRT_HALF / width[0], to.shape[2] + 1, edges)
+    for i in range(0, to.shape[2], LANES):
+        store(to, (VALUE, row, i), (load(edges, (SHARE, i + 1)) - load(edges, (SHARE, i))) * light)
+        store(to, (SLOPE, row, i), (load(edges, (BELL, i + 1)) - load(edges, (BELL, i))) * height)
 
 
 @kernel
@@ -158,26 +157,24 @@ def add_light(region: Region, first: int, number: int) -> None:
     for q in range(len(at)):
         z, y = at[q, 0], at[q, 1]
         for row in range(first * parts, number * parts):
-            part = np.float32(photons[row // parts] * images.z[VALUE, row, z] * images.y[VALUE, row, y])
+            part = photons[row // parts] * images.z[VALUE, row, z] * images.y[VALUE, row, y]
             if part > NO_LIGHT:
-                for x in range(values.shape[2]):
-                    values[LIGHT, q, x] += part * images.x[VALUE, row, x]
+                for x in range(0, values.shape[2], LANES):
+                    store(values, (LIGHT, q, x), load(values, (LIGHT, q, x)) + part * load(images.x, (VALUE, row, x)))
 
 
 @kernel
 def expected_light(region: Region, number: int) -> None:
     """Fill the light of the rows: photons plus read variance of the state's ``number`` emitters on its background."""
     values, basis, background = region.rows.values, region.rows.basis, region.state.background
-    variance, least = np.float32(region.shared.known.read_variance), np.float32(SMALLEST_MODEL)
     for q in range(len(region.rows.at)):
-        for x in range(values.shape[2]):
-            values[LIGHT, q, x] = variance
-        for b in range(len(background)):
-            part = np.float32(background[b])
-            for x in range(values.shape[2]):
-                values[LIGHT, q, x] += part * basis[q, b, x]
+        for x in range(0, values.shape[2], LANES):
+            light = spread(region.shared.known.read_variance)
+            for b in range(len(background)):
+                light += background[b] * load(basis, (q, b, x))
+            store(values, (LIGHT, q, x), light)
     add_light(region, 0, number)
     for q in range(len(region.rows.at)):
-        for x in range(values.shape[2]):
-            here = values[LIGHT, q, x]
-            values[LIGHT, q, x] = here if here > least else least
+        for x in range(0, values.shape[2], LANES):
+            light = load(values, (LIGHT, q, x))
+            store(values, (LIGHT, q, x), select(light, SMALLEST_MODEL, light, SMALLEST_MODEL))

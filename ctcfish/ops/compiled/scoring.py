@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.ops.compiled.kernel import kernel
@@ -22,6 +21,7 @@ from ctcfish.ops.compiled.region import (
     Region,
     Work,
 )
+from ctcfish.ops.compiled.vector import LANES, load, spread, store, total_of
 from ctcfish.ops.emitters import DAMPING, FARTHEST, LONGEST_STEP, PLACE_PRECISION, SHORT
 
 _Array = NDArray[Any]
@@ -31,10 +31,11 @@ _Array = NDArray[Any]
 def _weigh(values: _Array, number: int) -> None:
     """Weight of every pixel of so many rows by its light, and what the model lacks there."""
     for q in range(number):
-        for x in range(values.shape[2]):
-            values[WEIGHT, q, x] = values[COUNTS, q, x] / values[LIGHT, q, x]
-        for x in range(values.shape[2]):
-            values[REST, q, x] = values[DATA, q, x] * values[WEIGHT, q, x] - values[COUNTS, q, x]
+        for x in range(0, values.shape[2], LANES):
+            counts = load(values, (COUNTS, q, x))
+            weight = counts / load(values, (LIGHT, q, x))
+            store(values, (WEIGHT, q, x), weight)
+            store(values, (REST, q, x), load(values, (DATA, q, x)) * weight - counts)
 
 
 @kernel
@@ -53,17 +54,19 @@ def _project(region: Region, number: int) -> None:
             both, by_z, by_y = deep * high, images.z[SLOPE, row, z] * high, deep * images.y[SLOPE, row, y]
             if abs(both) + abs(by_z) + abs(by_y) < NO_LIGHT:
                 continue
-            value, tilted, under = np.float32(0.0), np.float32(0.0), np.float32(0.0)
-            for x in range(width):
-                value += values[REST, q, x] * images.x[VALUE, row, x]
-                tilted += values[REST, q, x] * images.x[SLOPE, row, x]
-                under += values[WEIGHT, q, x] * images.x[VALUE, row, x]
+            light, slope, weight = spread(0.0), spread(0.0), spread(0.0)
+            for x in range(0, width, LANES):
+                rest, image = load(values, (REST, q, x)), load(images.x, (VALUE, row, x))
+                light += rest * image
+                slope += rest * load(images.x, (SLOPE, row, x))
+                weight += load(values, (WEIGHT, q, x)) * image
+            value = total_of(light)
             seen[m, 0] += both * value
             seen[m, 1] += by_z * value
             seen[m, 2] += by_y * value
-            seen[m, 3] += both * tilted
+            seen[m, 3] += both * total_of(slope)
             if row % parts == 0:
-                seen[m, 4] += core * both * under
+                seen[m, 4] += core * both * total_of(weight)
 
 
 @kernel
@@ -71,12 +74,12 @@ def _fill_background(region: Region, first: int) -> None:
     """Gradient and information of the background's coefficients from parameter ``first`` on, priors included."""
     shared, rows, background = region.shared, region.rows, region.state.background
     pairs, system, gradient = region.work.products, region.work.system, region.work.gradient
-    for k in range(len(pairs)):
-        pairs[k] = 0.0
-    for c in range(len(rows.coarse)):
-        weight, own = rows.values[WEIGHT, rows.coarse[c, 0], rows.coarse[c, 1]], rows.coarse[c, 2]
-        for k in range(len(pairs)):
-            pairs[k] += weight * shared.products[own, k]
+    for k in range(0, len(pairs), LANES):
+        sums = spread(0.0)
+        for c in range(len(rows.coarse)):
+            weight = rows.values[WEIGHT, rows.coarse[c, 0], rows.coarse[c, 1]]
+            sums += weight * load(shared.products, (rows.coarse[c, 2], k))
+        store(pairs, k, sums)
     k = 0
     for a in range(len(background)):
         gradient[first + a] = 0.0
@@ -85,10 +88,10 @@ def _fill_background(region: Region, first: int) -> None:
             k += 1
     for q in range(len(rows.at)):
         for b in range(len(background)):
-            total = np.float32(0.0)
-            for x in range(rows.values.shape[2]):
-                total += rows.values[REST, q, x] * rows.basis[q, b, x]
-            gradient[first + b] += total
+            total = spread(0.0)
+            for x in range(0, rows.values.shape[2], LANES):
+                total += load(rows.values, (REST, q, x)) * load(rows.basis, (q, b, x))
+            gradient[first + b] += total_of(total)
     for b in range(len(background)):
         stiffness = shared.precision[b] / max(rows.level, 1.0) ** 2
         gradient[first + b] -= (background[b] - (rows.level if b == 0 else 0.0)) * stiffness

@@ -1,7 +1,8 @@
-"""A single signal on its background: what it is made of, its expected light, and its normal equations.
+"""Single signals on their backgrounds, one in each lane: what they are made of, and their normal equations.
 
 Along a row of x every derivative is one of five functions of x times a factor of the row: profile, its derivatives by
-centre and by width, one, and x itself. So the information is made of their few products, not of a matrix per pixel.
+centre and by width, one, and x itself. So the information is made of their few products, which are those of every row,
+not of a matrix per pixel.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.ops.compiled.kernel import kernel
-from ctcfish.ops.compiled.lanes import BELL, PLACE, gaussian
-from ctcfish.ops.compiled.lanes import SHARE as INTEGRAL
+from ctcfish.ops.compiled.lanes import bell_and_share
+from ctcfish.ops.compiled.vector import load, select, spread, store
 from ctcfish.ops.fit_model import BACKGROUND, PHOTONS, SMALLEST_MODEL, X, Y
 
 SHAPE, TILT, WIDTH, ONE, RAMP, BROAD = range(6)
-DATA, KNOWN, COUNTS, LIGHT, WEIGHT, REST, OTHER = range(7)
-SQRT_HALF, _INV_SQRT_2PI = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi)
+DATA, KNOWN, COUNTS, LIGHT, WEIGHT, REST = range(6)
+SQRT_HALF, _INV_SQRT_2PI, _ROOT_TWO = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi), math.sqrt(2.0)
 _Array = NDArray[Any]
 
 
@@ -41,23 +42,25 @@ class Setup(NamedTuple):
 
 
 class Profiles(NamedTuple):
-    """Profile and its derivatives by the centre and by the width: along z and y (3, L); room for edges.
+    """Functions along each axis.
 
-    Along x (6, W) with one, x from the middle, and the derivative by the width in the row at hand.
+    Profile and its derivatives by the centre and by the width along z and y, (3, L, lanes); along x with one and x
+    from the middle, (5, W, lanes), and the product of every two in use, (K, W, lanes).
     """
 
     z: _Array
     y: _Array
     x: _Array
-    edges: _Array
+    products: _Array
 
 
 class Search(NamedTuple):
     """Where the search stands.
 
-    Parameters, bounds and longest steps (P,); each parameter's function (P,), and those in use; its factor in every
-    row (Q, P), the light there (Q, 5), products of two functions and of what is missing (Q, 7, 6); information and its
-    factor (P, P), gradient, step and scale (P,).
+    Parameters, bounds and longest steps, (P, lanes); the function of each parameter (P,), those in use of x, and every
+    two of them (K, 2); each parameter's factor in the row at hand, (P, lanes), and what is summed there: products of
+    two functions (6, 6, lanes), and of what is missing (6, lanes); information and its factor (P, P, lanes), lower
+    triangles; gradient, step and scale (P, lanes).
     """
 
     theta: _Array
@@ -66,9 +69,10 @@ class Search(NamedTuple):
     limit: _Array
     kind: _Array
     used: _Array
+    pairs: _Array
     factor: _Array
-    light: _Array
-    products: _Array
+    sums: _Array
+    moments: _Array
     system: _Array
     factored: _Array
     gradient: _Array
@@ -76,12 +80,11 @@ class Search(NamedTuple):
     scale: _Array
 
 
-class Spot(NamedTuple):
-    """A spot at work.
+class Spots(NamedTuple):
+    """Spots at work, one in each lane.
 
-    ``pixels`` (7, Q, W), a row per z and y padded to lanes, one array, because the compiler takes loops over many in
-    no lanes: data, other known light, 0 or 1; expected light, its weight, what is missing; light of neither signal nor
-    constant background.
+    ``pixels`` (6, Q, W, lanes), a row per z and y: data, other known light, 0 or 1; expected light, its weight, what is
+    missing.
     """
 
     setup: Setup
@@ -91,112 +94,158 @@ class Spot(NamedTuple):
 
 
 @kernel
-def _axis(centre: float, sigma: float, length: int, out: _Array, edges: _Array) -> None:
+def _axis(centre: Any, sigma: Any, length: int, out: _Array) -> None:
     """Profile of a Gaussian integrated over pixels, and its derivatives by centre and width."""
-    height, middle, scale = np.float32(-_INV_SQRT_2PI / sigma), np.float32(centre), np.float32(1.0 / sigma)
-    gaussian(centre, SQRT_HALF / sigma, edges)
-    for i in range(length):
-        out[SHAPE, i] = edges[INTEGRAL, i + 1] - edges[INTEGRAL, i]
-    for i in range(edges.shape[1]):
-        edges[BELL, i] *= height
-        edges[INTEGRAL, i] = edges[BELL, i] * (edges[PLACE, i] - middle) * scale
-    for i in range(length):
-        out[TILT, i], out[WIDTH, i] = edges[BELL, i + 1] - edges[BELL, i], edges[INTEGRAL, i + 1] - edges[INTEGRAL, i]
+    scale, height = SQRT_HALF / sigma, -_INV_SQRT_2PI / sigma
+    share_before, bell_before, broad_before = spread(0.0), spread(0.0), spread(0.0)
+    for i in range(length + 1):
+        t = ((i - 0.5) - centre) * scale
+        bell, share = bell_and_share(t)
+        bell = bell * height
+        broad = bell * t * _ROOT_TWO
+        if i > 0:
+            store(out, (SHAPE, i - 1), share - share_before)
+            store(out, (TILT, i - 1), bell - bell_before)
+            store(out, (WIDTH, i - 1), broad - broad_before)
+        share_before, bell_before, broad_before = share, bell, broad
 
 
 @kernel
-def profile(spot: Spot) -> None:
+def profile(spots: Spots) -> None:
     """Profiles at the parameters of the search."""
-    setup, theta, edges = spot.setup, spot.search.theta, spot.profiles.edges
-    deep, wide = setup.widths
+    setup, theta = spots.setup, spots.search.theta
+    deep, wide = spread(setup.widths[0]), spread(setup.widths[1])
     if setup.sigma_xy >= 0:
-        wide = theta[setup.sigma_xy]
+        wide = load(theta, setup.sigma_xy)
     if setup.sigma_z >= 0:
-        deep = theta[setup.sigma_z]
+        deep = load(theta, setup.sigma_z)
     if setup.z >= 0:
-        _axis(theta[setup.z], deep, setup.shape[0], spot.profiles.z, edges)
-    _axis(theta[Y], wide, setup.shape[1], spot.profiles.y, edges)
-    _axis(theta[X], wide, setup.shape[2], spot.profiles.x, edges)
+        _axis(load(theta, setup.z), deep, setup.shape[0], spots.profiles.z)
+    _axis(load(theta, Y), wide, setup.shape[1], spots.profiles.y)
+    _axis(load(theta, X), wide, setup.shape[2], spots.profiles.x)
 
 
 @kernel
-def _rows(spot: Spot) -> None:
-    """Factors of every row, how its broader profile blends, and its light: flat, of the signal, and of the ramp."""
-    setup, theta, profiles = spot.setup, spot.search.theta, spot.profiles
-    factor, light, photons = spot.search.factor, spot.search.light, spot.search.theta[PHOTONS]
-    for z in range(setup.shape[0]):
-        deep = profiles.z[SHAPE, z]
-        for y in range(setup.shape[1]):
-            q, high = z * setup.shape[1] + y, profiles.y[SHAPE, y]
-            factor[q, PHOTONS], factor[q, BACKGROUND] = deep * high, 1.0
-            factor[q, Y], factor[q, X] = photons * deep * profiles.y[TILT, y], photons * deep * high
-            if setup.sigma_xy >= 0:
-                factor[q, setup.sigma_xy] = photons * deep
-            if setup.z >= 0:
-                factor[q, setup.z] = photons * profiles.z[TILT, z] * high
-            if setup.sigma_z >= 0:
-                factor[q, setup.sigma_z] = photons * profiles.z[WIDTH, z] * high
-            light[q, 0], light[q, 1], light[q, 2] = theta[BACKGROUND] + setup.read_variance, photons * deep * high, 0.0
-            light[q, 3], light[q, 4] = profiles.y[WIDTH, y], high
-            if setup.slope >= 0:
-                factor[q, setup.slope], factor[q, setup.slope + 1] = y - 0.5 * (setup.shape[1] - 1), 1.0
-                light[q, 0] += theta[setup.slope] * factor[q, setup.slope]
-                light[q, 2] = theta[setup.slope + 1]
-                if setup.z >= 0:
-                    factor[q, setup.slope + 2] = z - 0.5 * (setup.shape[0] - 1)
-                    light[q, 0] += theta[setup.slope + 2] * factor[q, setup.slope + 2]
+def _multiply(profiles: Profiles, pairs: _Array) -> None:
+    """Products of every two functions of x."""
+    for k in range(len(pairs)):
+        for i in range(profiles.x.shape[1]):
+            store(profiles.products, (k, i), load(profiles.x, (pairs[k, 0], i)) * load(profiles.x, (pairs[k, 1], i)))
 
 
 @kernel
-def _expect(pixels: _Array, x: _Array, light: _Array) -> None:
-    """Light expected in every row, its weight, and what is missing."""
-    for q in range(pixels.shape[1]):
-        flat, signal, ramp = light[q, 0], light[q, 1], light[q, 2]
-        for i in range(x.shape[1]):
-            here = flat + signal * x[SHAPE, i] + ramp * x[RAMP, i] + pixels[KNOWN, q, i]
-            pixels[LIGHT, q, i] = here if here > np.float32(SMALLEST_MODEL) else np.float32(SMALLEST_MODEL)
-        for i in range(x.shape[1]):
-            pixels[WEIGHT, q, i] = pixels[COUNTS, q, i] / pixels[LIGHT, q, i]
-        for i in range(x.shape[1]):
-            pixels[REST, q, i] = (pixels[DATA, q, i] - pixels[LIGHT, q, i]) * pixels[WEIGHT, q, i]
+def expect(spots: Spots, z: int, y: int) -> None:
+    """Light expected in a row, its weight, and what is missing."""
+    setup, theta, pixels, x, slope = spots.setup, spots.search.theta, spots.pixels, spots.profiles.x, spots.setup.slope
+    flat, ramp = load(theta, BACKGROUND) + setup.read_variance, spread(0.0)
+    signal = load(theta, PHOTONS) * load(spots.profiles.z, (SHAPE, z)) * load(spots.profiles.y, (SHAPE, y))
+    if slope >= 0:
+        flat, ramp = flat + load(theta, slope) * (y - 0.5 * (setup.shape[1] - 1)), load(theta, slope + 1)
+        if setup.z >= 0:
+            flat = flat + load(theta, slope + 2) * (z - 0.5 * (setup.shape[0] - 1))
+    q = z * setup.shape[1] + y
+    for i in range(setup.shape[2]):
+        here = flat + signal * load(x, (SHAPE, i)) + ramp * load(x, (RAMP, i)) + load(pixels, (KNOWN, q, i))
+        here = select(here, SMALLEST_MODEL, here, SMALLEST_MODEL)
+        weight = load(pixels, (COUNTS, q, i)) / here
+        store(pixels, (LIGHT, q, i), here)
+        store(pixels, (WEIGHT, q, i), weight)
+        store(pixels, (REST, q, i), (load(pixels, (DATA, q, i)) - here) * weight)
 
 
 @kernel
-def _multiply(pixels: _Array, x: _Array, light: _Array, used: _Array, products: _Array) -> None:
-    """Weighted products of every two functions in use in every row, and with what is missing: (Q, 7, 6)."""
-    for q in range(pixels.shape[1]):
-        if used[len(used) - 1] == BROAD:
-            by_y, own = light[q, 3], light[q, 4]
-            for i in range(x.shape[1]):
-                x[BROAD, i] = by_y * x[SHAPE, i] + own * x[WIDTH, i]
-        for k in range(len(used)):
-            a, moment = used[k], np.float32(0.0)
-            for i in range(x.shape[1]):
-                moment += pixels[REST, q, i] * x[a, i]
-            products[q, 6, a] = moment
-            for j in range(k + 1):
-                b, product = used[j], np.float32(0.0)
-                for i in range(x.shape[1]):
-                    product += pixels[WEIGHT, q, i] * x[a, i] * x[b, i]
-                products[q, a, b], products[q, b, a] = product, product
+def _factors(spots: Spots, z: int, y: int) -> None:
+    """What the derivatives by the parameters are in a row, over their functions of x."""
+    setup, profiles, factor = spots.setup, spots.profiles, spots.search.factor
+    photons, deep, high = load(spots.search.theta, PHOTONS), load(profiles.z, (SHAPE, z)), load(profiles.y, (SHAPE, y))
+    store(factor, PHOTONS, deep * high)
+    store(factor, BACKGROUND, 1.0)
+    store(factor, Y, photons * deep * load(profiles.y, (TILT, y)))
+    store(factor, X, photons * deep * high)
+    if setup.sigma_xy >= 0:
+        store(factor, setup.sigma_xy, photons * deep)
+    if setup.z >= 0:
+        store(factor, setup.z, photons * load(profiles.z, (TILT, z)) * high)
+    if setup.sigma_z >= 0:
+        store(factor, setup.sigma_z, photons * load(profiles.z, (WIDTH, z)) * high)
+    if setup.slope >= 0:
+        store(factor, setup.slope, y - 0.5 * (setup.shape[1] - 1))
+        store(factor, setup.slope + 1, 1.0)
+        if setup.z >= 0:
+            store(factor, setup.slope + 2, z - 0.5 * (setup.shape[0] - 1))
 
 
 @kernel
-def equations(spot: Spot) -> None:
-    """Information and gradient at the parameters of the search."""
-    search, kind, products = spot.search, spot.search.kind, spot.search.products
-    system, gradient, factor = search.system, search.gradient, search.factor
-    profile(spot)
-    _rows(spot)
-    _expect(spot.pixels, spot.profiles.x, search.light)
-    _multiply(spot.pixels, spot.profiles.x, search.light, search.used, products)
-    for p in range(spot.setup.size):
-        moment = 0.0
-        for q in range(len(factor)):
-            moment += factor[q, p] * products[q, 6, kind[p]]
-        gradient[p] = moment
+def _sum_row(spots: Spots, q: int) -> None:
+    """Weighted products of every two functions in use in a row, and of each with what is missing."""
+    search, pixels, profiles, width = spots.search, spots.pixels, spots.profiles, spots.setup.shape[2]
+    for k in range(len(search.pairs)):
+        total = spread(0.0)
+        for i in range(width):
+            total += load(pixels, (WEIGHT, q, i)) * load(profiles.products, (k, i))
+        store(search.sums, (search.pairs[k, 0], search.pairs[k, 1]), total)
+        store(search.sums, (search.pairs[k, 1], search.pairs[k, 0]), total)
+    for k in range(len(search.used)):
+        total = spread(0.0)
+        for i in range(width):
+            total += load(pixels, (REST, q, i)) * load(profiles.x, (search.used[k], i))
+        store(search.moments, search.used[k], total)
+
+
+@kernel
+def _broaden(search: Search, by_y: Any, own: Any) -> None:
+    """Sums of the derivative by the width, in a row its profile and that profile's derivative blended."""
+    sums, moments = search.sums, search.moments
+    store(moments, BROAD, by_y * load(moments, SHAPE) + own * load(moments, WIDTH))
+    for k in range(len(search.used)):
+        other = search.used[k]
+        total = by_y * load(sums, (SHAPE, other)) + own * load(sums, (WIDTH, other))
+        store(sums, (BROAD, other), total)
+        store(sums, (other, BROAD), total)
+    store(sums, (BROAD, BROAD), by_y * load(sums, (BROAD, SHAPE)) + own * load(sums, (BROAD, WIDTH)))
+
+
+@kernel
+def _add_row(search: Search, size: int) -> None:
+    """Add a row's share to information and gradient."""
+    for p in range(size):
+        a, own = search.kind[p], load(search.factor, p)
+        store(search.gradient, p, load(search.gradient, p) + own * load(search.moments, a))
         for r in range(p + 1):
-            a, b, product = kind[p], kind[r], 0.0
-            for q in range(len(factor)):
-                product += factor[q, p] * factor[q, r] * products[q, a, b]
-            system[p, r], system[r, p] = product, product
+            part = own * load(search.factor, r) * load(search.sums, (a, search.kind[r]))
+            store(search.system, (p, r), load(search.system, (p, r)) + part)
+
+
+@kernel
+def equations(spots: Spots) -> None:
+    """Information and gradient at the parameters of the search."""
+    setup, search, size = spots.setup, spots.search, spots.setup.size
+    profile(spots)
+    _multiply(spots.profiles, search.pairs)
+    for p in range(size):
+        store(search.gradient, p, 0.0)
+        for r in range(p + 1):
+            store(search.system, (p, r), 0.0)
+    for z in range(setup.shape[0]):
+        for y in range(setup.shape[1]):
+            expect(spots, z, y)
+            _factors(spots, z, y)
+            _sum_row(spots, z * setup.shape[1] + y)
+            if setup.sigma_xy >= 0:
+                _broaden(search, load(spots.profiles.y, (WIDTH, y)), load(spots.profiles.y, (SHAPE, y)))
+            _add_row(search, size)
+
+
+def functions_of(setup: Setup) -> tuple[_Array, _Array, _Array]:
+    """Which function of x each parameter's derivative follows, those in use, and every two of them."""
+    kind = np.full(setup.size, SHAPE, np.int64)
+    kind[BACKGROUND], kind[X] = ONE, TILT
+    used = [SHAPE, TILT, ONE]
+    if setup.sigma_xy >= 0:
+        kind[setup.sigma_xy] = BROAD
+        used.append(WIDTH)
+    if setup.slope >= 0:
+        kind[setup.slope :] = ONE
+        kind[setup.slope + 1] = RAMP
+        used.append(RAMP)
+    return kind, np.array(used), np.array([(a, b) for i, a in enumerate(used) for b in used[: i + 1]])

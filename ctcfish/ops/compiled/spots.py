@@ -1,4 +1,7 @@
-"""Single signals on a CPU: the fit of :mod:`ctcfish.ops.fit`, one spot after the other."""
+"""Single signals on a CPU: the fit of :mod:`ctcfish.ops.fit`, as many at once as a vector has lanes.
+
+A spot that is done holds its parameters until all of its company are; no lane asks what another holds.
+"""
 
 from __future__ import annotations
 
@@ -8,222 +11,273 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcfish.ops.compiled.kernel import entry, kernel
-from ctcfish.ops.compiled.lanes import edges_of, padded
+from ctcfish.ops.compiled.kernel import entry, kernel, maker
+from ctcfish.ops.compiled.lanes import logarithm
 from ctcfish.ops.compiled.spot import (
-    BROAD,
     COUNTS,
     DATA,
     KNOWN,
     LIGHT,
     ONE,
-    OTHER,
     RAMP,
     REST,
     SHAPE,
     SQRT_HALF,
-    TILT,
     WEIGHT,
     Profiles,
     Search,
     Setup,
-    Spot,
+    Spots,
     equations,
     profile,
 )
+from ctcfish.ops.compiled.vector import LANES, load, magnitude, root, select, spread, store, total_of
 from ctcfish.ops.fit_model import BACKGROUND, PHOTONS, SMALLEST_MODEL, X, Y
 
 _Array = NDArray[Any]
+_DAMPING, _PREVIOUS, _ACTIVE, _FREE, _TURNS = range(5)
 
 
 @kernel
-def _factor(spot: Spot) -> None:
-    """Cholesky factor of the information scaled to a unit diagonal, and the scale."""
-    search, scale, factored = spot.search, spot.search.scale, spot.search.factored
-    for p in range(spot.setup.size):
-        scale[p] = 1.0 / math.sqrt(max(search.system[p, p], 1e-20))
-    for p in range(spot.setup.size):
+def _larger(a: Any, b: Any) -> Any:
+    return select(a, b, a, b)
+
+
+@kernel
+def _smaller(a: Any, b: Any) -> Any:
+    return select(b, a, a, b)
+
+
+@kernel
+def _factor(search: Search) -> None:
+    """Cholesky factor of the information scaled to a unit diagonal, its diagonal inverted, and the scale."""
+    system, scale, factored = search.system, search.scale, search.factored
+    for p in range(len(scale)):
+        store(scale, p, 1.0 / root(_larger(load(system, (p, p)), 1e-20)))
+    for p in range(len(scale)):
         for r in range(p + 1):
-            rest = search.system[p, r] * scale[p] * scale[r] + (1e-5 if p == r else 0.0)
+            rest = load(system, (p, r)) * load(scale, p) * load(scale, r)
+            if p == r:
+                rest += 1e-5
             for k in range(r):
-                rest -= factored[p, k] * factored[r, k]
-            factored[p, r] = rest / factored[r, r] if r < p else math.sqrt(max(rest, 1e-12))
+                rest -= load(factored, (p, k)) * load(factored, (r, k))
+            if r < p:
+                store(factored, (p, r), rest * load(factored, (r, r)))
+            else:
+                store(factored, (p, p), 1.0 / root(_larger(rest, 1e-12)))
 
 
 @kernel
-def _solve(spot: Spot) -> None:
+def _solve(search: Search) -> None:
     """Fisher-scoring step."""
-    _factor(spot)
-    search, step, factored, size = spot.search, spot.search.step, spot.search.factored, spot.setup.size
-    for p in range(size):
-        rest = search.gradient[p] * search.scale[p]
+    _factor(search)
+    step, factored, number = search.step, search.factored, len(search.scale)
+    for p in range(number):
+        rest = load(search.gradient, p) * load(search.scale, p)
         for k in range(p):
-            rest -= factored[p, k] * step[k]
-        step[p] = rest / factored[p, p]
-    for p in range(size - 1, -1, -1):
-        for k in range(p + 1, size):
-            step[p] -= factored[k, p] * step[k]
-        step[p] /= factored[p, p]
-    for p in range(size):
-        step[p] *= search.scale[p]
+            rest -= load(factored, (p, k)) * load(step, k)
+        store(step, p, rest * load(factored, (p, p)))
+    for p in range(number - 1, -1, -1):
+        rest = load(step, p)
+        for k in range(p + 1, number):
+            rest -= load(factored, (k, p)) * load(step, k)
+        store(step, p, rest * load(factored, (p, p)))
+    for p in range(number):
+        store(step, p, load(step, p) * load(search.scale, p))
 
 
 @kernel
-def _move(spot: Spot, damping: float) -> tuple[float, bool]:
-    """Take the bounded step; the decrement, and whether no bound held it."""
-    search, size, theta = spot.search, spot.setup.size, spot.search.theta
-    decrement, free = 0.0, True
-    for p in range(size):
-        step = min(max(search.step[p] * damping, -search.limit[p]), search.limit[p])
+def _move(search: Search, damping: Any, active: Any) -> tuple[Any, Any]:
+    """Take the bounded step where the search goes on; the decrement, and 1 where no bound held it."""
+    theta, step, free, decrement = search.theta, search.step, spread(1.0), spread(0.0)
+    for p in range(len(theta)):
+        own, limit = load(theta, p), load(search.limit, p)
+        wanted = _smaller(_larger(load(step, p) * damping, 0.0 - limit), limit)
         if p == PHOTONS:
-            step = max(step, -0.7 * theta[p])
-        moved = min(max(theta[p] + step, search.low[p]), search.high[p])
-        free = free and moved == theta[p] + step
-        search.step[p] = moved - theta[p]
-        theta[p] = moved
-    for p in range(size):
-        for r in range(size):
-            decrement += search.system[p, r] * search.step[p] * search.step[r]
+            wanted = _larger(wanted, -0.7 * own)
+        moved = _smaller(_larger(own + wanted, load(search.low, p)), load(search.high, p))
+        free = select(magnitude(moved - (own + wanted)), 0.0, 0.0, free)
+        store(step, p, moved - own)
+        store(theta, p, select(active, 0.0, moved, own))
+    for p in range(len(theta)):
+        twice = 0.5 * load(search.system, (p, p)) * load(step, p)
+        for r in range(p):
+            twice += load(search.system, (p, r)) * load(step, r)
+        decrement += 2.0 * twice * load(step, p)
     return decrement, free
 
 
 @kernel
-def _searched(spot: Spot) -> tuple[bool, int]:
-    """Steps to the maximum; whether it was reached within the bounds, and how many they were.
+def _search(spots: Spots, state: _Array) -> None:
+    """Steps to the maximum; fills which lanes reached it within the bounds, and after how many steps.
 
     A decrement that does not fall means that full steps overshoot, and shortens the next.
     """
-    damping, previous = 1.0, math.inf
-    for turn in range(spot.setup.iterations):
-        equations(spot)
-        _solve(spot)
-        decrement, free = _move(spot, damping)
-        if decrement < spot.setup.tolerance:
-            return free, turn + 1
-        damping = max(0.5 * damping if decrement > 0.5 * previous else min(1.5 * damping, 1.0), 0.1)
-        previous = decrement
-    return False, spot.setup.iterations
+    store(state, _DAMPING, 1.0)
+    store(state, _PREVIOUS, math.inf)
+    store(state, _ACTIVE, 1.0)
+    store(state, _FREE, 0.0)
+    store(state, _TURNS, 0.0)
+    for _ in range(spots.setup.iterations):
+        equations(spots)
+        _solve(spots.search)
+        damping, active = load(state, _DAMPING), load(state, _ACTIVE)
+        decrement, free = _move(spots.search, damping, active)
+        store(state, _TURNS, load(state, _TURNS) + active)
+        # what is done stays as it was found: its company goes on
+        on = select(spots.setup.tolerance, decrement, 0.0, active)
+        store(state, _FREE, select(active - on, 0.0, free, load(state, _FREE)))
+        shorter = select(decrement, 0.5 * load(state, _PREVIOUS), 0.5 * damping, _smaller(1.5 * damping, 1.0))
+        store(state, _DAMPING, _larger(shorter, 0.1))
+        store(state, _PREVIOUS, decrement)
+        store(state, _ACTIVE, on)
+        if total_of(on) == 0:
+            break
 
 
 @kernel
-def _begin(spot: Spot, start: _Array) -> None:
-    """Start values by least squares of the template at the given place on a constant, and their bounds."""
-    setup, search, pixels = spot.setup, spot.search, spot.pixels
-    depth, height, width = setup.shape
-    theta, low, high, limit = search.theta, search.low, search.high, search.limit
+def _bound(spots: Spots, start: _Array) -> None:
+    """Places and widths to start from, and bounds of all parameters."""
+    setup, search = spots.setup, spots.search
     for p in range(setup.size):
-        theta[p], low[p], high[p], limit[p] = 0.0, -math.inf, math.inf, math.inf
-    theta[PHOTONS] = 1.0
-    low[PHOTONS], low[BACKGROUND] = 1e-2, SMALLEST_MODEL
+        store(search.theta, p, 0.0)
+        store(search.low, p, -math.inf)
+        store(search.high, p, math.inf)
+        store(search.limit, p, math.inf)
+    store(search.theta, PHOTONS, 1.0)
+    store(search.low, PHOTONS, 1e-2)
+    store(search.low, BACKGROUND, SMALLEST_MODEL)
     for column, axis in ((setup.z, 0), (Y, 1), (X, 2)):
         if column >= 0:
-            theta[column] = start[axis]
-            low[column] = max(start[axis] - setup.max_shift, -0.5)
-            high[column] = min(start[axis] + setup.max_shift, setup.shape[axis] - 0.5)
-            limit[column] = 0.5 * setup.widths[0 if axis == 0 else 1]
+            begin = load(start, axis)
+            store(search.theta, column, begin)
+            store(search.low, column, _larger(begin - setup.max_shift, -0.5))
+            store(search.high, column, _smaller(begin + setup.max_shift, setup.shape[axis] - 0.5))
+            store(search.limit, column, 0.5 * setup.widths[0 if axis == 0 else 1])
     for column, sigma in ((setup.sigma_z, setup.widths[0]), (setup.sigma_xy, setup.widths[1])):
         if column >= 0:
-            theta[column], limit[column] = sigma, 0.25 * sigma
-            low[column], high[column] = sigma * setup.width_range[0], sigma * setup.width_range[1]
-    profile(spot)
-    template, light, both, square = 0.0, 0.0, 0.0, 0.0
-    for q in range(depth * height):
-        share = spot.profiles.z[SHAPE, q // height] * spot.profiles.y[SHAPE, q % height]
-        for i in range(width):
-            own, seen = share * spot.profiles.x[SHAPE, i], float(pixels[DATA, q, i] - pixels[KNOWN, q, i])
+            store(search.theta, column, sigma)
+            store(search.limit, column, 0.25 * sigma)
+            store(search.low, column, sigma * setup.width_range[0])
+            store(search.high, column, sigma * setup.width_range[1])
+
+
+@kernel
+def _begin(spots: Spots) -> None:
+    """Light to start from, by least squares of the template at the given place on a constant."""
+    setup, search, pixels, profiles = spots.setup, spots.search, spots.pixels, spots.profiles
+    profile(spots)
+    template, light, both, square = spread(0.0), spread(0.0), spread(0.0), spread(0.0)
+    for q in range(setup.shape[0] * setup.shape[1]):
+        share = load(profiles.z, (SHAPE, q // setup.shape[1])) * load(profiles.y, (SHAPE, q % setup.shape[1]))
+        for i in range(setup.shape[2]):
+            own = share * load(profiles.x, (SHAPE, i))
+            seen = load(pixels, (DATA, q, i)) - load(pixels, (KNOWN, q, i))
             template, light, both, square = template + own, light + seen, both + own * seen, square + own * own
-    number = depth * height * width
-    template, light = template / number, light / number - setup.read_variance
-    covariance = both / number - template * (light + setup.read_variance)
-    photons = max(covariance / max(square / number - template**2, 1e-12), 1.0)
-    theta[PHOTONS], theta[BACKGROUND] = photons, max(light - photons * template, SMALLEST_MODEL)
+    share = 1.0 / (setup.shape[0] * setup.shape[1] * setup.shape[2])
+    template, light = template * share, light * share
+    spread_out = _larger(square * share - template * template, 1e-12)
+    photons = _larger((both * share - template * light) / spread_out, 1.0)
+    store(search.theta, PHOTONS, photons)
+    store(search.theta, BACKGROUND, _larger(light - setup.read_variance - photons * template, SMALLEST_MODEL))
 
 
 @kernel
-def _errors(spot: Spot, out: _Array) -> None:
-    """Cramér–Rao errors at the end: square roots of the inverse's diagonal (P,)."""
-    equations(spot)
-    _factor(spot)
-    size, factored, column = spot.setup.size, spot.search.factored, spot.search.step
-    for p in range(size):
-        out[p] = 0.0
-    for c in range(size):
-        for p in range(c, size):
-            rest = 1.0 if p == c else 0.0
+def _errors(search: Search, error: _Array) -> None:
+    """Cramér–Rao errors: square roots of the inverse's diagonal (P, lanes)."""
+    _factor(search)
+    factored, column, number = search.factored, search.step, len(search.scale)
+    for p in range(number):
+        store(error, p, 0.0)
+    for c in range(number):
+        for p in range(c, number):
+            rest = spread(1.0 if p == c else 0.0)
             for k in range(c, p):
-                rest -= factored[p, k] * column[k]
-            column[p] = rest / factored[p, p]
-            out[c] += column[p] ** 2
-    for p in range(size):
-        out[p] = math.sqrt(out[p]) * spot.search.scale[p]
+                rest -= load(factored, (p, k)) * load(column, k)
+            rest = rest * load(factored, (p, p))
+            store(column, p, rest)
+            store(error, c, load(error, c) + rest * rest)
+    for p in range(number):
+        store(error, p, root(load(error, p)) * load(search.scale, p))
 
 
 @kernel
-def _set_apart(spot: Spot) -> None:
-    """Fill the light that is of neither signal nor constant background."""
-    pixels, profiles, theta = spot.pixels, spot.profiles, spot.search.theta
-    level = np.float32(theta[BACKGROUND])
+def _set_apart(spots: Spots) -> None:
+    """Put light that is of neither signal nor constant background in place of the known."""
+    pixels, profiles, theta, height = spots.pixels, spots.profiles, spots.search.theta, spots.setup.shape[1]
     for q in range(pixels.shape[1]):
-        z, y = q // spot.setup.shape[1], q % spot.setup.shape[1]
-        light = np.float32(theta[PHOTONS] * profiles.z[SHAPE, z] * profiles.y[SHAPE, y])
+        light = load(profiles.z, (SHAPE, q // height)) * load(profiles.y, (SHAPE, q % height)) * load(theta, PHOTONS)
         for i in range(pixels.shape[2]):
-            pixels[OTHER, q, i] = pixels[LIGHT, q, i] - light * profiles.x[SHAPE, i] - level
+            signal = light * load(profiles.x, (SHAPE, i))
+            store(pixels, (KNOWN, q, i), load(pixels, (LIGHT, q, i)) - signal - load(theta, BACKGROUND))
 
 
 @kernel
-def _background_alone(pixels: _Array) -> float:
+def _background_alone(pixels: _Array) -> Any:
     """Level of the best constant beside what is there anyway: three scoring steps from the mean."""
-    level, counted = np.float32(0.0), np.float32(0.0)
+    level, counted = spread(0.0), spread(0.0)
     for q in range(pixels.shape[1]):
         for i in range(pixels.shape[2]):
-            level += (pixels[DATA, q, i] - pixels[OTHER, q, i]) * pixels[COUNTS, q, i]
-            counted += pixels[COUNTS, q, i]
-    level /= counted
+            counts = load(pixels, (COUNTS, q, i))
+            level += (load(pixels, (DATA, q, i)) - load(pixels, (KNOWN, q, i))) * counts
+            counted += counts
+    level = level / counted
     for _ in range(3):
-        up, down = np.float32(0.0), np.float32(0.0)
+        up, down = spread(0.0), spread(0.0)
         for q in range(pixels.shape[1]):
             for i in range(pixels.shape[2]):
-                here = level + pixels[OTHER, q, i]
-                null = here if here > np.float32(SMALLEST_MODEL) else np.float32(SMALLEST_MODEL)
-                weight = pixels[COUNTS, q, i] / null
-                up += (pixels[DATA, q, i] - null) * weight
+                null = _larger(level + load(pixels, (KNOWN, q, i)), SMALLEST_MODEL)
+                weight = load(pixels, (COUNTS, q, i)) / null
+                up += (load(pixels, (DATA, q, i)) - null) * weight
                 down += weight
         level += up / down
-    return float(level)
+    return level
 
 
 @kernel
-def _goodness(spot: Spot) -> tuple[float, float, float]:
-    """χ² per degree of freedom, its p-value, and the log-likelihood ratio: see ``fit_model.goodness``."""
-    pixels, setup = spot.pixels, spot.setup
-    chi2, share, number, ratio = 0.0, 0.0, 0.0, 0.0
-    _set_apart(spot)
-    level = np.float32(_background_alone(pixels))
+def _goodness(spots: Spots, out: _Array) -> None:
+    """Fill χ², share of light in the variance, pixels counted, and the log-likelihood ratio, (4, lanes)."""
+    pixels, variance = spots.pixels, spots.setup.read_variance
+    chi2, share, number, ratio = spread(0.0), spread(0.0), spread(0.0), spread(0.0)
+    _set_apart(spots)
+    level = _background_alone(pixels)
     for q in range(pixels.shape[1]):
-        for i in range(setup.shape[2]):
-            expected, data, counts = pixels[LIGHT, q, i], pixels[DATA, q, i], pixels[COUNTS, q, i]
-            chi2 += pixels[REST, q, i] * (data - expected)
-            share += (expected - np.float32(setup.read_variance)) * pixels[WEIGHT, q, i] / expected
+        for i in range(pixels.shape[2]):
+            expected, data = load(pixels, (LIGHT, q, i)), load(pixels, (DATA, q, i))
+            counts = load(pixels, (COUNTS, q, i))
+            chi2 += load(pixels, (REST, q, i)) * (data - expected)
+            share += (expected - variance) * load(pixels, (WEIGHT, q, i)) / expected
             number += counts
-            null = max(level + pixels[OTHER, q, i], np.float32(SMALLEST_MODEL))
-            ratio += (data * math.log(expected / null) - (expected - null)) * counts
-    dof = max(number - setup.size, 1.0)
+            null = _larger(level + load(pixels, (KNOWN, q, i)), SMALLEST_MODEL)
+            ratio += (data * logarithm(expected / null) - (expected - null)) * counts
+    store(out, 0, chi2)
+    store(out, 1, share)
+    store(out, 2, number)
+    store(out, 3, ratio)
+
+
+@kernel
+def _judged(sums: tuple[float, float, float, float], size: int) -> tuple[float, float, float]:
+    """χ² per degree of freedom, its p-value, and the log-likelihood ratio: see ``fit_model.goodness``."""
+    chi2, share, number, ratio = sums
+    dof = max(number - size, 1.0)
     shape = dof / (max(share / number, 0.0) + 2.0)
     normal = ((chi2 / dof) ** (1 / 3) - 1.0 + 1.0 / (9.0 * shape)) * 3.0 * math.sqrt(shape)
     return chi2 / dof, 0.5 * math.erfc(normal * SQRT_HALF), ratio
 
 
-@kernel
-def _room(setup: Setup, kind: _Array, used: _Array) -> Spot:
-    """Room for one spot after the other."""
-    depth, height, width = setup.shape
-    size, wide = setup.size, padded(width)
-    pixels, x = np.zeros((7, depth * height, wide), np.float32), np.zeros((6, wide), np.float32)
+@maker
+def _room(setup: Setup, functions: tuple[_Array, _Array, _Array]) -> Spots:
+    """Room for one company after the other."""
+    (depth, height, width), size, (kind, used, pairs) = setup.shape, setup.size, functions
+    pixels, x = np.zeros((6, depth * height, width, LANES), np.float32), np.zeros((5, width, LANES), np.float32)
     for i in range(width):
-        x[ONE, i], x[RAMP, i] = 1.0, i - 0.5 * (width - 1)
-    z, y = np.zeros((3, depth)), np.zeros((3, height))
-    z[SHAPE] = 1.0
-    vectors, squares = np.zeros((7, size)), np.zeros((2, size, size))
+        store(x, (ONE, i), 1.0)
+        store(x, (RAMP, i), i - 0.5 * (width - 1))
+    z, y = np.ones((3, depth, LANES), np.float32), np.zeros((3, height, LANES), np.float32)
+    vectors, squares = np.zeros((8, size, LANES), np.float32), np.zeros((2, size, size, LANES), np.float32)
+    sums, moments = np.zeros((6, 6, LANES), np.float32), np.zeros((6, LANES), np.float32)
+    products = np.zeros((len(pairs), width, LANES), np.float32)
     search = Search(
         vectors[0],
         vectors[1],
@@ -231,39 +285,53 @@ def _room(setup: Setup, kind: _Array, used: _Array) -> Spot:
         vectors[3],
         kind,
         used,
-        np.zeros((depth * height, size), np.float32),
-        np.zeros((depth * height, 5), np.float32),
-        np.zeros((depth * height, 7, 6), np.float32),
+        pairs,
+        vectors[4],
+        sums,
+        moments,
         squares[0],
         squares[1],
-        vectors[4],
         vectors[5],
         vectors[6],
+        vectors[7],
     )
-    return Spot(setup, pixels, Profiles(z, y, x, edges_of(max(setup.shape))), search)
+    return Spots(setup, pixels, Profiles(z, y, x, products), search)
 
 
 @kernel
-def _load(spot: Spot, row: int, data: _Array, known: _Array, counts: _Array) -> None:
-    """Put the pixels of a spot into the room; no known light and no weights are arrays of no rows."""
-    pixels, width = spot.pixels, spot.setup.shape[2]
+def _put(image: _Array, rows: _Array, otherwise: float, plane: _Array) -> None:
+    """Put pixels (N, V) of the spots in these rows side by side; the same number everywhere where there is no image."""
+    for q in range(plane.shape[0]):
+        for i in range(plane.shape[1]):
+            at = q * plane.shape[1] + i
+            if len(image):
+                for lane in range(LANES):
+                    plane[q, i, lane] = image[rows[lane], at]
+            else:
+                store(plane, (q, i), otherwise)
+
+
+@kernel
+def _load(spots: Spots, rows: _Array, images: tuple[_Array, _Array, _Array]) -> None:
+    """Put the spots in these rows (lanes,) to work; no known light and no weights are arrays of no rows."""
+    pixels, (data, known, counts) = spots.pixels, images
+    _put(data, rows, 0.0, pixels[DATA])
+    _put(known, rows, 0.0, pixels[KNOWN])
+    _put(counts, rows, 1.0, pixels[COUNTS])
     for q in range(pixels.shape[1]):
-        for i in range(width):
-            at = q * width + i
-            pixels[DATA, q, i] = data[row, at] + np.float32(spot.setup.read_variance)
-            pixels[KNOWN, q, i] = known[row, at] if len(known) else 0.0
-            pixels[COUNTS, q, i] = counts[row, at] if len(counts) else 1.0
+        for i in range(pixels.shape[2]):
+            store(pixels, (DATA, q, i), load(pixels, (DATA, q, i)) + spots.setup.read_variance)
 
 
 @entry
-def fit_all(setup: Setup, functions: tuple[_Array, _Array], pixels: Any, start: _Array, out: Any) -> None:
+def fit_all(setup: Setup, functions: Any, pixels: Any, start: _Array, out: Any) -> None:
     """Fit every spot.
 
     Parameters
     ----------
     setup : Setup
     functions : tuple of ndarray of int64
-        The function of each parameter (P,), and those in use.
+        See :func:`ctcfish.ops.compiled.spot.functions_of`.
     pixels : tuple of ndarray of float32, (N, V)
         Photons; known light and weights, no rows where there are none.
     start : ndarray, (N, 3)
@@ -272,25 +340,25 @@ def fit_all(setup: Setup, functions: tuple[_Array, _Array], pixels: Any, start: 
         steps (N,).
     """
     theta, error, fit, converged, steps = out
-    data, known, counts = pixels
-    spot = _room(setup, functions[0], functions[1])
-    for row in range(len(start)):
-        _load(spot, row, data, known, counts)
-        _begin(spot, start[row])
-        converged[row], steps[row] = _searched(spot)
-        _errors(spot, error[row])
-        fit[row, 0], fit[row, 1], fit[row, 2] = _goodness(spot)
-        for p in range(setup.size):
-            theta[row, p] = spot.search.theta[p]
-
-
-def functions_of(setup: Setup) -> tuple[_Array, _Array]:
-    """Which function of x each parameter's derivative follows, and those in use."""
-    kind = np.full(setup.size, SHAPE, np.int64)
-    kind[BACKGROUND], kind[X] = ONE, TILT
-    if setup.sigma_xy >= 0:
-        kind[setup.sigma_xy] = BROAD
-    if setup.slope >= 0:
-        kind[setup.slope :] = ONE
-        kind[setup.slope + 1] = RAMP
-    return kind, np.unique(kind)
+    spots, size, rows = _room(setup, functions), setup.size, np.zeros(LANES, np.int64)
+    begin, state = np.zeros((3, LANES), np.float32), np.zeros((5, LANES), np.float32)
+    errors, sums = np.zeros((size, LANES), np.float32), np.zeros((4, LANES), np.float32)
+    for first in range(0, len(start), LANES):
+        for lane in range(LANES):
+            rows[lane] = min(first + lane, len(start) - 1)  # the last company is filled with its last spot
+            for axis in range(3):
+                begin[axis, lane] = start[rows[lane], axis]
+        _load(spots, rows, pixels)
+        _bound(spots, begin)
+        _begin(spots)
+        _search(spots, state)
+        equations(spots)
+        _errors(spots.search, errors)
+        _goodness(spots, sums)
+        for lane in range(min(LANES, len(start) - first)):
+            row = first + lane
+            converged[row], steps[row] = state[_FREE, lane] > 0, np.int32(state[_TURNS, lane])
+            own = (float(sums[0, lane]), float(sums[1, lane]), float(sums[2, lane]), float(sums[3, lane]))
+            fit[row, 0], fit[row, 1], fit[row, 2] = _judged(own, size)
+            for p in range(size):
+                theta[row, p], error[row, p] = spots.search.theta[p, lane], errors[p, lane]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +14,7 @@ import numba
 import numpy as np
 import pytest
 
+from ctcfish.ops import compiled
 from ctcfish.ops.compiled import kernel as kernels
 from ctcfish.ops.compiled.kernel import entry, kernel
 
@@ -86,3 +90,19 @@ def test_code_just_compiled_and_code_read_give_the_same_bytes(tmp_path: Path):
     )
     assert len(first) > 2 * 4 * 2 * 40
     assert first == second
+
+
+def _kernels():
+    for own in pkgutil.iter_modules(compiled.__path__, f"{compiled.__name__}."):
+        module = importlib.import_module(own.name)
+        yield from (
+            k for k in vars(module).values() if getattr(k, "__module__", None) == own.name and hasattr(k, "py_func")
+        )
+
+
+def test_what_does_not_count_references_gives_back_no_array():
+    uncounted = [k for k in _kernels() if k.targetoptions.get("_nrt") is False]
+    assert len(uncounted) > 40
+    for own in uncounted:
+        given = own.py_func.__annotations__["return"]
+        assert set(re.findall(r"\w+", given)) <= {"None", "Any", "bool", "int", "float", "tuple"}, own
