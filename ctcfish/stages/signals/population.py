@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import log_ndtr
+from scipy.special import ndtr
 
 from ctcfish.ops.fit_probability import TAIL_SHARE, TAIL_WIDTH, Candidate, CandidatePrior, log_densities
 
-_PARTS = ((1.0 - TAIL_SHARE, 1.0), (TAIL_SHARE, TAIL_WIDTH))
-_LOWEST, _HIGHEST, _ROOM = -0.8, 0.2, 0.9  # how far the medians of all and of those seen differ; and log spreads
-_USUAL_SPREAD, _SPREAD_KNOWN = float(np.log(0.36)), 0.15  # log of the spread of log brightness, and how well known
+_SHIFTS = np.arange(-0.8, 0.2001, 0.02)  # of the median of those seen, in log brightness
+_SPREADS = np.arange(0.16, 0.9001, 0.02)
+_COARSE = 3  # of every so many spreads one is tried, and then those beside the best
+_USUAL_SPREAD, _SPREAD_KNOWN = 0.36, 0.15  # of log brightness: expected, and how well, as a log standard deviation
 _OUTLYING = 1.5
 _TURNS = 100
 _EXPECTED, _WORTH_NUCLEI = 0.5, 20.0  # background maxima, and in how many nuclei, that a slide is expected to show
@@ -40,8 +39,8 @@ def brightness(photons: NDArray[np.float64], least_photons: NDArray[np.float64])
     """Log-normal brightness of signals of which the faint ones are not seen.
 
     Every signal's density is that of a log-normal (with the tail of
-    :func:`ctcfish.ops.fit_probability.signal_probability`) above what it needed to be seen; maximum posterior, the
-    spread with a log-normal prior.
+    :func:`ctcfish.ops.fit_probability.signal_probability`) above what it needed to be seen; maximum posterior over a
+    grid, the spread with a log-normal prior.
 
     Parameters
     ----------
@@ -51,24 +50,30 @@ def brightness(photons: NDArray[np.float64], least_photons: NDArray[np.float64])
     light, least = np.log(np.maximum(photons, 1e-6)), np.log(np.maximum(least_photons, 1e-6))
     middle = float(np.median(light))
     usual = np.abs(light - middle) < _OUTLYING
-    light, least = light[usual], least[usual]
-
-    def loss(at: NDArray[np.float64]) -> float:
-        spread = np.exp(at[1])
-        density = _log_sum(-0.5 * ((light - at[0]) / (w * spread)) ** 2 - np.log(w * spread) for _, w in _PARTS)
-        seen = _log_sum(log_ndtr((at[0] - least) / (w * spread)) for _, w in _PARTS)
-        return float((seen - density).sum() + 0.5 * ((at[1] - _USUAL_SPREAD) / _SPREAD_KNOWN) ** 2)
-
-    bounds = [(middle + _LOWEST, middle + _HIGHEST), (_USUAL_SPREAD - _ROOM, _USUAL_SPREAD + _ROOM)]
-    at = minimize(loss, np.array([middle, _USUAL_SPREAD]), method="L-BFGS-B", bounds=bounds).x
-    seen = np.exp(_log_sum(log_ndtr((at[0] - least) / (w * np.exp(at[1]))) for _, w in _PARTS))
-    return Brightness(float(np.exp(at[0])), float(np.exp(at[1])), float(seen.mean()))
+    light, least = light[usual] - middle, least[usual] - middle
+    tried = {row: _posterior(light, least, float(_SPREADS[row])) for row in range(0, len(_SPREADS), _COARSE)}
+    best = max(tried, key=lambda row: float(tried[row].max()))
+    near = range(max(0, best - _COARSE + 1), min(len(_SPREADS), best + _COARSE))
+    tried |= {row: _posterior(light, least, float(_SPREADS[row])) for row in near if row != best}
+    best = max(tried, key=lambda row: float(tried[row].max()))
+    shift, spread = float(_SHIFTS[tried[best].argmax()]), float(_SPREADS[best])
+    return Brightness(float(np.exp(middle + shift)), spread, float(_share_above(shift - least, spread).mean()))
 
 
-def _log_sum(parts: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Logarithm of the sum of both parts of a log-normal, each by its share."""
-    bulk, tail = (np.log(share) + part for (share, _), part in zip(_PARTS, parts, strict=True))
-    return np.asarray(np.logaddexp(bulk, tail))
+def _posterior(light: NDArray[np.float64], least: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
+    """Logarithm of the posterior at every shift, (K,); light and what was needed (N,) are logarithms."""
+    off, cut = (_SHIFTS[:, None] - v for v in (light, least))
+    density = sum(s / (w * spread) * np.exp(-0.5 * (off / (w * spread)) ** 2) for s, w in _PARTS)
+    seen = np.log(density / _share_above(cut, spread)).sum(1)
+    return np.asarray(seen - 0.5 * (np.log(spread / _USUAL_SPREAD) / _SPREAD_KNOWN) ** 2)
+
+
+def _share_above(cut: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
+    """Share of signals brighter than what was needed, by how far that lies below the median."""
+    return np.asarray(sum(s * ndtr(cut / (w * spread)) for s, w in _PARTS))
+
+
+_PARTS = ((1.0 - TAIL_SHARE, 1.0), (TAIL_SHARE, TAIL_WIDTH))
 
 
 def background_per_nucleus(found: Candidate, prior: CandidatePrior, n_nuclei: float) -> float:
@@ -86,10 +91,10 @@ def background_per_nucleus(found: Candidate, prior: CandidatePrior, n_nuclei: fl
         Its own rate of background is where the search begins.
     n_nuclei : float
     """
-    kinds = log_densities(found, prior).numpy()
-    signal, background, broad = np.exp(kinds - kinds.max(0, keepdims=True))
-    times = 1.0
+    signal, background, broad = log_densities(found, prior).double().numpy()
+    rate = prior.background
+    other = rate * np.exp(np.logaddexp(signal, broad) - background)
     for _ in range(_TURNS):
-        share = times * background / (signal + times * background + broad)
-        times = float((share.sum() + _EXPECTED) / (n_nuclei + _WORTH_NUCLEI) / prior.background)
-    return times * prior.background
+        share = rate / (rate + other)
+        rate = float((share.sum() + _EXPECTED) / (n_nuclei + _WORTH_NUCLEI))
+    return rate
