@@ -7,6 +7,7 @@ test holds that both agree.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,6 +149,10 @@ def _peaks_by_plane(smooth: Floats, bands: Bands, floor: Floor, window: Window, 
 
 
 def _taps(bands: Bands, shape: tuple[int, int]) -> compiled.Taps:
-    reach = bands.reach_px
     narrow, wide = (np.asarray(own[len(own) // 2 :], np.float32) for own in (bands.narrow, bands.wide))
-    return compiled.Taps(narrow, wide, *(np.pad(np.arange(length), reach, mode="reflect") for length in shape))
+    return compiled.Taps(narrow, wide, *(_mirrored(length, bands.reach_px) for length in shape))
+
+
+@functools.lru_cache(maxsize=64)  # the blocks of a scene are of few sizes
+def _mirrored(length: int, half: int) -> NDArray[np.int64]:
+    return np.pad(np.arange(length), half, mode="reflect")

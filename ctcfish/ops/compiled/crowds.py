@@ -131,8 +131,9 @@ def _of_region(tried: Tried, r: int) -> Tried:
 def _work(most: int, orders: int) -> Work:
     size = 4 * most + orders
     sums = np.zeros(padded(orders * (orders + 1) // 2), np.float32)
-    vectors = np.zeros((3, size))
-    return Work(np.zeros(most), np.zeros((most, 5)), np.zeros((size, size)), vectors[0], vectors[1], vectors[2], sums)
+    vectors = np.zeros((2, size))
+    system, scale = np.zeros((size, padded(size)), np.float32), np.zeros(padded(size), np.float32)
+    return Work(np.zeros(most), np.zeros((most, 5)), system, vectors[0], vectors[1], scale, sums)
 
 
 @maker

@@ -179,3 +179,26 @@ def maxima(bands: _Array, planes: tuple[int, int, int], places: _Array) -> int:
             places[kept, 0], places[kept, 1] = y, x
             kept += 1
     return kept
+
+
+@kernel
+def _cut(plane: _Array, y: int, x: int, patch: _Array) -> None:
+    """Fill a patch (D, D) with the neighbourhood of a place."""
+    (height, width), side = plane.shape, len(patch)
+    top, left = y - side // 2, x - side // 2
+    inside = 0 <= left <= width - side
+    for i in range(side):
+        row = min(max(top + i, 0), height - 1)
+        if inside:
+            for j in range(side):
+                patch[i, j] = plane[row, left + j]
+        else:
+            for j in range(side):
+                patch[i, j] = plane[row, min(max(left + j, 0), width - 1)]
+
+
+@entry
+def cut(stack: _Array, centres: _Array, out: _Array) -> None:
+    """Fill ``out`` (N, D, D) with the neighbourhood of every place (N, 3); outside the nearest voxel is repeated."""
+    for k in range(len(centres)):
+        _cut(stack[centres[k, 0]], centres[k, 1], centres[k, 2], out[k])

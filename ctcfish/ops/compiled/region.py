@@ -88,7 +88,7 @@ class Work(NamedTuple):
     """Room for a step.
 
     Photons (M,); sums under each emitter (M, 5): value, derivatives by z, y, x, and the weight under its core; system
-    (P, P), gradient, step and scale (P,), products (B (B + 1) / 2,), padded.
+    (P, P), its rows padded, gradient and step (P,), scale (P,) and products (B (B + 1) / 2,), padded.
     """
 
     photons: _Array

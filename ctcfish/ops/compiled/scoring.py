@@ -50,7 +50,7 @@ def _project(region: Region, number: int) -> None:
     for q in range(len(at)):
         z, y = at[q, 0], at[q, 1]
         for row in range(number * parts):
-            deep, high, m = images.z[VALUE, row, z], images.y[VALUE, row, y], row // parts
+            deep, high = images.z[VALUE, row, z], images.y[VALUE, row, y]
             both, by_z, by_y = deep * high, images.z[SLOPE, row, z] * high, deep * images.y[SLOPE, row, y]
             if abs(both) + abs(by_z) + abs(by_y) < NO_LIGHT:
                 continue
@@ -60,7 +60,7 @@ def _project(region: Region, number: int) -> None:
                 light += rest * image
                 slope += rest * load(images.x, (SLOPE, row, x))
                 weight += load(values, (WEIGHT, q, x)) * image
-            value = total_of(light)
+            m, value = row // parts, total_of(light)
             seen[m, 0] += both * value
             seen[m, 1] += by_z * value
             seen[m, 2] += by_y * value
@@ -84,7 +84,7 @@ def _fill_background(region: Region, first: int) -> None:
     for a in range(len(background)):
         gradient[first + a] = 0.0
         for b in range(a, len(background)):
-            system[first + b, first + a] = pairs[k]
+            system[first + a, first + b] = pairs[k]
             k += 1
     for q in range(len(rows.at)):
         for b in range(len(background)):
@@ -100,7 +100,7 @@ def _fill_background(region: Region, first: int) -> None:
 
 @kernel
 def _fill_emitters(region: Region, number: int, axes: int) -> None:
-    """Gradient and information of brightness and places, priors included; lower triangle."""
+    """Gradient and information of brightness and places, priors included; upper triangle."""
     shared, state, work = region.shared, region.state, region.work
     k, sigma = 1 + axes, shared.known.log_sigma
     norm = 1.0
@@ -136,14 +136,14 @@ def _overlap(region: Region, pair: tuple[int, int], axes: int, strength: float) 
         exponent += (places[m, a] - places[other, a]) ** 2 / variance[a]
     overlap = strength * math.exp(-0.5 * exponent)
     row, column = m * (1 + axes), other * (1 + axes)
-    system[row, column] = overlap
+    system[column, row] = overlap
     for a in range(axes):
         slope = (places[m, first + a] - places[other, first + a]) / variance[first + a]
-        system[row, column + 1 + a], system[row + 1 + a, column] = overlap * slope, -overlap * slope
+        system[column + 1 + a, row], system[column, row + 1 + a] = overlap * slope, -overlap * slope
         for b in range(axes):
             own = 1.0 / variance[first + a] if a == b else 0.0
             tilt = (places[m, first + b] - places[other, first + b]) / variance[first + b]
-            system[row + 1 + a, column + 1 + b] = overlap * (own - slope * tilt)
+            system[column + 1 + b, row + 1 + a] = overlap * (own - slope * tilt)
 
 
 @kernel
@@ -156,10 +156,10 @@ def _couple(region: Region, m: int, number: int, axes: int) -> None:
         z, by_z = _wave(state.places[m, 0], shared.height[b, 0], shared.wave[b, 0])
         y, by_y = _wave(state.places[m, 1], shared.height[b, 1], shared.wave[b, 1])
         x, by_x = _wave(state.places[m, 2], shared.height[b, 2], shared.wave[b, 2])
-        work.system[row, m * k] = strength * z * y * x
-        work.system[row, last], work.system[row, last - 1] = strength * z * y * by_x, strength * z * by_y * x
+        work.system[m * k, row] = strength * z * y * x
+        work.system[last, row], work.system[last - 1, row] = strength * z * y * by_x, strength * z * by_y * x
         if axes == 3:
-            work.system[row, last - 2] = strength * by_z * y * x
+            work.system[last - 2, row] = strength * by_z * y * x
 
 
 @kernel
@@ -172,27 +172,37 @@ def _wave(place: float, height: float, wave: float) -> tuple[float, float]:
 
 
 @kernel
-def _factor(size: int, work: Work) -> tuple[float, bool]:
-    """Cholesky factor of the information scaled to a damped unit diagonal, in place.
+def _scaled(size: int, work: Work) -> None:
+    """Scale the information to a damped unit diagonal, in place."""
+    system, scale = work.system, work.scale
+    for i in range(size):
+        scale[i] = 1.0 / math.sqrt(system[i, i])
+    for i in range(size):
+        for x in range(i // LANES * LANES, size, LANES):
+            store(system, (i, x), load(system, (i, x)) * scale[i] * load(scale, x))
+        system[i, i] += DAMPING
 
-    Gives the log-determinant of the damped information before it was scaled, and whether there is a factor.
+
+@kernel
+def _factor(size: int, work: Work) -> tuple[float, bool]:
+    """Cholesky factor of the information scaled to a damped unit diagonal, upper triangle, in place, row by row.
+
+    Gives the log-determinant of the damped information before it was scaled, and whether there is a factor. What a
+    vector holds left of the diagonal is left to chance and never asked for.
     """
     system, scale = work.system, work.scale
     log_determinant, sound = 0.0, True
-    for i in range(size):
-        log_determinant += math.log(system[i, i])
-        scale[i] = 1.0 / math.sqrt(system[i, i])
-    for i in range(size):
-        for j in range(i + 1):
-            rest = system[i, j] * scale[i] * scale[j] + (DAMPING if i == j else 0.0)
-            for k in range(j):
-                rest -= system[i, k] * system[j, k]
-            if i > j:
-                system[i, j] = rest / system[j, j]
-            else:
-                sound = sound and rest > 0.0
-                system[i, i] = math.sqrt(max(rest, 1e-12))
-        log_determinant += 2.0 * math.log(system[i, i])
+    _scaled(size, work)
+    for j in range(size):
+        sound = sound and system[j, j] > 0.0
+        pivot = max(float(system[j, j]), 1e-12)
+        log_determinant += math.log(pivot / float(scale[j]) ** 2)
+        inverse = 1.0 / math.sqrt(pivot)
+        for x in range(j // LANES * LANES, size, LANES):
+            store(system, (j, x), load(system, (j, x)) * inverse)
+        for i in range(j + 1, size):
+            for x in range(i // LANES * LANES, size, LANES):
+                store(system, (i, x), load(system, (i, x)) - system[j, i] * load(system, (j, x)))
     return log_determinant, sound
 
 
@@ -213,13 +223,15 @@ def _solve(size: int, work: Work) -> float:
             log_determinant -= 2.0 * math.log(scale[i])
         return log_determinant
     for i in range(size):
-        for k in range(i):
-            step[i] -= system[i, k] * step[k]
         step[i] /= system[i, i]
-    for i in range(size - 1, -1, -1):
-        step[i] /= system[i, i]
-        for k in range(i):
+        for k in range(i + 1, size):
             step[k] -= system[i, k] * step[i]
+    for i in range(size - 1, -1, -1):
+        rest = step[i]
+        for k in range(i + 1, size):
+            rest -= system[i, k] * step[k]
+        step[i] = rest / system[i, i]
+    for i in range(size):
         step[i] *= scale[i]
     return log_determinant
 

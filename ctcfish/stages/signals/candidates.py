@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -44,6 +45,7 @@ class Search:
     signal_gain: float
     device: str = "cpu"
 
+    @functools.cached_property
     def floor(self) -> Floor:
         """``floor_snr`` in camera numbers."""
         camera, gain = self.camera, self.camera.gain_adu_per_photon
@@ -125,7 +127,7 @@ def _find_in(
     top, left = max(0, region.y0 - reach), max(0, region.x0 - reach)
     block = stack[:, top : min(height, region.y1 + reach), left : min(width, region.x1 + reach)]
     window = Window(region.y0 - top, region.y1 - top, region.x0 - left, region.x1 - left)
-    seen = peaks(block, search.bands, search.floor(), window, search.device, buffers)
+    seen = peaks(block, search.bands, search.floor, window, search.device, buffers)
     patch = patches(seen.smooth, seen.place, search.patch_half)
     corner = torch.tensor([0, top, left], device=seen.place.device)
     return seen.place + corner, seen.response, seen.surround, patch
