@@ -18,7 +18,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 import torch
+from scipy.spatial import cKDTree
 from scipy.stats import norm
 from spots_hybrid import HYBRID, hybrid, log_maxima, opponent
 
@@ -37,6 +39,7 @@ from ctcfish.types import Detections, Nuclei, SlideModel
 PEERS = Path(__file__).resolve().parents[2] / "shared" / "bench"
 STEP_UM = np.array([0.3, 0.1, 0.1])
 SHOWN = ("F1", "F1_1px", "P", "R", "R_iso", "R_clu", "clu_MAE", "clu_ratio", "nuc_exact_nonamp", "rmse_xy_iso")
+NEAR_PX = 3.0
 OPENCV_THRESHOLD = {2: 5.0, 3: 5.46}
 
 
@@ -110,6 +113,19 @@ def score(common: ModuleType, scene: Scene, found: Detections) -> dict[str, floa
     return {name: round(float(result[name]), 3) for name in SHOWN}
 
 
+def coverage(common: ModuleType, scene: Scene, found: Detections) -> dict[str, float]:
+    """How often the 95 % interval of a cluster holds the true signals that lie nearest to its members."""
+    spots = found.spots[found.spots["status"].isin(("counted", "outside"))]
+    places = (spots[["z_um", "y_um", "x_um"]].to_numpy() / STEP_UM)[:, 3 - scene.axes :]
+    true = common.scale(scene.truth[:, : scene.axes], scene.axes)
+    distance, nearest = cKDTree(common.scale(places, scene.axes)).query(true)
+    own = spots["cluster"].to_numpy()[nearest[distance < NEAR_PX]]
+    number = found.clusters["cluster"].map(pd.Series(own).value_counts()).fillna(0)
+    high = found.clusters["copies_high"].astype("Float64").fillna(np.inf).astype(float)
+    held = (found.clusters["copies_low"] <= number) & (number <= high)
+    return {"clusters": len(held), "interval_holds": round(float(held.mean()), 3)}
+
+
 def compare(scene: Scene, modules: tuple[ModuleType, ModuleType, ModuleType], repeats: int) -> dict[str, Any]:
     """Interleave the opponent, the whole program and its detection stage."""
     _, common, opencv = modules
@@ -127,7 +143,8 @@ def compare(scene: Scene, modules: tuple[ModuleType, ModuleType, ModuleType], re
     medians["stage_over_opencv"] = round(float(np.median(ratios[:, 3] / ratios[:, 1])), 2)
     probe = model.probes["HER2"]
     kept = {"threshold_snr": round(probe.threshold_snr, 2), "sigma_xy_um": round(probe.sigma_xy_um, 4)}
-    return {"axes": scene.axes, **score(common, scene, found), "ms_per_megavoxel": medians, **kept}
+    told = {**score(common, scene, found), **coverage(common, scene, found)}
+    return {"axes": scene.axes, **told, "ms_per_megavoxel": medians, **kept}
 
 
 def scanning_level(rate: float, voxels: float, sigma_px: tuple[float, float], axes: int) -> float:

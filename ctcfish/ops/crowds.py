@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from ctcfish.ops import resolve as lockstep
 from ctcfish.ops.compiled import crowds as compiled
 from ctcfish.ops.emitter_count import CountPosterior, CountRule, count_posterior
-from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame, log_likelihood, refine
+from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame
 from ctcfish.ops.resolve import Growth, Zones
 from ctcfish.ops.windows import cut_windows
 
@@ -173,7 +174,7 @@ def resolve_crowds(
     """
     reach, growth, rule = reach or Reach(), growth or Growth(), rule or CountRule()
     parts: list[_Part] = []
-    way = compiled if image.stack.device.type == "cpu" else lockstep
+    way = _way(image)
     for batch in _batches(image, starts, model, reach):
         slots = batch.start.used.shape[1]
         roomy = replace(growth, most_emitters=max(growth.most_emitters, slots + growth.patience))
@@ -200,11 +201,16 @@ def log_likelihoods(image: CrowdImage, starts: Starts, model: CrowdModel) -> Ten
     """
     out = starts.photons.new_zeros(_regions(starts))
     for batch in _batches(image, starts, model, Reach()):
-        state = batch.start
-        for _ in range(_SETTLED):
-            state, _ = refine(batch.frame, batch.crops, state)
-        out[batch.rows] = log_likelihood(batch.frame, batch.crops, state)
+        begun = Growth(most_emitters=batch.start.used.shape[1], first_steps=_SETTLED, drops=0)
+        path = _way(image).grow(batch.frame, batch.crops, batch.start, batch.zones, begun)
+        number = batch.start.used.sum(1).long()
+        out[batch.rows] = path.log_likelihood.gather(1, number[:, None])[:, 0]
     return out
+
+
+def _way(image: CrowdImage) -> ModuleType:
+    """The kernels for the device that holds the image."""
+    return compiled if image.stack.device.type == "cpu" else lockstep
 
 
 def _regions(starts: Starts) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ctcfish.stages.signals.fits import _windows
+from ctcfish.stages.signals.fits import windows
 
 
 @pytest.mark.parametrize("dtype", ["uint16", ">u2", "float32"])
@@ -18,7 +18,7 @@ def test_windows_are_slices_of_the_image_its_border_repeated(shape, half, dtype)
     place = np.stack([rng.integers(0, n, 200) for n in shape], 1)
     reach = [(h, h) for h in half]
     padded, there = np.pad(stack, reach, mode="edge"), np.pad(np.ones(shape, bool), reach)
-    window, inside = _windows(stack, place, half)
+    window, inside = windows(stack, place, half)
     assert window.dtype == np.float32
     for row, (z, y, x) in enumerate(place):
         around = np.s_[z : z + 2 * half[0] + 1, y : y + 2 * half[1] + 1, x : x + 2 * half[2] + 1]
@@ -27,5 +27,5 @@ def test_windows_are_slices_of_the_image_its_border_repeated(shape, half, dtype)
 
 
 def test_no_place_gives_no_window():
-    window, inside = _windows(np.zeros((1, 5, 5), np.uint16), np.zeros((0, 3), np.int64), (0, 2, 2))
+    window, inside = windows(np.zeros((1, 5, 5), np.uint16), np.zeros((0, 3), np.int64), (0, 2, 2))
     assert window.shape == inside.shape == (0, 1, 5, 5)

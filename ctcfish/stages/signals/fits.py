@@ -98,7 +98,7 @@ def _fit(
 ) -> Fitted:
     """Fit in windows of a half size, in one plane where it has no depth; ``how`` is whether width is free, and it."""
     free_width, half = how
-    window, inside = _windows(stack, place_px.cpu().numpy(), half)
+    window, inside = windows(stack, place_px.cpu().numpy(), half)
     photons = camera.photons(torch.from_numpy(window).to(place_px.device))
     whole = torch.from_numpy(inside).to(place_px.device)
     weight = None if bool(whole.all()) else whole.to(photons.dtype)
@@ -199,7 +199,7 @@ def light_at(
         return np.zeros(0), np.zeros(0)
     half = window_half((depth, float(np.median(width))), len(stack))
     middle = np.rint(place_px).astype(np.int64)
-    window, inside = _windows(stack, middle, half)
+    window, inside = windows(stack, middle, half)
     light = camera.photons(torch.from_numpy(window)).double().flatten(1)
     centre = torch.from_numpy(place_px - middle) + torch.tensor(half, dtype=torch.float64)
     wide = torch.from_numpy(np.asarray(width, np.float64))
@@ -237,7 +237,7 @@ def window_half(sigma_px: tuple[float, float], planes: int) -> tuple[int, int, i
     return (max(1, math.ceil(_REACH[0] * sigma_px[0])) if planes > 1 else 0), lateral, lateral
 
 
-def _windows(
+def windows(
     stack: NDArray[np.generic], place: NDArray[np.int64], half: tuple[int, int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Windows about places (N, 3), the border repeated, and which of their pixels lie inside, both (N, Z, Y, X).

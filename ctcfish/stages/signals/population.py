@@ -13,7 +13,7 @@ from ctcfish.ops.fit_probability import TAIL_SHARE, TAIL_WIDTH, Candidate, Candi
 _SHIFTS = np.arange(-0.8, 0.2001, 0.02)  # of the median of those seen, in log brightness
 _SPREADS = np.arange(0.16, 0.9001, 0.02)
 _COARSE = 3  # of every so many spreads one is tried, and then those beside the best
-_USUAL_SPREAD, _SPREAD_KNOWN = 0.36, 0.15  # of log brightness: expected, and how well, as a log standard deviation
+_USUAL_SPREAD, _SPREAD_KNOWN = 0.36, 0.25  # of log brightness: expected, and how well, as a log standard deviation
 _OUTLYING = 1.5
 _TURNS = 100
 _EXPECTED, _WORTH_NUCLEI = 0.5, 20.0  # background maxima, and in how many nuclei, that a slide is expected to show

@@ -18,6 +18,7 @@ from ctcfish.stages.signals.candidates import Candidates, Search, find
 from ctcfish.stages.signals.crowds import crowd_model, partition, resolve
 from ctcfish.stages.signals.fits import Fitted, explained, fit_at
 from ctcfish.stages.signals.granules import Objects
+from ctcfish.stages.signals.hidden import hides_another
 from ctcfish.stages.signals.hot import without_hot_pixels
 from ctcfish.stages.signals.measure import Measures, measure
 from ctcfish.stages.signals.optics import patch_half, sigma_px
@@ -172,7 +173,8 @@ def look(
     fitted, order = known.joined(added), torch.cat([accepted.nonzero()[:, 0], late.nonzero()[:, 0]])
     accepted, shape = accepted | late, measures.rows(order)
     told = explained(stack, fitted, (sigma, camera), slide, params)
-    return Seen(stack, found, measures, accepted, told.fitted, shape, told.single, told.broad)
+    hides = hides_another(stack, told.fitted, told.single, (sigma, camera), slide.threshold_snr)
+    return Seen(stack, found, measures, accepted, told.fitted, shape, told.single & ~hides, told.broad)
 
 
 def signals_of(
