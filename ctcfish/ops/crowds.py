@@ -185,8 +185,8 @@ def resolve_crowds(
     return _collected(parts, _regions(starts), starts.photons)
 
 
-def log_likelihoods(image: CrowdImage, starts: Starts, model: CrowdModel) -> Tensor:
-    """Say how well a model explains every region by the emitters it starts with, and no others.
+def first_fits(image: CrowdImage, starts: Starts, model: CrowdModel) -> tuple[Tensor, Tensor]:
+    """Fit every region by the emitters it starts with, and no others.
 
     Parameters
     ----------
@@ -196,16 +196,19 @@ def log_likelihoods(image: CrowdImage, starts: Starts, model: CrowdModel) -> Ten
 
     Returns
     -------
-    Tensor, (G,)
-        Logarithm of the likelihood, up to a constant of the region.
+    log_likelihood : Tensor, (G,)
+        Up to a constant of the region.
+    photons : Tensor, (G,)
+        Light of all its emitters.
     """
-    out = starts.photons.new_zeros(_regions(starts))
+    out = starts.photons.new_zeros(2, _regions(starts))
     for batch in _batches(image, starts, model, Reach()):
         begun = Growth(most_emitters=batch.start.used.shape[1], first_steps=_SETTLED, drops=0)
         path = _way(image).grow(batch.frame, batch.crops, batch.start, batch.zones, begun)
-        number = batch.start.used.sum(1).long()
-        out[batch.rows] = path.log_likelihood.gather(1, number[:, None])[:, 0]
-    return out
+        number = batch.start.used.sum(1).long()[:, None]
+        for row, told in zip(out, (path.log_likelihood, path.total_photons), strict=True):
+            row[batch.rows] = told.gather(1, number)[:, 0]
+    return out[0], out[1]
 
 
 def _way(image: CrowdImage) -> ModuleType:

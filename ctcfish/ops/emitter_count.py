@@ -33,7 +33,7 @@ class CountRule:
     """
 
     structure: float = 0.9
-    crowding: float = 1.5
+    crowding: float = 1.2
     steepness: float = 4.0
     temper: float = 1.0
     light_error: float = 0.45

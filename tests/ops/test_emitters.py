@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ctcfish.ops import emitters
-from ctcfish.ops.crowds import CrowdImage, Reach, Starts, group_points, log_likelihoods, resolve_crowds
+from ctcfish.ops.crowds import CrowdImage, Reach, Starts, first_fits, group_points, resolve_crowds
 from ctcfish.ops.emitter_count import CountRule, count_posterior
 from ctcfish.ops.emitters import (
     Crops,
@@ -401,7 +401,7 @@ def test_signals_that_stand_alone_tell_the_image_of_a_point(through_a_pupil: boo
         torch.zeros(0, 3),
     )
     wide, focused = (
-        float(log_likelihoods(CrowdImage(stack), start, CrowdModel(*sigma, 2600.0, 0.3, READ_VARIANCE, image=image))[0])
+        float(first_fits(CrowdImage(stack), start, CrowdModel(*sigma, 2600.0, 0.3, READ_VARIANCE, image=image))[0])
         for image in (WIDE_FIELD, ((1.0, 1.0, 1.0),))
     )
     assert (wide > focused + 20) if through_a_pupil else (focused > wide + 20)

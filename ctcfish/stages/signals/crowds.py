@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctcfish.ops.crowds import CrowdImage, Crowds, Reach, Starts, group_points, log_likelihoods, resolve_crowds
+from ctcfish.ops.crowds import CrowdImage, Crowds, Reach, Starts, first_fits, group_points, resolve_crowds
 from ctcfish.ops.emitters import CrowdModel
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.fits import Fitted
@@ -92,10 +92,11 @@ def resolve(stack: NDArray[np.generic], fitted: Fitted, split: Partition, camera
 
 
 def _with_its_image(image: CrowdImage, light: tuple[Tensor, Tensor], alone: Tensor, model: CrowdModel) -> CrowdModel:
-    """Choose the image of a point that explains the brightest lone signals; in doubt that of the wide field.
+    """Choose the image of a point that explains the brightest lone signals, and measure their light by it.
 
     Loci differ in size, so that single signals through a wide field speak for either image; where there is no light out
-    of focus, all speak against it.
+    of focus, all speak against it. Emitters of a crowd have other units of light than single fits: an image of other
+    wings, on a background of other freedom; the median brightness is put into theirs.
     """
     place, photons = light
     own = alone.nonzero()[:, 0]
@@ -104,8 +105,10 @@ def _with_its_image(image: CrowdImage, light: tuple[Tensor, Tensor], alone: Tens
     rest[told] = False
     starts = Starts(place[told], photons[told], torch.arange(len(told), device=place.device), place[rest])
     wide, focused = (replace(model, image=parts) for parts in (_WIDE_FIELD, _IN_FOCUS))
-    gain = log_likelihoods(image, starts, wide) - log_likelihoods(image, starts, focused)
-    return wide if float((gain > 0).double().mean()) >= _SPEAK_FOR_IT else focused
+    (by_wide, light_wide), (by_focused, light_focused) = (first_fits(image, starts, m) for m in (wide, focused))
+    for_wide = float((by_wide > by_focused).double().mean()) >= _SPEAK_FOR_IT
+    chosen, seen = (wide, light_wide) if for_wide else (focused, light_focused)
+    return replace(chosen, median_photons=model.median_photons * float((seen / photons[told]).median()))
 
 
 def crowd_model(slide: ProbeModel, sigma_px: tuple[float, float], read_variance: float) -> CrowdModel:
