@@ -21,6 +21,7 @@ _WIDE_FIELD = ((0.65, 0.80, 0.81), (3.2, 4.3, 3.5))
 the plane over its. In a wide field every plane holds the light of the focus, spread out. Fitted to scalar images of
 loci of 0.3 to 0.75 um through NA 0.75 to 1.4, where the figures came out alike."""
 _TOLD_BY, _SPEAK_FOR_IT = 40, 0.1  # signals asked, and the share of them that decides for a wide field
+_FEW_TOLD = 5  # fewer do not tell in what units of light crowds are fitted
 _FEW = 2  # so many explained signals side by side need no joint fit
 
 
@@ -108,7 +109,8 @@ def _with_its_image(image: CrowdImage, light: tuple[Tensor, Tensor], alone: Tens
     (by_wide, light_wide), (by_focused, light_focused) = (first_fits(image, starts, m) for m in (wide, focused))
     for_wide = float((by_wide > by_focused).double().mean()) >= _SPEAK_FOR_IT
     chosen, seen = (wide, light_wide) if for_wide else (focused, light_focused)
-    return replace(chosen, median_photons=model.median_photons * float((seen / photons[told]).median()))
+    unit = float((seen / photons[told]).median()) if len(told) >= _FEW_TOLD else 1.0
+    return replace(chosen, median_photons=model.median_photons * unit)
 
 
 def crowd_model(slide: ProbeModel, sigma_px: tuple[float, float], read_variance: float) -> CrowdModel:
