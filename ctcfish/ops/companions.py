@@ -7,8 +7,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.special import ndtr
+
+from ctcfish.ops.psf import pixel_profile
 
 _REACH = (2.4, 4.4)  # half window along z and in the plane, in widths
 _PLANES_OFF = (-2.2, -1.5, -0.8, 0.0, 0.8, 1.5, 2.2)  # in widths
@@ -93,16 +95,14 @@ def _places(sigma_px: tuple[float, float], deep: bool) -> list[tuple[float, floa
 def _image(place_px: tuple[float, ...], sigma_px: tuple[float, float], half: tuple[int, int]) -> _Array:
     """Share of a signal's light in every pixel of the window, the place being from its middle, (V,)."""
     z, y, x = (
-        np.ones(1) if not reach else _profile(reach, off, width)
+        pixel_profile(torch.tensor(reach + off, dtype=torch.float64), width, 2 * reach + 1).numpy()
+        if reach
+        else np.ones(1)
         for reach, off, width in zip(
             (half[0], half[1], half[1]), place_px, (sigma_px[0], *sigma_px[1:] * 2), strict=True
         )
     )
     return np.asarray((z[:, None, None] * y[:, None] * x).ravel())
-
-
-def _profile(half: int, off: float, width: float) -> _Array:
-    return np.diff(ndtr((np.arange(-half, half + 2) - 0.5 - off) / width))
 
 
 def _backgrounds(half: tuple[int, int]) -> list[_Array]:

@@ -45,8 +45,8 @@ def kernel(function: F) -> F:
     """Compile a function that other kernels call, into each of them.
 
     One thread, no lock of the interpreter held; same machine, same bytes, whether just compiled or read. References to
-    arrays are not counted, which costs more than a row's sums: who called holds them. So it
-    neither makes nor gives back arrays.
+    arrays are not counted, which costs more than a row's sums: who called holds them. So it neither makes nor gives
+    back arrays.
 
     Parameters
     ----------

@@ -59,15 +59,15 @@ def _unexplained(
     device = fitted.position_px.device
     deep, wide = half_window(sigma_px, len(stack))
     place = fitted.position_px.round().long().cpu().numpy()
-    pixels, inside = windows(stack, place, (deep, wide, wide))
+    values, inside = windows(stack, place, (deep, wide, wide))
+    pixels = camera.photons(torch.from_numpy(values).to(device)).flatten(1)
     seen, whole = inside.any((2, 3)), np.all(inside.any(1), axis=(1, 2))
     snr, share = torch.zeros(2, len(place), device=device)
     for planes in np.unique(seen, axis=0):
         rows = torch.from_numpy(np.flatnonzero((seen == planes).all(1) & whole)).to(device)
         tell = companions(sigma_px, tuple(planes.tolist()))
         templates, noise = (torch.from_numpy(a).to(device, torch.float32) for a in (tell.templates, tell.noise))
-        photons = camera.photons(torch.from_numpy(pixels).to(device)[rows]).flatten(1)
-        light, own = photons @ templates.T, fitted.fits.photons[rows, None].clamp(min=1e-6)
+        light, own = pixels[rows] @ templates.T, fitted.fits.photons[rows, None].clamp(min=1e-6)
         level = fitted.fits.background[rows, None].clamp(min=_LEAST_PHOTONS) + camera.read_variance
         ratio = light / (level * noise[0] + own * noise[1] + light.clamp(min=0) * noise[2]).sqrt()
         snr[rows], best = ratio.max(1)
