@@ -70,8 +70,9 @@ def _shared(frame: Frame) -> Shared:
         math.log(model.median_photons) - FAINTEST * model.log_sigma,
         math.log(model.room(frame.axes)),
     )
-    series = (_doubles(values) for values in (frame.precision, frame.height, frame.wave))
-    return Shared(frame.shape, known, widths, 2 * (widths**2 + PIXEL_VARIANCE), parts, products, *series)
+    sharpness, wave = 0.5 / (widths**2 + PIXEL_VARIANCE), math.pi / np.array(frame.shape)
+    orders = np.array(frame.orders, np.int64)
+    return Shared(frame.shape, known, widths, sharpness, parts, products, _doubles(frame.precision), orders, wave)
 
 
 def _pixels(frame: Frame, crops: Crops) -> tuple[_Array, ...]:
@@ -128,12 +129,14 @@ def _of_region(tried: Tried, r: int) -> Tried:
 
 
 @maker
-def _work(most: int, orders: int) -> Work:
+def _work(most: int, series: _Array) -> Work:
+    orders = len(series)
     size = 4 * most + orders
     sums = np.zeros(padded(orders * (orders + 1) // 2), np.float32)
-    vectors = np.zeros((2, size))
-    system, scale = np.zeros((size, padded(size)), np.float32), np.zeros(padded(size), np.float32)
-    return Work(np.zeros(most), np.zeros((most, 5)), system, vectors[0], vectors[1], scale, sums)
+    waves = np.zeros((3, series.max() + 1, 2))
+    waves[:, 0, 0] = 1.0
+    system, vectors = np.zeros((size, padded(size + 1)), np.float32), np.zeros((2, padded(size + 1)), np.float32)
+    return Work(np.zeros(most), np.zeros((most, 5)), waves, system, np.zeros(size), vectors[0], vectors[1], sums)
 
 
 @maker
@@ -148,9 +151,9 @@ def _profiles(shared: Shared, most: int) -> Profiles:
 def _room(shape: tuple[int, int, int], orders: int) -> Rows:
     """Rows for a window that counts as a whole."""
     most, width = shape[0] * shape[1], padded(shape[2])
-    at, values = np.zeros((most, 2), np.int64), np.zeros((5, most, width), np.float32)
+    at, values = np.zeros((most, 3), np.int64), np.zeros((5, most, width), np.float32)
     basis, coarse = np.zeros((most, orders, width), np.float32), np.zeros((most * width, 3), np.int64)
-    return Rows(0.0, at, values, basis, coarse)
+    return Rows(0.0, width, at, values, basis, coarse)
 
 
 @maker
@@ -158,25 +161,30 @@ def _rows(shape: tuple[int, int, int], pixels: tuple[_Array, _Array, _Array, _Ar
     """Put the rows of region ``r`` in which pixels count into the room."""
     data, counts, level, basis = pixels
     width, half = shape[2], ((shape[1] + 1) // 2, (shape[2] + 1) // 2)
-    q, c = 0, 0
+    q, c, widest = 0, 0, 0
     for row in range(shape[0] * shape[1]):
-        z, y, first, used = row // shape[1], row % shape[1], row * shape[2], False
+        left, right = width, 0
         for x in range(width):
-            room.values[DATA, q, x], room.values[COUNTS, q, x] = data[r, first + x], counts[r, first + x]
-            used = used or room.values[COUNTS, q, x] > 0
-        if not used:
-            continue
-        room.at[q, 0], room.at[q, 1] = z, y
-        for b in range(len(basis)):
-            for x in range(width):
-                room.basis[q, b, x] = basis[b, first + x]
-        for x in range(0, width if y % 2 == 0 else 0, 2):
-            if room.values[COUNTS, q, x] > 0:
-                room.coarse[c, 0], room.coarse[c, 1] = q, x
-                room.coarse[c, 2] = (z * half[0] + y // 2) * half[1] + x // 2
+            if counts[r, row * width + x] > 0:
+                left, right = min(left, x), x + 1
+        if right > 0:
+            room.at[q, 0], room.at[q, 1], room.at[q, 2] = row // shape[1], row % shape[1], left
+            q, widest = q + 1, max(widest, padded(right - left))
+    for row in range(q):
+        z, y, left = room.at[row, 0], room.at[row, 1], min(room.at[row, 2], padded(width) - widest)
+        first, room.at[row, 2] = (z * shape[1] + y) * width, left
+        for x in range(widest):
+            there = left + x < width
+            room.values[DATA, row, x] = data[r, first + left + x] if there else 0.0
+            room.values[COUNTS, row, x] = counts[r, first + left + x] if there else 0.0
+            for b in range(len(basis)):
+                room.basis[row, b, x] = basis[b, first + left + x] if there else 0.0
+        for x in range(left % 2, widest if y % 2 == 0 else 0, 2):
+            if room.values[COUNTS, row, x] > 0:
+                room.coarse[c, 0], room.coarse[c, 1] = row, x
+                room.coarse[c, 2] = (z * half[0] + y // 2) * half[1] + (left + x) // 2
                 c += 1
-        q += 1
-    return Rows(level[r], room.at[:q], room.values, room.basis, room.coarse[:c])
+    return Rows(level[r], widest, room.at[:q], room.values, room.basis, room.coarse[:c])
 
 
 @maker
@@ -187,7 +195,7 @@ def _marked(shape: tuple[int, int, int], at: _Array, mask: _Array, every: int, o
         first = (at[q, 0] * shape[1] + at[q, 1]) * shape[2]
         for x in range(shape[2]):
             if mask[first + x] and (first + x) % every == 0:
-                out[seen, 0], out[seen, 1] = q, x
+                out[seen, 0], out[seen, 1] = q, x - at[q, 2]
                 seen += 1
     return out[:seen]
 
@@ -197,7 +205,7 @@ def _grow_all(shared: Shared, pixels: Any, zones: Any, begin: Any, path: Tried) 
     limits, number, (places, log_photons, background) = begin
     allowed, ring, blur, reach, norm = zones
     shape, orders = shared.shape, len(shared.precision)
-    work, profiles, room = _work(limits.most, orders), _profiles(shared, limits.most), _room(shape, orders)
+    work, profiles, room = _work(limits.most, shared.orders), _profiles(shared, limits.most), _room(shape, orders)
     state = State(np.zeros((limits.most, 3)), np.zeros(limits.most), np.zeros(orders))
     places_of = np.zeros((2, len(room.at) * shape[2], 2), np.int64)
     images = np.zeros((3, shape[0] * shape[1], padded(shape[2])), np.float32)
@@ -217,7 +225,7 @@ def _settle_all(shared: Shared, pixels: Any, wanted: Any, out: Any, path: Tried)
     number, steps, chosen = wanted
     places, log_photons, background = out
     orders, most = len(shared.precision), log_photons.shape[1]
-    work, profiles, room = _work(most, orders), _profiles(shared, most), _room(shared.shape, orders)
+    work, profiles, room = _work(most, shared.orders), _profiles(shared, most), _room(shared.shape, orders)
     for r in range(len(number)):
         state = State(places[r], log_photons[r], background[r])
         region = Region(shared, _rows(shared.shape, pixels, r, room), state, profiles, work)

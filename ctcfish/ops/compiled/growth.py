@@ -76,14 +76,14 @@ def _log_likelihood(rows: Rows) -> float:
     values, total, pixels, out = rows.values, 0.0, 0.0, 0.0
     for q in range(len(rows.at)):
         light, counted = spread(0.0), spread(0.0)
-        for x in range(0, values.shape[2], LANES):
+        for x in range(0, rows.width, LANES):
             light += load(values, (DATA, q, x)) * load(values, (COUNTS, q, x))
             counted += load(values, (COUNTS, q, x))
         total, pixels = total + total_of(light), pixels + total_of(counted)
     null = np.float32(max(total / max(pixels, 1.0), SMALLEST_MODEL))
     for q in range(len(rows.at)):
         gain = spread(0.0)
-        for x in range(0, values.shape[2], LANES):
+        for x in range(0, rows.width, LANES):
             light = load(values, (LIGHT, q, x))
             excess = light - null
             gain += (load(values, (DATA, q, x)) * logarithm(light / null) - excess) * load(values, (COUNTS, q, x))
@@ -185,9 +185,9 @@ def _lacking(shape: tuple[int, int, int], rows: Rows, where: Where) -> tuple[flo
     _clear(where.image)
     for q in range(len(rows.at)):
         row = rows.at[q, 0] * shape[1] + rows.at[q, 1]
-        for x in range(0, values.shape[2], LANES):
+        for x in range(0, rows.width, LANES):
             lacking = load(values, (DATA, q, x)) / load(values, (LIGHT, q, x)) - 1.0
-            store(where.image, (row, x), lacking * load(values, (COUNTS, q, x)))
+            store(where.image, (row, rows.at[q, 2] + x), lacking * load(values, (COUNTS, q, x)))
     image, other = where.image, where.other
     for axis in range(2):
         if shape[axis] > 1:
@@ -195,13 +195,14 @@ def _lacking(shape: tuple[int, int, int], rows: Rows, where: Where) -> tuple[flo
             image, other = other, image
     for k in range(len(where.allowed)):
         q, x = where.allowed[k, 0], where.allowed[k, 1]
-        z, y = rows.at[q, 0], rows.at[q, 1]
-        significance = _across(image, z * shape[1] + y, where, x) * math.sqrt(values[LIGHT, q, x])
+        z, y, whole = rows.at[q, 0], rows.at[q, 1], rows.at[q, 2] + x
+        significance = _across(image, z * shape[1] + y, where, whole) * math.sqrt(values[LIGHT, q, x])
         if significance > best:
-            best, place = significance, (float(z), float(y), float(x))
+            best, place = significance, (float(z), float(y), float(whole))
     for k in range(len(where.ring)):
         q, x = where.ring[k, 0], where.ring[k, 1]
-        significance = _across(image, rows.at[q, 0] * shape[1] + rows.at[q, 1], where, x) * where.norm
+        row = rows.at[q, 0] * shape[1] + rows.at[q, 1]
+        significance = _across(image, row, where, rows.at[q, 2] + x) * where.norm
         where.spare[k] = significance * significance * values[LIGHT, q, x]
     if not len(where.ring):
         return 1.0, place
@@ -256,8 +257,9 @@ def grow(region: Region, where: Where, limits: Limits, tried: Tried, number: int
         state.log_photons[number] = known.log_median - 0.2
         add_light(region, number, number + 1)
         number, steps = number + 1, limits.steps
-    for _ in range(limits.drops):
-        _drop_faintest(region, tried, limits.steps + 1)
+    fewer = limits.drops
+    while fewer > 0 and _drop_faintest(region, tried, limits.steps + 1):
+        fewer -= 1
 
 
 @kernel
@@ -267,14 +269,17 @@ def _take(region: Region, tried: Tried, number: int) -> None:
 
 
 @kernel
-def _drop_faintest(region: Region, tried: Tried, steps: int) -> None:
-    """Leave out the faintest emitter of the best number; kept where the evidence of one fewer rises."""
+def _drop_faintest(region: Region, tried: Tried, steps: int) -> bool:
+    """Leave out the faintest emitter of the best number, kept where the evidence of one fewer rises.
+
+    Says whether one fewer is the best number then: else to try again is to do the same.
+    """
     best, state = _best(tried), region.state
     faint = 0
     for m in range(best):
         faint = m if tried.log_photons[best, m] < tried.log_photons[best, faint] else faint
     if best < 2 or tried.log_photons[best, faint] >= region.shared.known.log_median:
-        return
+        return False
     _take(region, tried, best)
     last = best - 1
     state.log_photons[faint] = state.log_photons[last]
@@ -285,6 +290,7 @@ def _drop_faintest(region: Region, tried: Tried, steps: int) -> None:
     before = tried.log_likelihood[last] / tried.dispersion[0] + tried.log_occam[last]
     if likelihood / tried.dispersion[0] + occam > before:
         _record(region, tried, last, (likelihood, occam))
+    return _best(tried) == last
 
 
 @kernel

@@ -37,19 +37,19 @@ class Known(NamedTuple):
 class Shared(NamedTuple):
     """What all regions of one shape share.
 
-    Width of a point's image (3,), twice its variance over pixels (3,); parts of it (K, 3): light, width along z and in
-    the plane; products of the series at every other row and column (C, B (B + 1) / 2), padded; its precision (B,),
-    height and wave (B, 3).
+    Width of a point's image (3,), one over twice its variance over pixels (3,); parts of it (K, 3): light, width along
+    z and in the plane; products of the series at every other row and column (C, B (B + 1) / 2), padded; its precision
+    (B,) and orders (B, 3), and the wave number of the first order along each axis (3,).
     """
 
     shape: tuple[int, int, int]
     known: Known
     sigma: _Array
-    variance: _Array
+    sharpness: _Array
     parts: _Array
     products: _Array
     precision: _Array
-    height: _Array
+    orders: _Array
     wave: _Array
 
 
@@ -62,13 +62,15 @@ class State(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows along x of one region in which pixels count, Q of them, padded to a width W that lanes divide.
+    """Rows along x of one region in which pixels count, Q of them, each cut to the same width W that lanes divide.
 
-    Place z, y (Q, 2); values (5, …, W): data, 0 or 1, light, weight and residual; background series (…, B, W);
-    ``coarse`` (C', 3), the pixels at every other row and column: row here, column, and row of the products.
+    Background level; W; place z, y and first x (Q, 3); values (5, …, W): data, 0 or 1, light, weight and residual;
+    background series (…, B, W); ``coarse`` (C', 3), the pixels at every other row and column of the window: row and
+    column here, and row of the products.
     """
 
     level: float
+    width: int
     at: _Array
     values: _Array
     basis: _Array
@@ -87,12 +89,14 @@ class Profiles(NamedTuple):
 class Work(NamedTuple):
     """Room for a step.
 
-    Photons (M,); sums under each emitter (M, 5): value, derivatives by z, y, x, and the weight under its core; system
-    (P, P), its rows padded, gradient and step (P,), scale (P,) and products (B (B + 1) / 2,), padded.
+    Photons (M,); sums under each emitter (M, 5): value, derivatives by z, y, x, and the weight under its core; cosine
+    and slope of every order of the series along each axis (3, H, 2); system (P, P + 1), its rows padded, gradient (P,),
+    step and scale (P + 1,) and products (B (B + 1) / 2,), padded.
     """
 
     photons: _Array
     seen: _Array
+    waves: _Array
     system: _Array
     gradient: _Array
     step: _Array
@@ -122,11 +126,11 @@ def copied(places: _Array, log_photons: _Array, background: _Array, number: int,
 
 
 @kernel
-def _axis(centre: float, width: tuple[float, float], row: int, to: _Array, edges: _Array) -> None:
+def _axis(centre: float, width: tuple[float, float], pixels: int, row: int, to: _Array, edges: _Array) -> None:
     """Profile of a Gaussian of σ ``width[0]`` over pixels, and its derivative by the centre, times ``width[1]``."""
     light, height = width[1], -INV_SQRT_2PI / width[0] * width[1]
-    gaussian(centre, _SQRT_HALF / width[0], to.shape[2] + 1, edges)
-    for i in range(0, to.shape[2], LANES):
+    gaussian(centre, _SQRT_HALF / width[0], pixels + 1, edges)
+    for i in range(0, pixels, LANES):
         store(to, (VALUE, row, i), (load(edges, (SHARE, i + 1)) - load(edges, (SHARE, i))) * light)
         store(to, (SLOPE, row, i), (load(edges, (BELL, i + 1)) - load(edges, (BELL, i))) * height)
 
@@ -135,17 +139,18 @@ def _axis(centre: float, width: tuple[float, float], row: int, to: _Array, edges
 def _profile(region: Region, first: int, number: int) -> None:
     """Brightness and profiles of the state's emitters from ``first`` up to ``number``."""
     shared, places, to = region.shared, region.state.places, region.profiles
+    depth, height, width = shared.shape
     for m in range(first, number):
         region.work.photons[m] = math.exp(region.state.log_photons[m])
-    for row in range(first * len(shared.parts), number * len(shared.parts)):
-        m, part = row // len(shared.parts), row % len(shared.parts)
-        light, deep, wide = shared.parts[part, 0], shared.parts[part, 1], shared.parts[part, 2]
-        if shared.shape[0] == 1:
-            to.z[VALUE, row, 0], to.z[SLOPE, row, 0] = light, 0.0
-        else:
-            _axis(places[m, 0], (deep, light), row, to.z, to.edges)
-        _axis(places[m, 1], (wide, 1.0), row, to.y, to.edges)
-        _axis(places[m, 2], (wide, 1.0), row, to.x, to.edges)
+        for part in range(len(shared.parts)):
+            row = m * len(shared.parts) + part
+            light, deep, wide = shared.parts[part, 0], shared.parts[part, 1], shared.parts[part, 2]
+            if depth == 1:
+                to.z[VALUE, row, 0], to.z[SLOPE, row, 0] = light, 0.0
+            else:
+                _axis(places[m, 0], (deep, light), depth, row, to.z, to.edges)
+            _axis(places[m, 1], (wide, 1.0), height, row, to.y, to.edges)
+            _axis(places[m, 2], (wide, 1.0), width, row, to.x, to.edges)
 
 
 @kernel
@@ -153,28 +158,31 @@ def add_light(region: Region, first: int, number: int) -> None:
     """Add the light of the state's emitters from ``first`` up to ``number`` to that of the rows."""
     _profile(region, first, number)
     values, at, images, photons = region.rows.values, region.rows.at, region.profiles, region.work.photons
-    parts = len(region.shared.parts)
+    parts, width = len(region.shared.parts), region.rows.width
     for q in range(len(at)):
-        z, y = at[q, 0], at[q, 1]
-        for row in range(first * parts, number * parts):
-            part = photons[row // parts] * images.z[VALUE, row, z] * images.y[VALUE, row, y]
-            if part > NO_LIGHT:
-                for x in range(0, values.shape[2], LANES):
-                    store(values, (LIGHT, q, x), load(values, (LIGHT, q, x)) + part * load(images.x, (VALUE, row, x)))
+        z, y, left = at[q, 0], at[q, 1], at[q, 2]
+        for m in range(first, number):
+            for row in range(m * parts, (m + 1) * parts):
+                part = photons[m] * images.z[VALUE, row, z] * images.y[VALUE, row, y]
+                if part > NO_LIGHT:
+                    for x in range(0, width, LANES):
+                        light = load(values, (LIGHT, q, x)) + part * load(images.x, (VALUE, row, left + x))
+                        store(values, (LIGHT, q, x), light)
 
 
 @kernel
 def expected_light(region: Region, number: int) -> None:
     """Fill the light of the rows: photons plus read variance of the state's ``number`` emitters on its background."""
     values, basis, background = region.rows.values, region.rows.basis, region.state.background
+    width = region.rows.width
     for q in range(len(region.rows.at)):
-        for x in range(0, values.shape[2], LANES):
+        for x in range(0, width, LANES):
             light = spread(region.shared.known.read_variance)
             for b in range(len(background)):
                 light += background[b] * load(basis, (q, b, x))
             store(values, (LIGHT, q, x), light)
     add_light(region, 0, number)
     for q in range(len(region.rows.at)):
-        for x in range(0, values.shape[2], LANES):
+        for x in range(0, width, LANES):
             light = load(values, (LIGHT, q, x))
             store(values, (LIGHT, q, x), select(light, SMALLEST_MODEL, light, SMALLEST_MODEL))

@@ -19,19 +19,22 @@ from ctcfish.ops.compiled.region import (
     VALUE,
     WEIGHT,
     Region,
+    Rows,
     Work,
 )
 from ctcfish.ops.compiled.vector import LANES, load, spread, store, total_of
 from ctcfish.ops.emitters import DAMPING, FARTHEST, LONGEST_STEP, PLACE_PRECISION, SHORT
 
 _Array = NDArray[Any]
+_ROOT_TWO = math.sqrt(2.0)
 
 
 @kernel
-def _weigh(values: _Array, number: int) -> None:
-    """Weight of every pixel of so many rows by its light, and what the model lacks there."""
-    for q in range(number):
-        for x in range(0, values.shape[2], LANES):
+def _weigh(rows: Rows) -> None:
+    """Weight of every pixel of the rows by its light, and what the model lacks there."""
+    values = rows.values
+    for q in range(len(rows.at)):
+        for x in range(0, rows.width, LANES):
             counts = load(values, (COUNTS, q, x))
             weight = counts / load(values, (LIGHT, q, x))
             store(values, (WEIGHT, q, x), weight)
@@ -53,21 +56,21 @@ def _project(region: Region, number: int) -> None:
 @kernel
 def _project_part(region: Region, row: int, seen: _Array) -> None:
     """Add the sums under one part of an emitter's image, which the profiles hold in a row, and the core's weight."""
-    at, values, images = region.rows.at, region.rows.values, region.profiles
+    at, values, images, width = region.rows.at, region.rows.values, region.profiles, region.rows.width
     light, by_z, by_y, by_x, weight = spread(0.0), spread(0.0), spread(0.0), spread(0.0), spread(0.0)
     for q in range(len(at)):
-        z, y = at[q, 0], at[q, 1]
+        z, y, left = at[q, 0], at[q, 1], at[q, 2]
         deep, high = images.z[VALUE, row, z], images.y[VALUE, row, y]
         both, tilted_z, tilted_y = deep * high, images.z[SLOPE, row, z] * high, deep * images.y[SLOPE, row, y]
         if abs(both) + abs(tilted_z) + abs(tilted_y) < NO_LIGHT:
             continue
-        for x in range(0, values.shape[2], LANES):
-            rest, image = load(values, (REST, q, x)), load(images.x, (VALUE, row, x))
+        for x in range(0, width, LANES):
+            rest, image = load(values, (REST, q, x)), load(images.x, (VALUE, row, left + x))
             under = rest * image
             light += both * under
             by_z += tilted_z * under
             by_y += tilted_y * under
-            by_x += both * rest * load(images.x, (SLOPE, row, x))
+            by_x += both * rest * load(images.x, (SLOPE, row, left + x))
             weight += both * load(values, (WEIGHT, q, x)) * image
     seen[0] += total_of(light)
     seen[1] += total_of(by_z)
@@ -97,7 +100,7 @@ def _fill_background(region: Region, first: int) -> None:
     for q in range(len(rows.at)):
         for b in range(len(background)):
             total = spread(0.0)
-            for x in range(0, rows.values.shape[2], LANES):
+            for x in range(0, rows.width, LANES):
                 total += load(rows.values, (REST, q, x)) * load(rows.basis, (q, b, x))
             gradient[first + b] += total_of(total)
     for b in range(len(background)):
@@ -113,7 +116,7 @@ def _fill_emitters(region: Region, number: int, axes: int) -> None:
     k, sigma = 1 + axes, shared.known.log_sigma
     norm = 1.0
     for a in range(axes):
-        norm *= INV_SQRT_2PI / math.sqrt(shared.variance[3 - axes + a])
+        norm *= INV_SQRT_2PI * math.sqrt(shared.sharpness[3 - axes + a])
     for m in range(number):
         own = m * k
         work.gradient[own] = work.photons[m] * work.seen[m, 0] - (state.log_photons[m] - shared.known.log_median) / (
@@ -137,20 +140,20 @@ def _overlap(region: Region, pair: tuple[int, int], axes: int, strength: float) 
 
     Two columns of the Jacobian are Gaussians: their product sum is the overlap of the two images or a derivative of it.
     """
-    places, variance, system = region.state.places, region.shared.variance, region.work.system
+    places, sharpness, system = region.state.places, region.shared.sharpness, region.work.system
     (m, other), first = pair, 3 - axes
     exponent = 0.0
     for a in range(first, 3):
-        exponent += (places[m, a] - places[other, a]) ** 2 / variance[a]
+        exponent += (places[m, a] - places[other, a]) ** 2 * sharpness[a]
     overlap = strength * math.exp(-0.5 * exponent)
     row, column = m * (1 + axes), other * (1 + axes)
     system[column, row] = overlap
     for a in range(axes):
-        slope = (places[m, first + a] - places[other, first + a]) / variance[first + a]
+        slope = (places[m, first + a] - places[other, first + a]) * sharpness[first + a]
         system[column + 1 + a, row], system[column, row + 1 + a] = overlap * slope, -overlap * slope
         for b in range(axes):
-            own = 1.0 / variance[first + a] if a == b else 0.0
-            tilt = (places[m, first + b] - places[other, first + b]) / variance[first + b]
+            own = sharpness[first + a] if a == b else 0.0
+            tilt = (places[m, first + b] - places[other, first + b]) * sharpness[first + b]
             system[column + 1 + b, row + 1 + a] = overlap * (own - slope * tilt)
 
 
@@ -158,12 +161,17 @@ def _overlap(region: Region, pair: tuple[int, int], axes: int, strength: float) 
 def _couple(region: Region, m: int, number: int, axes: int) -> None:
     """Information between emitter ``m`` and the background: the series at its place."""
     shared, state, work = region.shared, region.state, region.work
-    k, strength = 1 + axes, work.photons[m] * work.seen[m, 4]
+    k, strength, waves, orders = 1 + axes, work.photons[m] * work.seen[m, 4], work.waves, shared.orders
+    for a in range(3):
+        phase = (state.places[m, a] + 0.5) * shared.wave[a]
+        for order in range(1, waves.shape[1]):
+            waves[a, order, 0] = _ROOT_TWO * math.cos(order * phase)
+            waves[a, order, 1] = -_ROOT_TWO * order * shared.wave[a] * math.sin(order * phase)
     for b in range(len(state.background)):
         row, last = number * k + b, m * k + k - 1
-        z, by_z = _wave(state.places[m, 0], shared.height[b, 0], shared.wave[b, 0])
-        y, by_y = _wave(state.places[m, 1], shared.height[b, 1], shared.wave[b, 1])
-        x, by_x = _wave(state.places[m, 2], shared.height[b, 2], shared.wave[b, 2])
+        z, by_z = waves[0, orders[b, 0], 0], waves[0, orders[b, 0], 1]
+        y, by_y = waves[1, orders[b, 1], 0], waves[1, orders[b, 1], 1]
+        x, by_x = waves[2, orders[b, 2], 0], waves[2, orders[b, 2], 1]
         work.system[m * k, row] = strength * z * y * x
         work.system[last, row], work.system[last - 1, row] = strength * z * y * by_x, strength * z * by_y * x
         if axes == 3:
@@ -171,22 +179,17 @@ def _couple(region: Region, m: int, number: int, axes: int) -> None:
 
 
 @kernel
-def _wave(place: float, height: float, wave: float) -> tuple[float, float]:
-    """A cosine of the series along one axis, and its slope."""
-    if wave == 0.0:
-        return height, 0.0
-    phase = (place + 0.5) * wave
-    return height * math.cos(phase), -height * wave * math.sin(phase)
-
-
-@kernel
 def _scaled(size: int, work: Work) -> None:
-    """Scale the information to a damped unit diagonal, in place."""
+    """Scale the information to a damped unit diagonal, in place, and the gradient, put beside it, with it."""
     system, scale = work.system, work.scale
     for i in range(size):
         scale[i] = 1.0 / math.sqrt(system[i, i])
+        system[i, size] = work.gradient[i]
+    scale[size] = 1.0
     for i in range(size):
-        for x in range(i // LANES * LANES, size, LANES):
+        for x in range(i // LANES * LANES, i):
+            system[i, x] = 0.0
+        for x in range(i // LANES * LANES, size + 1, LANES):
             store(system, (i, x), load(system, (i, x)) * scale[i] * load(scale, x))
         system[i, i] += DAMPING
 
@@ -195,8 +198,8 @@ def _scaled(size: int, work: Work) -> None:
 def _factor(size: int, work: Work) -> tuple[float, bool]:
     """Cholesky factor of the information scaled to a damped unit diagonal, upper triangle, in place, row by row.
 
-    Gives the log-determinant of the damped information before it was scaled, and whether there is a factor. What a
-    vector holds left of the diagonal is left to chance and never asked for.
+    The gradient beside it is solved forwards on the way. Gives the log-determinant of the damped information before it
+    was scaled, and whether there is a factor. What a vector holds left of the diagonal means nothing.
     """
     system, scale = work.system, work.scale
     log_determinant, pivots, sound = 0.0, 1.0, True
@@ -209,11 +212,11 @@ def _factor(size: int, work: Work) -> tuple[float, bool]:
             log_determinant += math.log(pivots)
             pivots = 1.0
         inverse = 1.0 / math.sqrt(pivot)
-        for x in range(j // LANES * LANES, size, LANES):
-            store(system, (j, x), load(system, (j, x)) * inverse)
-        for i in range(j + 1, size):
-            for x in range(i // LANES * LANES, size, LANES):
-                store(system, (i, x), load(system, (i, x)) - system[j, i] * load(system, (j, x)))
+        for x in range(j // LANES * LANES, size + 1, LANES):
+            row = load(system, (j, x)) * inverse
+            store(system, (j, x), row)
+            for i in range(j + 1, min(x + LANES, size)):
+                store(system, (i, x), load(system, (i, x)) - system[j, i] * row)
     return log_determinant, sound
 
 
@@ -225,23 +228,19 @@ def _solve(size: int, work: Work) -> float:
     """
     log_determinant, sound = _factor(size, work)
     system, scale, step = work.system, work.scale, work.step
-    for i in range(size):
-        step[i] = work.gradient[i] * scale[i]
     if not sound:
         log_determinant = 2.0 * size * math.log(SHORT)
         for i in range(size):
-            step[i] *= scale[i] / SHORT**2
+            step[i] = work.gradient[i] * (scale[i] / SHORT) ** 2
             log_determinant -= 2.0 * math.log(scale[i])
         return log_determinant
-    for i in range(size):
-        step[i] /= system[i, i]
-        for k in range(i + 1, size):
-            step[k] -= system[i, k] * step[i]
+    for x in range(0, size + 1, LANES):
+        store(step, x, 0.0)
     for i in range(size - 1, -1, -1):
-        rest = step[i]
-        for k in range(i + 1, size):
-            rest -= system[i, k] * step[k]
-        step[i] = rest / system[i, i]
+        known = spread(0.0)
+        for x in range(i // LANES * LANES, size, LANES):
+            known += load(system, (i, x)) * load(step, x)
+        step[i] = (system[i, size] - total_of(known)) / system[i, i]
     for i in range(size):
         step[i] *= scale[i]
     return log_determinant
@@ -256,7 +255,7 @@ def refine(region: Region, number: int) -> float:
     shared, rows, state, work = region.shared, region.rows, region.state, region.work
     axes = 3 if shared.shape[0] > 1 else 2
     k, orders = 1 + axes, len(state.background)
-    _weigh(rows.values, len(rows.at))
+    _weigh(rows)
     _project(region, number)
     _fill_emitters(region, number, axes)
     _fill_background(region, number * k)
