@@ -201,21 +201,21 @@ class Nuclei:
         return bits.reshape(y1 - y0, x1 - x0).view(np.bool_)
 
     def paint(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.int32]:
-        """Label image ``(Y, X)`` of a window of the scene; 0 is background."""
-        y_start, y_stop, _ = rows.indices(self.shape_px[0])
-        x_start, x_stop, _ = columns.indices(self.shape_px[1])
-        image = np.zeros((y_stop - y_start, x_stop - x_start), np.int32)
+        """Label image ``(Y, X)`` of a window of the scene, or of every so many of its pixels; 0 is background."""
+        (y_start, y_stop, y_step), (x_start, x_stop, x_step) = (
+            wanted.indices(length) for wanted, length in zip((rows, columns), self.shape_px, strict=True)
+        )
+        image = np.zeros((len(range(y_start, y_stop, y_step)), len(range(x_start, x_stop, x_step))), np.int32)
         box = self.box_px
         inside = (box[:, 0] < y_stop) & (box[:, 2] > y_start) & (box[:, 1] < x_stop) & (box[:, 3] > x_start)
-        for row in np.flatnonzero(inside):
-            y0, x0, y1, x1 = box[row].tolist()
-            top, left, bottom, right = max(y0, y_start), max(x0, x_start), min(y1, y_stop), min(x1, x_stop)
-            part = self.mask(int(row))[top - y0 : bottom - y0, left - x0 : right - x0]
-            view = image[top - y_start : bottom - y_start, left - x_start : right - x_start]
-            if part.all():  # a square that stands in for a nucleus
-                view[...] = self.label[row]
-            else:
-                np.copyto(view, self.label[row], where=part)
+        # pixels of the image from and up to which each box reaches
+        y_from, y_to = (np.maximum(-((y_start - box[:, k]) // y_step), 0).tolist() for k in (0, 2))
+        x_from, x_to = (np.maximum(-((x_start - box[:, k]) // x_step), 0).tolist() for k in (1, 3))
+        for row in np.flatnonzero(inside).tolist():
+            view = image[y_from[row] : y_to[row], x_from[row] : x_to[row]]
+            first = (y_start + y_from[row] * y_step - box[row, 0], x_start + x_from[row] * x_step - box[row, 1])
+            part = self.mask(row)[first[0] :: y_step, first[1] :: x_step][: view.shape[0], : view.shape[1]]
+            np.copyto(view, self.label[row], where=part)
         return image
 
 

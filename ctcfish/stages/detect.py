@@ -62,10 +62,9 @@ def detect(
     paired = granules(objects, axes, model, params)
     lone = alike(objects, stacks, voxel_um, (model, camera_of(model), params))
     shared = {probe: paired[probe] | lone[probe] for probe in used}
-    labels = nuclei.paint()
-    both = {p: signals_of((seen[p], shared[p]), labels, voxel_um, model, setting[p]) for p in used}
+    both = {p: signals_of((seen[p], shared[p]), nuclei, voxel_um, model, setting[p]) for p in used}
     found = {probe: signals for probe, (signals, _) in both.items()}
-    bits = doubts(found, stacks, (nuclei, labels), voxel_um, model)
+    bits = doubts(found, stacks, nuclei, voxel_um, model)
     frames = [_frame(probe, signals, signals.flags | bits[probe], model) for probe, signals in found.items()]
     spots = pd.concat(frames, ignore_index=True) if frames else tables.SPOTS.empty()
     spots["spot_id"] = np.arange(1, len(spots) + 1)

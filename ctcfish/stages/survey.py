@@ -106,9 +106,8 @@ def survey(
         transfer = np.concatenate([transfer, *(sampled_noise(stack, picked, device) for stack in stacks.values())])
         camera = cameras.estimated_camera([transfer], detect)
     start = {probe: start_sigma_um(scene.optics, probe.lower(), params) for probe in stacks}
-    painted = (picked, picked.paint())
     found = {
-        probe: survey_probe(stack, painted, scene.voxel_um, start[probe], (camera, detect, device))
+        probe: survey_probe(stack, picked, scene.voxel_um, start[probe], (camera, detect, device))
         for probe, stack in stacks.items()
     }
     found = colours.without_company(found)

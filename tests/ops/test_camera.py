@@ -58,6 +58,14 @@ def test_several_fields_are_one_line() -> None:
     assert transfer_line(points)[0] == pytest.approx(2.0, rel=0.03)
 
 
+def test_a_large_image_is_asked_at_every_third_pixel_and_says_the_same() -> None:
+    tile = [[shot(2.0, 100.0, 2.0, 4 * i + j)[0] for j in range(4)] for i in range(4)]
+    large = torch.cat([torch.cat(row, 1) for row in tile])[None]
+    points = transfer_points(large)
+    assert points[:, 2].sum() == pytest.approx(0.98 * (1198 / 3) ** 2, rel=0.01)
+    assert transfer_line(points)[0] == pytest.approx(2.0, rel=0.05)
+
+
 def test_too_small_an_image_gives_no_points() -> None:
     assert transfer_points(torch.rand(1, 10, 10)).shape == (0, 3)
 

@@ -145,23 +145,23 @@ def stained_scene(
 @pytest.mark.parametrize(("stain", "found"), [(0.0, False), (30.0, True), (80.0, True)])
 def test_stain_around_a_nucleus_is_seen_and_haze_of_its_own_is_not(planes, membrane, stain, found) -> None:
     stack, nuclei = stained_scene(stain, membrane, planes)
-    assert residue(stack, nuclei, nuclei.paint(), CAMERA).tolist() == [False, found]
+    assert residue(stack, nuclei, CAMERA).tolist() == [False, found]
 
 
 @pytest.mark.parametrize("clean_light", [0.0, 60.0, 300.0])
 def test_however_bright_a_nucleus_shines_by_itself(clean_light: float) -> None:
     stack, nuclei = stained_scene(0.0, False, clean_light=clean_light, blur=14.0)
-    assert not residue(stack, nuclei, nuclei.paint(), CAMERA).any()
+    assert not residue(stack, nuclei, CAMERA).any()
 
 
 def test_without_glass_or_nuclei_nothing_is_said() -> None:
     stack, _ = stained_scene(80.0, False)
     full = from_labels(np.repeat(np.arange(1, 5, dtype=np.int32), 80)[None].repeat(SIDE, 0), PIXEL)
-    assert not residue(stack, full, full.paint(), CAMERA).any()
+    assert not residue(stack, full, CAMERA).any()
     none = from_labels(np.zeros((SIDE, SIDE), np.int32), PIXEL)
-    assert residue(stack, none, none.paint(), CAMERA).shape == (0,)
+    assert residue(stack, none, CAMERA).shape == (0,)
     tiny = from_labels(np.ones((3, 3), np.int32), PIXEL)
-    assert residue(np.full((1, 3, 3), 120), tiny, tiny.paint(), CAMERA).tolist() == [False]
+    assert residue(np.full((1, 3, 3), 120), tiny, CAMERA).tolist() == [False]
 
 
 def test_doubts_stand_beside_the_other_colours() -> None:
@@ -173,8 +173,8 @@ def test_doubts_stand_beside_the_other_colours() -> None:
     cep17 = np.where(spots[0] > 0.4, 4095.0, cep17 + 400.0 * spots[1])
     rows = signals([(8.0, 8.0, 1500, 0.14, 0.8), (22.0, 22.0, 1500, 0.14, 0.8)])
     found = {"HER2": replace(rows, label=np.array([1, 2])), "CEP17": replace(rows, label=np.array([1, 2]))}
-    both, painted = {"HER2": her2, "CEP17": cep17}, (nuclei, nuclei.paint())
-    bits = doubts(found, both, painted, (0.4, 0.1, 0.1), slide({"HER2>CEP17": 0.1}))
+    both = {"HER2": her2, "CEP17": cep17}
+    bits = doubts(found, both, nuclei, (0.4, 0.1, 0.1), slide({"HER2>CEP17": 0.1}))
     assert [SpotFlag(int(b)) for b in bits["HER2"]] == [SpotFlag(0), SpotFlag.IF_RESIDUE]
     assert [SpotFlag(int(b)) for b in bits["CEP17"]] == [SpotFlag.SATURATED, SpotFlag.CROSSTALK]
 

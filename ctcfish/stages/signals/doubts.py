@@ -19,7 +19,7 @@ from ctcfish.types import Nuclei, Probe, SlideModel
 def doubts(
     found: Mapping[Probe, Signals],
     stacks: Mapping[Probe, NDArray[np.generic]],
-    nuclei: tuple[Nuclei, NDArray[np.int32]],
+    nuclei: Nuclei,
     voxel_um: tuple[float, float, float],
     model: SlideModel,
 ) -> dict[Probe, NDArray[np.int64]]:
@@ -30,8 +30,7 @@ def doubts(
     found : mapping of Probe to Signals
     stacks : mapping of Probe to ndarray, (Z, Y, X)
         Camera numbers without hot pixels.
-    nuclei : tuple
-        The nuclei, and their label image (Y, X).
+    nuclei : Nuclei
     voxel_um : tuple of float
     model : SlideModel
 
@@ -39,17 +38,17 @@ def doubts(
     -------
     mapping of Probe to ndarray of int64
     """
-    camera, (outlines, labels) = camera_of(model), nuclei
+    camera = camera_of(model)
     step = np.array([voxel_um[0] or 1.0, voxel_um[1], voxel_um[2]])
     bits = colour_flags(found, stacks, voxel_um, (model, camera))
     for probe, signals in found.items():
         stack, slide = stacks[probe], model.probes[probe]
-        stained = outlines.label[residue(stack, outlines, labels, camera)]
+        stained = nuclei.label[residue(stack, nuclei, camera)]
         clipped = saturated(stack, signals.position_um, step, (slide.sigma_z_um, slide.sigma_xy_um))
         for where, flag in (
             (clipped, SpotFlag.SATURATED),
             (np.isin(signals.label, stained), SpotFlag.IF_RESIDUE),
-            (in_two_nuclei(signals.position_um, signals.label, outlines), SpotFlag.TWO_NUCLEI),
+            (in_two_nuclei(signals.position_um, signals.label, nuclei), SpotFlag.TWO_NUCLEI),
         ):
             bits[probe][where] |= int(flag)
     return bits

@@ -13,6 +13,7 @@ from ctcfish.ops.camera import transfer_points
 from ctcfish.parameters import Detect
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.candidates import Candidates, Search, find
+from ctcfish.stages.signals.inside import label_at
 from ctcfish.stages.signals.lone import Faint, Isolated, alone, clear, faint, isolated
 from ctcfish.stages.signals.measure import Measures, measure, patch_gain
 from ctcfish.stages.signals.optics import patch_half, sigma_px
@@ -72,7 +73,7 @@ def sampled_noise(stack: NDArray[np.generic], nuclei: Nuclei, device: str) -> ND
     """Photon-transfer points (K, 3) of a few planes around the sampled nuclei."""
     planes = np.unique(np.linspace(0, len(stack) - 1, min(3, len(stack))).round().astype(int))
     height, width = nuclei.shape_px
-    side = 512
+    side = 768
     top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
     if len(nuclei):
         middle = np.median(nuclei.box_px, axis=0)
@@ -84,19 +85,16 @@ def sampled_noise(stack: NDArray[np.generic], nuclei: Nuclei, device: str) -> ND
 
 def survey_probe(
     stack: NDArray[np.generic],
-    painted: tuple[Nuclei, NDArray[np.int32]],
+    nuclei: Nuclei,
     voxel_um: tuple[float, float, float],
     start_sigma_um: tuple[float, float],
     setting: tuple[Camera, Detect, str],
 ) -> ProbeSurvey:
-    """Survey one probe: a quarter of the nuclei tell the width of a signal, then all of them are looked at with it.
-
-    The nuclei come with their label image.
-    """
-    (nuclei, labels), sigma_um, axes = painted, start_sigma_um, 3 if len(stack) > 1 else 2
+    """Survey one probe: a quarter of the nuclei tell the width of a signal, then all of them are looked at with it."""
+    sigma_um, axes = start_sigma_um, 3 if len(stack) > 1 else 2
     for part in (sample(nuclei, max(_FIRST, len(nuclei) // 4)), nuclei):
         found, measures = _look(stack, part, voxel_um, sigma_um, setting)
-        inside = _inside(found, part, labels)
+        inside = _inside(found, part)
         background = fit_background(_histogram(measures, inside), float(len(part)), axes)
         threshold = background.threshold(setting[1].false_per_nucleus)
         clear_snr, lone = max(_BRIGHT_SNR, _CLEARLY * threshold), alone(found, measures, sigma_px(sigma_um, voxel_um))
@@ -128,11 +126,9 @@ def survey_probe(
     )
 
 
-def _inside(found: Candidates, nuclei: Nuclei, labels: NDArray[np.int32]) -> torch.Tensor:
-    """Whether each candidate lies in one of the nuclei, of whom the label image may hold more."""
-    place = found.place_px.cpu().numpy()
-    inside = np.isin(labels[place[:, 1], place[:, 2]], nuclei.label)
-    return torch.from_numpy(inside).to(found.snr.device)
+def _inside(found: Candidates, nuclei: Nuclei) -> torch.Tensor:
+    """Whether each candidate lies in one of the nuclei."""
+    return torch.from_numpy(label_at(found.place_px[:, 1:].cpu().numpy(), nuclei) > 0).to(found.snr.device)
 
 
 def _histogram(measures: Measures, inside: torch.Tensor) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from ctcfish.stages.signals.fits import Fitted, explained, fit_at
 from ctcfish.stages.signals.granules import Objects
 from ctcfish.stages.signals.hidden import hides_another
 from ctcfish.stages.signals.hot import without_hot_pixels
+from ctcfish.stages.signals.inside import nucleus_at
 from ctcfish.stages.signals.measure import Measures, measure
 from ctcfish.stages.signals.optics import patch_half, sigma_px
 from ctcfish.stages.signals.probability import probability
@@ -179,7 +180,7 @@ def look(
 
 def signals_of(
     seen: tuple[Seen, NDArray[np.bool_]],
-    labels: NDArray[np.int32],
+    nuclei: Nuclei,
     voxel_um: tuple[float, float, float],
     model: SlideModel,
     setting: Setting,
@@ -190,8 +191,7 @@ def signals_of(
     ----------
     seen : tuple
         What was found, and which of the fitted objects are granules.
-    labels : ndarray of int32, (Y, X)
-        Nuclei; 0 is background.
+    nuclei : Nuclei
     voxel_um : tuple of float
     model : SlideModel
     setting : tuple
@@ -205,7 +205,7 @@ def signals_of(
     bands = Bands.of(sigma, len(own.stack), params.surround)
     nothing = granule | own.broad
     split = partition(own.fitted, own.single, nothing, sigma)
-    scale = _Scale(_step_um(voxel_um), slide, labels)
+    scale = _Scale(_step_um(voxel_um), slide, nuclei)
     crowds = resolve(own.stack, own.fitted, split, camera, crowd_model(slide, sigma, camera.read_variance))
     per_photon = bands.signal_gain(sigma) / float(bands.noise_gain().median().sqrt())
     crowded, clusters = _crowded(crowds, (sigma[1], per_photon, camera.read_variance), scale)
@@ -234,7 +234,7 @@ class _Scale:
 
     step_um: NDArray[np.float64]
     slide: ProbeModel
-    labels: NDArray[np.int32]
+    nuclei: Nuclei
 
     def signals(self, position_px: Tensor, columns: dict[str, Tensor], bits: Tensor | int = 0) -> Signals:
         """Rows from positions in the scene and columns of light; widths in pixels."""
@@ -249,7 +249,7 @@ class _Scale:
             width,
             value["snr"],
             probability(value["snr"], value["photons"], width, self.slide),
-            labels_at(position, self.step_um[1:], self.labels),
+            nucleus_at(position, self.step_um[1:], self.nuclei),
             np.zeros(len(position), np.int64),
             flags,
         )
@@ -338,12 +338,3 @@ def _rejected(seen: Seen, limits: tuple[float, float], scale: _Scale) -> Signals
 def _joined(parts: list[Signals]) -> Signals:
     """Rows of all parts in the order of reading: by z, y, x of nothing but their list."""
     return Signals(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Signals)))
-
-
-def labels_at(
-    position_um: NDArray[np.float64], pixel_um: NDArray[np.float64], labels: NDArray[np.int32]
-) -> NDArray[np.int64]:
-    """Nucleus at each place, 0 outside."""
-    place = np.rint(position_um[:, 1:] / pixel_um).astype(int)
-    place = np.clip(place, 0, np.array(labels.shape) - 1)
-    return np.asarray(labels[place[:, 0], place[:, 1]], np.int64)

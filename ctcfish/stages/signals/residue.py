@@ -18,7 +18,7 @@ _LEAST_PHOTONS = 3.0
 _SIGMAS = 5.0
 
 
-def residue(stack: NDArray[np.generic], nuclei: Nuclei, labels: NDArray[np.int32], camera: Camera) -> NDArray[np.bool_]:
+def residue(stack: NDArray[np.generic], nuclei: Nuclei, camera: Camera) -> NDArray[np.bool_]:
     """Nuclei whose surroundings shine in a probe's channel as a stained cytoplasm or membrane does.
 
     A clean nucleus shines by itself and its blur fades outwards: light in the ring around it over the glass is a small
@@ -30,8 +30,6 @@ def residue(stack: NDArray[np.generic], nuclei: Nuclei, labels: NDArray[np.int32
     stack : ndarray, (Z, Y, X)
         Camera numbers of any type.
     nuclei : Nuclei
-    labels : ndarray of int32, (Y, X)
-        The nuclei painted.
     camera : Camera
 
     Returns
@@ -45,7 +43,8 @@ def residue(stack: NDArray[np.generic], nuclei: Nuclei, labels: NDArray[np.int32
     shape = (nuclei.shape_px[0] // factor, nuclei.shape_px[1] // factor)
     if not len(nuclei) or 0 in shape:
         return result
-    blocks = labels[factor // 2 :: factor, factor // 2 :: factor][: shape[0], : shape[1]]
+    middles = slice(factor // 2, None, factor)
+    blocks = nuclei.paint(middles, middles)[: shape[0], : shape[1]]
     reach = int(np.ceil(_FAR_UM / block_um))
     around = nuclei.box_px // factor + np.array([-reach, -reach, reach + 1, reach + 1])
     around = np.clip(around, 0, np.array([*shape, *shape]))
