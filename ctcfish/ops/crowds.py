@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -13,47 +12,20 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from ctcfish.ops import resolve as lockstep
+from ctcfish.ops import resolve, zones
 from ctcfish.ops.compiled import crowds as compiled
+from ctcfish.ops.compiled import zones as compiled_zones
 from ctcfish.ops.emitter_count import CountPosterior, CountRule, count_posterior
 from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame
-from ctcfish.ops.resolve import Growth, Zones
+from ctcfish.ops.resolve import Growth, Path
 from ctcfish.ops.windows import cut_windows
+from ctcfish.ops.zones import Owned, Reach, Windows, Zones
 
 _SIMILAR = (1, 4, 9)  # batches hold regions of up to so many candidates
-_FOREIGN = 8  # signals of other groups looked at around one region
 _SETTLED = 8  # steps after which one emitter rests
 _HALF_STEP = 3  # half sizes of windows are multiples of this, so that few shapes are in use
 _WHOLE = ("estimate", "low", "high", "resolved", "countable")
 _BATCH_VALUES = 1 << 19  # window values held at once
-
-
-@dataclass(frozen=True)
-class Reach:
-    """Distances, in units of the width of a point's image along each axis.
-
-    Parameters
-    ----------
-    link : float
-        Signals closer than this share a region.
-    fit : float
-        Pixels closer than this to a signal of the region are fitted.
-    fit_z : float
-        Planes farther than this from every signal of the region are not looked at.
-    foreign : float
-        Pixels closer than this to a signal of another region are left out.
-    ring : float
-        The background level is the median of fitted pixels farther than this from every signal.
-    add : float
-        Emitters may be added closer than this to a signal of the region.
-    """
-
-    link: float = 4.5
-    fit: float = 5.5
-    fit_z: float = 4.0
-    foreign: float = 3.2
-    ring: float = 4.0
-    add: float = 1.8
 
 
 @dataclass(frozen=True)
@@ -148,6 +120,12 @@ class Starts:
     region: Tensor
     others_px: Tensor
 
+    @property
+    def signals(self) -> Owned:
+        """All signals, those of no region after the others."""
+        nobody = self.region.new_full((len(self.others_px),), -1)
+        return Owned(torch.cat((self.position_px, self.others_px)), torch.cat((self.region, nobody)))
+
 
 def resolve_crowds(
     image: CrowdImage,
@@ -211,9 +189,22 @@ def first_fits(image: CrowdImage, starts: Starts, model: CrowdModel) -> tuple[Te
     return out[0], out[1]
 
 
-def _way(image: CrowdImage) -> ModuleType:
+@dataclass(frozen=True)
+class _Way:
+    """Kernels of one signature."""
+
+    cropped: Callable[[Windows, Owned, Frame, Reach], tuple[Crops, Zones]]
+    grow: Callable[[Frame, Crops, Emitters, Zones, Growth], Path]
+    settle: Callable[[Frame, Crops, Path, Tensor, Growth], Emitters]
+
+
+LOCKSTEP = _Way(zones.cropped, resolve.grow, resolve.settle)
+COMPILED = _Way(compiled_zones.cropped, compiled.grow, compiled.settle)
+
+
+def _way(image: CrowdImage) -> _Way:
     """The kernels for the device that holds the image."""
-    return compiled if image.stack.device.type == "cpu" else lockstep
+    return COMPILED if image.stack.device.type == "cpu" else LOCKSTEP
 
 
 def _regions(starts: Starts) -> int:
@@ -244,8 +235,8 @@ def _batches(image: CrowdImage, starts: Starts, model: CrowdModel, reach: Reach)
         size = max(1, _BATCH_VALUES // frame.basis.shape[1])
         for chunk in rows.split(size):
             slots = int((table[chunk] >= 0).sum(1).max())
-            crops, zones, start = _batch(image, starts, (chunk, centre[chunk], table[chunk, :slots]), frame, reach)
-            yield _Batch(chunk, frame, crops, zones, start, centre[chunk] - torch.tensor(window, device=centre.device))
+            crops, where, start = _batch(image, starts, (chunk, centre[chunk], table[chunk, :slots]), frame, reach)
+            yield _Batch(chunk, frame, crops, where, start, centre[chunk] - torch.tensor(window, device=centre.device))
 
 
 _Part = tuple[Tensor, Emitters, CountPosterior]
@@ -284,58 +275,18 @@ def _batch(
     values, inside = cut_windows(image.stack, centre, (half[0], half[1], half[2]))
     photons = (values.flatten(1).to(starts.photons.dtype) - image.offset_adu) / image.gain_adu_per_photon
     corner = (centre - torch.tensor(half, device=centre.device)).to(starts.position_px.dtype)
-    used = table >= 0
+    used, model = table >= 0, frame.model
     places = starts.position_px[table.clamp(min=0)] - corner[:, None]
-    own = _distance(frame, torch.where(used[..., None], places, torch.inf))
-    foreign = _distance(frame, _foreign(starts, rows, centre) - corner[:, None])
-    weight = inside.flatten(1) & (own <= reach.fit) & ((foreign > reach.foreign) | (own < foreign))
-    zones = Zones(weight & (own <= reach.add), weight & (own > reach.ring))
-    model = frame.model
+    own = torch.where(used[..., None], places, torch.inf)
+    windows = Windows(rows, corner, photons, inside.flatten(1), own)
+    crops, where = _way(image).cropped(windows, starts.signals, frame, reach)
     log_photons = torch.log(
         starts.photons[table.clamp(min=0)].clamp(0.3 * model.median_photons, 3 * model.median_photons)
     )
-    level = _level(photons, zones.ring, weight)
     background = places.new_zeros(len(rows), len(frame.orders))
-    background[:, 0] = level
+    background[:, 0] = crops.level
     start = Emitters(torch.where(used[..., None], places, 0.0), log_photons, used.to(places.dtype), background)
-    crops = Crops(photons + model.read_variance, weight.to(photons.dtype), level)
-    return crops, zones, start
-
-
-def _level(photons: Tensor, ring: Tensor, whole: Tensor) -> Tensor:
-    """Median of every other pixel of the ring around a region, where there is one, else of the whole region: (R,)."""
-    values, ring, whole = photons[:, ::2], ring[:, ::2], whole[:, ::2]
-    median = torch.where(ring, values, torch.nan).nanmedian(1).values
-    none = torch.isnan(median).nonzero()[:, 0]
-    median[none] = torch.where(whole[none], values[none], torch.nan).nanmedian(1).values
-    return median.nan_to_num(1.0).clamp(min=0.5)
-
-
-def _distance(frame: Frame, places: Tensor) -> Tensor:
-    """Distance of every pixel to the nearest place, in units of the width of a point's image: (R, V)."""
-    model, device = frame.model, places.device
-    sigma = (model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px)
-    nearest = places.new_full((len(places), *frame.shape), torch.inf)
-    axes = [torch.arange(n, device=device, dtype=places.dtype) for n in frame.shape]
-    for slot in range(places.shape[1]):
-        z, y, x = (
-            ((axes[a] - places[:, slot, a, None]) / sigma[a]).square()
-            if frame.shape[a] > 1
-            else axes[a].expand(len(places), 1)
-            for a in range(3)
-        )
-        torch.minimum(nearest, z[:, :, None, None] + y[:, None, :, None] + x[:, None, None, :], out=nearest)
-    return nearest.flatten(1).sqrt()
-
-
-def _foreign(starts: Starts, rows: Tensor, centre: Tensor) -> Tensor:
-    """Signals nearest to each region that are not its own: (R, F, 3), infinitely far where there are fewer."""
-    points = torch.cat((starts.position_px, starts.others_px))
-    owner = torch.cat((starts.region, torch.full((len(starts.others_px),), -1, device=rows.device)))
-    distance = torch.cdist(centre.to(points.dtype), points)
-    distance = torch.where(owner[None] == rows[:, None], torch.inf, distance)
-    near = distance.topk(min(_FOREIGN, len(points)), largest=False)
-    return torch.where(torch.isfinite(near.values)[..., None], points[near.indices], torch.inf)
+    return crops, where, start
 
 
 def _collected(parts: list[_Part], regions: int, like: Tensor) -> Crowds:

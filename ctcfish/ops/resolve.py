@@ -23,6 +23,7 @@ from ctcfish.ops.emitters import (
     refine,
 )
 from ctcfish.ops.missing import brightest_pixel, missing_light, overdispersion
+from ctcfish.ops.zones import Zones
 
 _SIMILAR = (2, 5, 9, 14)  # regions of up to so many emitters are refined together
 
@@ -49,26 +50,6 @@ class Growth:
     steps: int = 2
     last_steps: int = 4
     drops: int = 2
-
-
-@dataclass(frozen=True)
-class Zones:
-    """Pixels of R crops.
-
-    Parameters
-    ----------
-    allowed : Tensor of bool, (R, V)
-        Where emitters may be added.
-    ring : Tensor of bool, (R, V)
-        Away from every candidate: shows how well the background is followed.
-    """
-
-    allowed: Tensor
-    ring: Tensor
-
-    def rows(self, keep: Tensor) -> Zones:
-        """The crops that ``keep`` names."""
-        return Zones(self.allowed[keep], self.ring[keep])
 
 
 @dataclass(frozen=True)

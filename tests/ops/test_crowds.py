@@ -10,10 +10,11 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from ctcfish.ops.crowds import CrowdImage, Reach, Starts, group_points, resolve_crowds
+from ctcfish.ops.crowds import CrowdImage, Starts, group_points, resolve_crowds
 from ctcfish.ops.emitter_count import CountRule, count_posterior
 from ctcfish.ops.emitters import CrowdModel, Frame
 from ctcfish.ops.resolve import Growth, Path
+from ctcfish.ops.zones import Reach
 
 MODEL = CrowdModel(1.3, 1.4, 800.0, 0.4, 4.0)
 

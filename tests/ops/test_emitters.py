@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ctcfish.ops import emitters
-from ctcfish.ops.crowds import CrowdImage, Reach, Starts, first_fits, group_points, resolve_crowds
+from ctcfish.ops.crowds import CrowdImage, Starts, first_fits, group_points, resolve_crowds
 from ctcfish.ops.emitter_count import CountRule, count_posterior
 from ctcfish.ops.emitters import (
     Crops,
@@ -23,7 +23,8 @@ from ctcfish.ops.emitters import (
     refine,
 )
 from ctcfish.ops.missing import brightest_pixel, missing_light, overdispersion
-from ctcfish.ops.resolve import Growth, Path, Zones, grow
+from ctcfish.ops.resolve import Growth, Path, grow
+from ctcfish.ops.zones import Reach, Zones
 from ctcfish.synth import optics
 
 READ_VARIANCE = 4.0

@@ -21,7 +21,8 @@ from ctcfish.ops.compiled.region import COUNTS, DATA, Known, Profiles, Region, R
 from ctcfish.ops.compiled.vector import LANES
 from ctcfish.ops.emitters import FAINTEST, PIXEL_VARIANCE, Crops, Emitters, Frame
 from ctcfish.ops.psf import pixel_profile
-from ctcfish.ops.resolve import Growth, Path, Zones
+from ctcfish.ops.resolve import Growth, Path
+from ctcfish.ops.zones import Zones
 
 _Array = NDArray[Any]
 _BLUR_REACH = 4.0  # widths; farther out nothing is left in the precision of the pixels

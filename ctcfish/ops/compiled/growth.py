@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ctcfish.ops.compiled.kernel import kernel
 from ctcfish.ops.compiled.lanes import logarithm
+from ctcfish.ops.compiled.median import lower_median
 from ctcfish.ops.compiled.region import (
     COUNTS,
     DATA,
@@ -206,25 +207,7 @@ def _lacking(shape: tuple[int, int, int], rows: Rows, where: Where) -> tuple[flo
         where.spare[k] = significance * significance * values[LIGHT, q, x]
     if not len(where.ring):
         return 1.0, place
-    return max(_median(where.spare, len(where.ring)) * _INV_MEDIAN, 1.0) ** TEXTURE_POWER, place
-
-
-@kernel
-def _median(values: _Array, number: int) -> float:
-    """Lower median of the first values, which are put in another order (Hoare 1961, Commun. ACM 4:321)."""
-    low, high, middle = 0, number - 1, (number - 1) // 2
-    while low < high:
-        pivot, i, j = values[middle], low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i, j = i + 1, j - 1
-        low, high = (i if j < middle else low), (j if i > middle else high)
-    return float(values[middle])
+    return max(lower_median(where.spare, len(where.ring)) * _INV_MEDIAN, 1.0) ** TEXTURE_POWER, place
 
 
 @kernel

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctcfish.ops.crowds import CrowdImage, Crowds, Reach, Starts, first_fits, group_points, resolve_crowds
+from ctcfish.ops.crowds import CrowdImage, Crowds, Starts, first_fits, group_points, resolve_crowds
 from ctcfish.ops.emitters import CrowdModel
+from ctcfish.ops.zones import Reach
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.fits import Fitted
 from ctcfish.types import ProbeModel

@@ -12,11 +12,12 @@ import torch
 from ctcfish.ops import crowds
 from ctcfish.ops import resolve as lockstep
 from ctcfish.ops.compiled import crowds as compiled
-from ctcfish.ops.compiled import growth
+from ctcfish.ops.compiled.median import lower_median
 from ctcfish.ops.crowds import CrowdImage, Crowds, Starts, resolve_crowds
 from ctcfish.ops.emitter_count import CountRule, count_posterior
 from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame
-from ctcfish.ops.resolve import Growth, Path, Zones
+from ctcfish.ops.resolve import Growth, Path
+from ctcfish.ops.zones import Zones
 
 PLANE = CrowdModel(1.3, 1.4, 500.0, 0.4, 4.0)
 STACK = CrowdModel(1.3, 1.4, 1500.0, 0.4, 4.0)
@@ -125,7 +126,7 @@ def field(seed: int) -> tuple[CrowdImage, Starts]:
 def test_a_whole_image_is_resolved_alike(monkeypatch: pytest.MonkeyPatch):
     image, starts = field(4)
     one = resolve_crowds(image, starts, PLANE)
-    monkeypatch.setattr(crowds, "compiled", lockstep)
+    monkeypatch.setattr(crowds, "COMPILED", crowds.LOCKSTEP)
     other = resolve_crowds(image, starts, PLANE)
     assert isinstance(one, Crowds)
     assert one.count.estimate.tolist() == other.count.estimate.tolist()
@@ -145,7 +146,7 @@ def test_same_regions_same_bytes():
 def test_the_lower_median_is_that_of_a_sorted_list(number):
     @numba.njit
     def median(values, count):
-        return growth._median(values, count)
+        return lower_median(values, count)
 
     values = np.random.default_rng(number).permutation(np.repeat(np.arange(number), 2)[:number]).astype(np.float32)
     padded = np.append(values, np.float32(-9))
