@@ -26,6 +26,8 @@ from ctcfish.ops.missing import brightest_pixel, missing_light, overdispersion
 from ctcfish.ops.zones import Zones
 
 _SIMILAR = (2, 5, 9, 14)  # regions of up to so many emitters are refined together
+HOPELESS = 5.0
+"""Evidence that an addition in vain may cost before no other is tried: of 450 regions 2 gained by another after it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Growth:
     patience: int = 2
     first_steps: int = 3
     steps: int = 2
-    last_steps: int = 4
+    last_steps: int = 2
     drops: int = 2
 
 
@@ -122,10 +124,13 @@ def grow(frame: Frame, crops: Crops, start: Emitters, zones: Zones, growth: Grow
         _record(frame, path, active, narrow, _judged(frame, crops, narrow, log_determinant))
         significance = missing_light(frame, crops, narrow)
         path.dispersion[active] = overdispersion(significance, zones.ring)
-        best = path.log_evidence[active].argmax(1)
+        highest, best = path.log_evidence[active].max(1)
         light = path.total_photons[active, best] / frame.model.mean_photons
-        # a region that one emitter explains is left at the first addition in vain
-        enough = (number >= best + best.clamp(max=growth.patience)) & (number >= light.round())
+        # a region that one emitter explains is left at the first addition in vain, and any at one that costs much
+        patience = torch.where(
+            path.log_evidence[active, number] < highest - HOPELESS, 1, best.clamp(max=growth.patience)
+        )
+        enough = (number >= best + patience) & (number >= light.round())
         keep = (~enough & (number < growth.most_emitters)).nonzero()[:, 0]
         if len(keep) == 0:
             break

@@ -26,6 +26,7 @@ from ctcfish.ops.compiled.scoring import refine
 from ctcfish.ops.compiled.vector import LANES, load, spread, store, total_of
 from ctcfish.ops.emitters import SMALLEST_MODEL
 from ctcfish.ops.missing import TEXTURE_POWER
+from ctcfish.ops.resolve import HOPELESS
 
 _Array = NDArray[Any]
 _INV_MEDIAN = 1.0 / 0.455  # of χ² of one degree of freedom
@@ -211,13 +212,18 @@ def _lacking(shape: tuple[int, int, int], rows: Rows, where: Where) -> tuple[flo
 
 
 @kernel
+def _evidence(tried: Tried, number: int) -> float:
+    """Logarithm of the evidence of a number; the likelihood is tempered by the overdispersion."""
+    return float(tried.log_likelihood[number] / tried.dispersion[0] + tried.log_occam[number])
+
+
+@kernel
 def _best(tried: Tried) -> int:
-    """Number of highest evidence; the likelihood is tempered by the overdispersion."""
-    best, highest = 0, -math.inf
+    """Number of highest evidence."""
+    best = 0
     for number in range(len(tried.log_likelihood)):
-        evidence = tried.log_likelihood[number] / tried.dispersion[0] + tried.log_occam[number]
-        if evidence > highest:
-            best, highest = number, evidence
+        if _evidence(tried, number) > _evidence(tried, best):
+            best = number
     return best
 
 
@@ -232,8 +238,9 @@ def grow(region: Region, where: Where, limits: Limits, tried: Tried, number: int
         tried.dispersion[0], at = _lacking(region.shared.shape, region.rows, where)
         best = _best(tried)
         light = tried.total_photons[best] / known.mean_photons
-        # a region that one emitter explains is left at the first addition in vain
-        enough = number >= best + min(best, limits.patience) and number >= np.rint(light)
+        # a region that one emitter explains is left at the first addition in vain, and any at one that costs much
+        vain = _evidence(tried, number) < _evidence(tried, best) - HOPELESS
+        enough = number >= best + (1 if vain else min(best, limits.patience)) and number >= np.rint(light)
         if enough or number >= limits.most:
             break
         state.places[number, 0], state.places[number, 1], state.places[number, 2] = at
@@ -270,8 +277,7 @@ def _drop_faintest(region: Region, tried: Tried, steps: int) -> bool:
         state.places[faint, a] = state.places[last, a]
     expected_light(region, last)
     likelihood, occam = _judged(region, last, _moved(region, last, steps))
-    before = tried.log_likelihood[last] / tried.dispersion[0] + tried.log_occam[last]
-    if likelihood / tried.dispersion[0] + occam > before:
+    if likelihood / tried.dispersion[0] + occam > _evidence(tried, last):
         _record(region, tried, last, (likelihood, occam))
     return _best(tried) == last
 
