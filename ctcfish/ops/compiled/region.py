@@ -18,7 +18,7 @@ from ctcfish.ops.emitters import SMALLEST_MODEL
 
 DATA, COUNTS, LIGHT, WEIGHT, REST = range(5)
 VALUE, SLOPE = range(2)
-NO_LIGHT = 1e-6
+NO_LIGHT, NO_SHARE = 1e-3, 1e-5  # photons, and share of an emitter, that a row is not asked for
 _SQRT_HALF, INV_SQRT_2PI = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi)
 _Array = NDArray[Any]
 

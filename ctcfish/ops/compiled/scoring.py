@@ -13,7 +13,7 @@ from ctcfish.ops.compiled.region import (
     DATA,
     INV_SQRT_2PI,
     LIGHT,
-    NO_LIGHT,
+    NO_SHARE,
     REST,
     SLOPE,
     VALUE,
@@ -62,7 +62,7 @@ def _project_part(region: Region, row: int, seen: _Array) -> None:
         z, y, left = at[q, 0], at[q, 1], at[q, 2]
         deep, high = images.z[VALUE, row, z], images.y[VALUE, row, y]
         both, tilted_z, tilted_y = deep * high, images.z[SLOPE, row, z] * high, deep * images.y[SLOPE, row, y]
-        if abs(both) + abs(tilted_z) + abs(tilted_y) < NO_LIGHT:
+        if abs(both) + abs(tilted_z) + abs(tilted_y) < NO_SHARE:
             continue
         for x in range(0, width, LANES):
             rest, image = load(values, (REST, q, x)), load(images.x, (VALUE, row, left + x))
@@ -195,8 +195,18 @@ def _scaled(size: int, work: Work) -> None:
 
 
 @kernel
+def _finished(system: _Array, j: int, size: int) -> float:
+    """Divide a row by the root of its pivot, which is given back."""
+    pivot = max(float(system[j, j]), 1e-12)
+    inverse = 1.0 / math.sqrt(pivot)
+    for x in range(j // LANES * LANES, size + 1, LANES):
+        store(system, (j, x), load(system, (j, x)) * inverse)
+    return pivot
+
+
+@kernel
 def _factor(size: int, work: Work) -> tuple[float, bool]:
-    """Cholesky factor of the information scaled to a damped unit diagonal, upper triangle, in place, row by row.
+    """Cholesky factor of the information scaled to a damped unit diagonal, upper triangle, in place, two rows at once.
 
     The gradient beside it is solved forwards on the way. Gives the log-determinant of the damped information before it
     was scaled, and whether there is a factor. What a vector holds left of the diagonal means nothing.
@@ -204,19 +214,22 @@ def _factor(size: int, work: Work) -> tuple[float, bool]:
     system, scale = work.system, work.scale
     log_determinant, pivots, sound = 0.0, 1.0, True
     _scaled(size, work)
-    for j in range(size):
+    for j in range(0, size, 2):
         sound = sound and system[j, j] > 0.0
-        pivot = max(float(system[j, j]), 1e-12)
-        pivots *= pivot / float(scale[j]) ** 2
-        if j % LANES == 0 or j == size - 1:  # a logarithm costs more than a row
+        pivots *= _finished(system, j, size) / float(scale[j]) ** 2
+        if j + 1 < size:
+            for x in range(j // LANES * LANES, size + 1, LANES):
+                store(system, (j + 1, x), load(system, (j + 1, x)) - system[j, j + 1] * load(system, (j, x)))
+            sound = sound and system[j + 1, j + 1] > 0.0
+            pivots *= _finished(system, j + 1, size) / float(scale[j + 1]) ** 2
+        if j % LANES == 0 or j + 2 >= size:  # a logarithm costs more than a row
             log_determinant += math.log(pivots)
             pivots = 1.0
-        inverse = 1.0 / math.sqrt(pivot)
-        for x in range(j // LANES * LANES, size + 1, LANES):
-            row = load(system, (j, x)) * inverse
-            store(system, (j, x), row)
-            for i in range(j + 1, min(x + LANES, size)):
-                store(system, (i, x), load(system, (i, x)) - system[j, i] * row)
+        for x in range((j + 2) // LANES * LANES, size + 1 if j + 2 < size else 0, LANES):
+            upper, lower = load(system, (j, x)), load(system, (j + 1, x))
+            for i in range(j + 2, min(x + LANES, size)):
+                rest = load(system, (i, x)) - system[j, i] * upper
+                store(system, (i, x), rest - system[j + 1, i] * lower)
     return log_determinant, sound
 
 
