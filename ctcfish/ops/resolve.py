@@ -48,7 +48,7 @@ class Growth:
 
     most_emitters: int = 24
     patience: int = 2
-    first_steps: int = 3
+    first_steps: int = 4
     steps: int = 2
     last_steps: int = 2
     drops: int = 2
@@ -141,7 +141,7 @@ def grow(frame: Frame, crops: Crops, start: Emitters, zones: Zones, growth: Grow
         state = _with_one_more(_padded(narrow, growth.most_emitters), peak, frame)
         steps = growth.steps
     for _ in range(growth.drops):
-        _drop_faintest(frame, whole, path, growth.steps + 1)
+        _drop_faintest(frame, whole, path, growth.steps)
     return path
 
 

@@ -144,17 +144,17 @@ def _work(most: int, series: _Array) -> Work:
 def _profiles(shared: Shared, most: int) -> Profiles:
     rows, (depth, height, width) = most * len(shared.parts), shared.shape
     deep, high = np.zeros((2, rows, padded(depth)), np.float32), np.zeros((2, rows, padded(height)), np.float32)
-    wide = np.zeros((2, rows, padded(width)), np.float32)
-    return Profiles(deep, high, wide, edges_of(padded(max(shared.shape))))
+    wide, of_row = np.zeros((2, rows, padded(width)), np.float32), np.zeros((4, rows, depth * height), np.float32)
+    return Profiles(deep, high, wide, of_row, edges_of(padded(max(shared.shape))))
 
 
 @maker
 def _room(shape: tuple[int, int, int], orders: int) -> Rows:
     """Rows for a window that counts as a whole."""
     most, width = shape[0] * shape[1], padded(shape[2])
-    at, values = np.zeros((most, 3), np.int64), np.zeros((5, most, width), np.float32)
+    at, values = np.zeros((most, 2), np.int64), np.zeros((5, most, width), np.float32)
     basis, coarse = np.zeros((most, orders, width), np.float32), np.zeros((most * width, 3), np.int64)
-    return Rows(0.0, width, at, values, basis, coarse)
+    return Rows(0.0, 0, width, at, values, basis, coarse)
 
 
 @maker
@@ -162,41 +162,43 @@ def _rows(shape: tuple[int, int, int], pixels: tuple[_Array, _Array, _Array, _Ar
     """Put the rows of region ``r`` in which pixels count into the room."""
     data, counts, level, basis = pixels
     width, half = shape[2], ((shape[1] + 1) // 2, (shape[2] + 1) // 2)
-    q, c, widest = 0, 0, 0
+    q, c, left, right = 0, 0, width, 0
     for row in range(shape[0] * shape[1]):
-        left, right = width, 0
+        used = False
         for x in range(width):
             if counts[r, row * width + x] > 0:
-                left, right = min(left, x), x + 1
-        if right > 0:
-            room.at[q, 0], room.at[q, 1], room.at[q, 2] = row // shape[1], row % shape[1], left
-            q, widest = q + 1, max(widest, padded(right - left))
+                used, left, right = True, min(left, x), max(right, x + 1)
+        if used:
+            room.at[q, 0], room.at[q, 1] = row // shape[1], row % shape[1]
+            q += 1
+    wide = padded(max(right - left, 1))
+    left = min(left, padded(width) - wide)
     for row in range(q):
-        z, y, left = room.at[row, 0], room.at[row, 1], min(room.at[row, 2], padded(width) - widest)
-        first, room.at[row, 2] = (z * shape[1] + y) * width, left
-        for x in range(widest):
+        z, y = room.at[row, 0], room.at[row, 1]
+        first = (z * shape[1] + y) * width + left
+        for x in range(wide):
             there = left + x < width
-            room.values[DATA, row, x] = data[r, first + left + x] if there else 0.0
-            room.values[COUNTS, row, x] = counts[r, first + left + x] if there else 0.0
+            room.values[DATA, row, x] = data[r, first + x] if there else 0.0
+            room.values[COUNTS, row, x] = counts[r, first + x] if there else 0.0
             for b in range(len(basis)):
-                room.basis[row, b, x] = basis[b, first + left + x] if there else 0.0
-        for x in range(left % 2, widest if y % 2 == 0 else 0, 2):
+                room.basis[row, b, x] = basis[b, first + x] if there else 0.0
+        for x in range(left % 2, wide if y % 2 == 0 else 0, 2):
             if room.values[COUNTS, row, x] > 0:
                 room.coarse[c, 0], room.coarse[c, 1] = row, x
                 room.coarse[c, 2] = (z * half[0] + y // 2) * half[1] + (left + x) // 2
                 c += 1
-    return Rows(level[r], widest, room.at[:q], room.values, room.basis, room.coarse[:c])
+    return Rows(level[r], left, wide, room.at[:q], room.values, room.basis, room.coarse[:c])
 
 
 @maker
-def _marked(shape: tuple[int, int, int], at: _Array, mask: _Array, every: int, out: _Array) -> _Array:
+def _marked(shape: tuple[int, int, int], rows: Rows, mask: _Array, every: int, out: _Array) -> _Array:
     """Row and x of every so many pixels of a region (V,) that the mask names (K, 2)."""
     seen = 0
-    for q in range(len(at)):
-        first = (at[q, 0] * shape[1] + at[q, 1]) * shape[2]
+    for q in range(len(rows.at)):
+        first = (rows.at[q, 0] * shape[1] + rows.at[q, 1]) * shape[2]
         for x in range(shape[2]):
             if mask[first + x] and (first + x) % every == 0:
-                out[seen, 0], out[seen, 1] = q, x - at[q, 2]
+                out[seen, 0], out[seen, 1] = q, x - rows.left
                 seen += 1
     return out[:seen]
 
@@ -213,8 +215,8 @@ def _grow_all(shared: Shared, pixels: Any, zones: Any, begin: Any, path: Tried) 
     for r in range(len(number)):
         rows = _rows(shape, pixels, r, room)
         # of the ring every other pixel says enough, and half the sorting is saved
-        may = _marked(shape, rows.at, allowed[r], 1, places_of[0])
-        beside = _marked(shape, rows.at, ring[r], 2, places_of[1])
+        may = _marked(shape, rows, allowed[r], 1, places_of[0])
+        beside = _marked(shape, rows, ring[r], 2, places_of[1])
         where = Where(may, beside, blur, reach, norm, images[0], images[1], images[2].ravel())
         copied(places[r], log_photons[r], background[r], number[r], state)
         region = Region(shared, rows, state, profiles, work)

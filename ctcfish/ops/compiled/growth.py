@@ -189,7 +189,7 @@ def _lacking(shape: tuple[int, int, int], rows: Rows, where: Where) -> tuple[flo
         row = rows.at[q, 0] * shape[1] + rows.at[q, 1]
         for x in range(0, rows.width, LANES):
             lacking = load(values, (DATA, q, x)) / load(values, (LIGHT, q, x)) - 1.0
-            store(where.image, (row, rows.at[q, 2] + x), lacking * load(values, (COUNTS, q, x)))
+            store(where.image, (row, rows.left + x), lacking * load(values, (COUNTS, q, x)))
     image, other = where.image, where.other
     for axis in range(2):
         if shape[axis] > 1:
@@ -197,14 +197,14 @@ def _lacking(shape: tuple[int, int, int], rows: Rows, where: Where) -> tuple[flo
             image, other = other, image
     for k in range(len(where.allowed)):
         q, x = where.allowed[k, 0], where.allowed[k, 1]
-        z, y, whole = rows.at[q, 0], rows.at[q, 1], rows.at[q, 2] + x
+        z, y, whole = rows.at[q, 0], rows.at[q, 1], rows.left + x
         significance = _across(image, z * shape[1] + y, where, whole) * math.sqrt(values[LIGHT, q, x])
         if significance > best:
             best, place = significance, (float(z), float(y), float(whole))
     for k in range(len(where.ring)):
         q, x = where.ring[k, 0], where.ring[k, 1]
         row = rows.at[q, 0] * shape[1] + rows.at[q, 1]
-        significance = _across(image, row, where, rows.at[q, 2] + x) * where.norm
+        significance = _across(image, row, where, rows.left + x) * where.norm
         where.spare[k] = significance * significance * values[LIGHT, q, x]
     if not len(where.ring):
         return 1.0, place
@@ -248,7 +248,7 @@ def grow(region: Region, where: Where, limits: Limits, tried: Tried, number: int
         add_light(region, number, number + 1)
         number, steps = number + 1, limits.steps
     fewer = limits.drops
-    while fewer > 0 and _drop_faintest(region, tried, limits.steps + 1):
+    while fewer > 0 and _drop_faintest(region, tried, limits.steps):
         fewer -= 1
 
 

@@ -18,7 +18,7 @@ from ctcfish.ops.emitters import SMALLEST_MODEL
 
 DATA, COUNTS, LIGHT, WEIGHT, REST = range(5)
 VALUE, SLOPE = range(2)
-NO_LIGHT, NO_SHARE = 1e-3, 1e-5  # photons, and share of an emitter, that a row is not asked for
+BY_Z, BY_Y, IMAGE_LIGHT = range(1, 4)
 _SQRT_HALF, INV_SQRT_2PI = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi)
 _Array = NDArray[Any]
 
@@ -62,14 +62,16 @@ class State(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows along x of one region in which pixels count, Q of them, each cut to the same width W that lanes divide.
+    """Rows along x of one region in which pixels count, Q of them, all cut to the same columns.
 
-    Background level; W; place z, y and first x (Q, 3); values (5, …, W): data, 0 or 1, light, weight and residual;
+    Background level; first column and width W, which lanes divide; place z, y (Q, 2); values (5, …, W): data, 0 or 1,
+    light, weight and residual;
     background series (…, B, W); ``coarse`` (C', 3), the pixels at every other row and column of the window: row and
     column here, and row of the products.
     """
 
     level: float
+    left: int
     width: int
     at: _Array
     values: _Array
@@ -78,11 +80,16 @@ class Rows(NamedTuple):
 
 
 class Profiles(NamedTuple):
-    """Profiles of the images along each axis and their derivatives by the centre (2, M K, L), padded; edges."""
+    """Profiles of the images along each axis and their derivatives by the centre (2, M K, L), padded; edges.
+
+    Along the columns of the rows for x; ``rows`` (4, M K, Q) holds what each row has of an image: the product of both
+    other profiles, its derivatives by z and by y, and its light.
+    """
 
     z: _Array
     y: _Array
     x: _Array
+    rows: _Array
     edges: _Array
 
 
@@ -139,7 +146,7 @@ def _axis(centre: float, width: tuple[float, float], pixels: int, row: int, to: 
 def _profile(region: Region, first: int, number: int) -> None:
     """Brightness and profiles of the state's emitters from ``first`` up to ``number``."""
     shared, places, to = region.shared, region.state.places, region.profiles
-    depth, height, width = shared.shape
+    depth, height, _ = shared.shape
     for m in range(first, number):
         region.work.photons[m] = math.exp(region.state.log_photons[m])
         for part in range(len(shared.parts)):
@@ -150,24 +157,31 @@ def _profile(region: Region, first: int, number: int) -> None:
             else:
                 _axis(places[m, 0], (deep, light), depth, row, to.z, to.edges)
             _axis(places[m, 1], (wide, 1.0), height, row, to.y, to.edges)
-            _axis(places[m, 2], (wide, 1.0), width, row, to.x, to.edges)
+            _axis(places[m, 2] - region.rows.left, (wide, 1.0), region.rows.width, row, to.x, to.edges)
+            _rows_of(region.rows.at, to, row, region.work.photons[m])
+
+
+@kernel
+def _rows_of(at: _Array, to: Profiles, row: int, photons: float) -> None:
+    """What every row has of an image."""
+    for q in range(len(at)):
+        deep, high = to.z[VALUE, row, at[q, 0]], to.y[VALUE, row, at[q, 1]]
+        to.rows[VALUE, row, q], to.rows[IMAGE_LIGHT, row, q] = deep * high, deep * high * photons
+        to.rows[BY_Z, row, q] = to.z[SLOPE, row, at[q, 0]] * high
+        to.rows[BY_Y, row, q] = deep * to.y[SLOPE, row, at[q, 1]]
 
 
 @kernel
 def add_light(region: Region, first: int, number: int) -> None:
     """Add the light of the state's emitters from ``first`` up to ``number`` to that of the rows."""
     _profile(region, first, number)
-    values, at, images, photons = region.rows.values, region.rows.at, region.profiles, region.work.photons
-    parts, width = len(region.shared.parts), region.rows.width
-    for q in range(len(at)):
-        z, y, left = at[q, 0], at[q, 1], at[q, 2]
-        for m in range(first, number):
-            for row in range(m * parts, (m + 1) * parts):
-                part = photons[m] * images.z[VALUE, row, z] * images.y[VALUE, row, y]
-                if part > NO_LIGHT:
-                    for x in range(0, width, LANES):
-                        light = load(values, (LIGHT, q, x)) + part * load(images.x, (VALUE, row, left + x))
-                        store(values, (LIGHT, q, x), light)
+    values, images, parts = region.rows.values, region.profiles, len(region.shared.parts)
+    for q in range(len(region.rows.at)):
+        for x in range(0, region.rows.width, LANES):
+            light = load(values, (LIGHT, q, x))
+            for row in range(first * parts, number * parts):
+                light += images.rows[IMAGE_LIGHT, row, q] * load(images.x, (VALUE, row, x))
+            store(values, (LIGHT, q, x), light)
 
 
 @kernel

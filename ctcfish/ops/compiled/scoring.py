@@ -8,12 +8,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ctcfish.ops.compiled.kernel import kernel
+from ctcfish.ops.compiled.lanes import padded
 from ctcfish.ops.compiled.region import (
+    BY_Y,
+    BY_Z,
     COUNTS,
     DATA,
     INV_SQRT_2PI,
     LIGHT,
-    NO_SHARE,
     REST,
     SLOPE,
     VALUE,
@@ -56,22 +58,22 @@ def _project(region: Region, number: int) -> None:
 @kernel
 def _project_part(region: Region, row: int, seen: _Array) -> None:
     """Add the sums under one part of an emitter's image, which the profiles hold in a row, and the core's weight."""
-    at, values, images, width = region.rows.at, region.rows.values, region.profiles, region.rows.width
+    values, images, of_row = region.rows.values, region.profiles, region.profiles.rows
     light, by_z, by_y, by_x, weight = spread(0.0), spread(0.0), spread(0.0), spread(0.0), spread(0.0)
-    for q in range(len(at)):
-        z, y, left = at[q, 0], at[q, 1], at[q, 2]
-        deep, high = images.z[VALUE, row, z], images.y[VALUE, row, y]
-        both, tilted_z, tilted_y = deep * high, images.z[SLOPE, row, z] * high, deep * images.y[SLOPE, row, y]
-        if abs(both) + abs(tilted_z) + abs(tilted_y) < NO_SHARE:
-            continue
-        for x in range(0, width, LANES):
-            rest, image = load(values, (REST, q, x)), load(images.x, (VALUE, row, left + x))
-            under = rest * image
-            light += both * under
-            by_z += tilted_z * under
-            by_y += tilted_y * under
-            by_x += both * rest * load(images.x, (SLOPE, row, left + x))
-            weight += both * load(values, (WEIGHT, q, x)) * image
+    for x in range(0, region.rows.width, LANES):
+        down, down_z, down_y, heavy = spread(0.0), spread(0.0), spread(0.0), spread(0.0)
+        for q in range(len(region.rows.at)):
+            rest = load(values, (REST, q, x))
+            down += of_row[VALUE, row, q] * rest
+            down_z += of_row[BY_Z, row, q] * rest
+            down_y += of_row[BY_Y, row, q] * rest
+            heavy += of_row[VALUE, row, q] * load(values, (WEIGHT, q, x))
+        image = load(images.x, (VALUE, row, x))
+        light += down * image
+        by_z += down_z * image
+        by_y += down_y * image
+        by_x += down * load(images.x, (SLOPE, row, x))
+        weight += heavy * image
     seen[0] += total_of(light)
     seen[1] += total_of(by_z)
     seen[2] += total_of(by_y)
@@ -186,8 +188,12 @@ def _scaled(size: int, work: Work) -> None:
         scale[i] = 1.0 / math.sqrt(system[i, i])
         system[i, size] = work.gradient[i]
     scale[size] = 1.0
+    for x in range(size + 1, padded(size + 1)):  # vectors reach so far: what a larger region left may be no number
+        scale[x] = 0.0
     for i in range(size):
         for x in range(i // LANES * LANES, i):
+            system[i, x] = 0.0
+        for x in range(size + 1, padded(size + 1)):
             system[i, x] = 0.0
         for x in range(i // LANES * LANES, size + 1, LANES):
             store(system, (i, x), load(system, (i, x)) * scale[i] * load(scale, x))

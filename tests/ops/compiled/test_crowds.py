@@ -12,10 +12,12 @@ import torch
 from ctcfish.ops import crowds
 from ctcfish.ops import resolve as lockstep
 from ctcfish.ops.compiled import crowds as compiled
+from ctcfish.ops.compiled import scoring
 from ctcfish.ops.compiled.median import lower_median
+from ctcfish.ops.compiled.region import Work
 from ctcfish.ops.crowds import CrowdImage, Crowds, Starts, resolve_crowds
 from ctcfish.ops.emitter_count import CountRule, count_posterior
-from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame
+from ctcfish.ops.emitters import DAMPING, Crops, CrowdModel, Emitters, Frame
 from ctcfish.ops.resolve import Growth, Path
 from ctcfish.ops.zones import Zones
 
@@ -105,6 +107,16 @@ def test_a_number_that_was_not_tried_is_moved_to_the_nearest():
     assert settled.used.sum(1).tolist() == [float(most[0]), 1.0]
 
 
+def test_a_region_knows_nothing_of_those_before_it():
+    frame, crops, start, zones = batch((1, 27, 27), PLANE, (9, 1, 4, 12, 2, 3, 1, 5), 7)
+    together = compiled.grow(frame, crops, start, zones, Growth())
+    for r in range(8):
+        own = torch.tensor([r])
+        alone = compiled.grow(frame, crops.rows(own), start.rows(own), zones.rows(own), Growth())
+        for name in Path.__dataclass_fields__:
+            assert torch.equal(getattr(alone, name)[0], getattr(together, name)[r]), (name, r)
+
+
 def field(seed: int) -> tuple[CrowdImage, Starts]:
     """An image of nine groups of two to four signals, one candidate for all but the last of each."""
     rng = np.random.default_rng(seed)
@@ -151,3 +163,25 @@ def test_the_lower_median_is_that_of_a_sorted_list(number):
     values = np.random.default_rng(number).permutation(np.repeat(np.arange(number), 2)[:number]).astype(np.float32)
     padded = np.append(values, np.float32(-9))
     assert median(padded, number) == np.sort(values)[(number - 1) // 2]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 15, 16, 30])
+def test_a_step_solves_the_damped_system_whatever_lay_beside_it(size):
+    rng = np.random.default_rng(size)
+    columns = rng.normal(0, 1, (60, size)) * rng.uniform(1, 30, size)
+    information = columns.T @ columns
+    room, gradient = np.full((32, 40), np.nan, np.float32), rng.normal(0, 5, 32)
+    room[:size, :size] = np.where(np.tri(size, k=-1) > 0, np.nan, information)
+    step, scale = np.full((2, 40), np.nan, np.float32)
+    work = Work(
+        np.zeros(1), np.zeros((1, 5)), np.zeros((1, 1, 2)), room, gradient, step, scale, np.zeros(8, np.float32)
+    )
+
+    @numba.njit
+    def solved(work):
+        return scoring._solve(size, work)
+
+    log_determinant = solved(work)
+    damped = information + DAMPING * np.diag(np.diag(information))
+    np.testing.assert_allclose(step[:size], np.linalg.solve(damped, gradient[:size]), rtol=2e-3, atol=1e-6)
+    assert log_determinant == pytest.approx(np.linalg.slogdet(damped)[1], abs=1e-3)
