@@ -33,8 +33,8 @@ class CountRule:
     """
 
     structure: float = 0.9
-    crowding: float = 1.2
-    steepness: float = 4.0
+    crowding: float = 1.0
+    steepness: float = 8.0
     temper: float = 1.0
     light_error: float = 0.45
     slope_below: float = 2.0
