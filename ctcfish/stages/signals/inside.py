@@ -22,22 +22,40 @@ def label_at(place_px: NDArray[np.int64], nuclei: Nuclei) -> NDArray[np.int64]:
     ndarray of int64, (N,)
         Labels; 0 outside every nucleus.
     """
-    order = np.argsort(place_px[:, 0], kind="stable")
-    y, x = place_px[order].T
-    first, last = (np.searchsorted(y, nuclei.box_px[:, k]) for k in (0, 2))
-    beside = last - first  # places in the rows of each nucleus
-    row = np.repeat(np.arange(len(nuclei)), beside)
-    place = np.arange(len(row)) - np.repeat(beside.cumsum() - beside - first, beside)
-    within = (x[place] >= nuclei.box_px[row, 1]) & (x[place] < nuclei.box_px[row, 3])
-    row, place = row[within], place[within]
+    row, place = in_boxes(place_px, nuclei.box_px)
     y0, x0, _, x1 = nuclei.box_px[row].astype(np.int64).T
-    bit = (y[place] - y0) * (x1 - x0) + x[place] - x0
+    bit = (place_px[place, 0] - y0) * (x1 - x0) + place_px[place, 1] - x0
     start = np.cumsum([0, *(len(mask) for mask in nuclei.packed)])
     masks = np.frombuffer(b"".join(nuclei.packed), np.uint8)
     held = (masks[start[row] + bit // 8] << (bit % 8)) & 128 > 0
     result = np.zeros(len(place_px), np.int64)
-    result[order[place[held]]] = nuclei.label[row[held]]
+    result[place[held]] = nuclei.label[row[held]]
     return result
+
+
+def in_boxes(place_px: NDArray[np.int64], box_px: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of a box and a place inside it.
+
+    Parameters
+    ----------
+    place_px : ndarray of int64, (N, 2)
+        ``(y, x)``.
+    box_px : ndarray of int, (K, 4)
+        ``(y0, x0, y1, x1)``, half open.
+
+    Returns
+    -------
+    box, place : ndarray of int64, (M,)
+        Rows of both; boxes ascending.
+    """
+    order = np.argsort(place_px[:, 0], kind="stable")
+    y, x = place_px[order].T
+    first, last = (np.searchsorted(y, box_px[:, k]) for k in (0, 2))
+    beside = last - first  # places in the rows of each box
+    box = np.repeat(np.arange(len(box_px)), beside)
+    place = np.arange(len(box)) - np.repeat(beside.cumsum() - beside - first, beside)
+    within = (x[place] >= box_px[box, 1]) & (x[place] < box_px[box, 3])
+    return box[within], order[place[within]]
 
 
 def nucleus_at(position_um: NDArray[np.float64], pixel_um: NDArray[np.float64], nuclei: Nuclei) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctcfish.flags import CellFlag
+from ctcfish.stages.signals.inside import in_boxes
 from ctcfish.types import Nuclei
 
 _UNDER_UM = 1.0  # how far an outline runs on under the nucleus that holds the ground
@@ -34,19 +35,13 @@ def in_two_nuclei(position_um: NDArray[np.float64], label: NDArray[np.int64], nu
     place = np.rint(position_um[:, 1:] / pixel).astype(np.int64)
     overlapping = (nuclei.flags & int(CellFlag.OVERLAP)) != 0
     piled = np.isin(label, nuclei.label[overlapping])
-    order = np.flatnonzero(label > 0)
-    order = order[np.argsort(place[order, 0], kind="stable")]
-    rows_of, columns_of, own_of = place[order, 0], place[order, 1], label[order]
     under = np.where(overlapping[:, None], np.ceil(_UNDER_UM / pixel).astype(int), 0)
     box = nuclei.box_px + np.concatenate([-under, under], 1)
-    first, last = (np.searchsorted(rows_of, box[:, k]).tolist() for k in (0, 2))
-    for row, (y0, x0, _, x1) in enumerate(box.tolist()):
-        here = slice(first[row], last[row])
-        columns = columns_of[here]
-        near = order[here][(columns >= x0) & (columns < x1) & (own_of[here] != nuclei.label[row])]
-        if not len(near):
-            continue
-        reach = under[row]
+    rows, near_of = in_boxes(place, box)
+    foreign = (label[near_of] > 0) & (label[near_of] != nuclei.label[rows])
+    rows, near_of = rows[foreign], near_of[foreign]
+    for row in np.unique(rows).tolist():
+        near, reach, (y0, x0, _, _) = near_of[rows == row], under[row], box[row]
         mask = np.pad(nuclei.mask(row), ((reach[0], reach[0]), (reach[1], reach[1])))
         away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * pixel.max()
         distance = away[place[near, 0] - y0, place[near, 1] - x0]

@@ -51,18 +51,20 @@ def brightness(photons: NDArray[np.float64], least_photons: NDArray[np.float64])
     middle = float(np.median(light))
     usual = np.abs(light - middle) < _OUTLYING
     light, least = light[usual] - middle, least[usual] - middle
-    tried = {row: _posterior(light, least, float(_SPREADS[row])) for row in range(0, len(_SPREADS), _COARSE)}
-    best = max(tried, key=lambda row: float(tried[row].max()))
-    near = range(max(0, best - _COARSE + 1), min(len(_SPREADS), best + _COARSE))
-    tried |= {row: _posterior(light, least, float(_SPREADS[row])) for row in near if row != best}
+    rough = {row: _posterior(light, least, row, _SHIFTS[::2]).max() for row in range(0, len(_SPREADS), _COARSE)}
+    middle_row = max(rough, key=lambda row: float(rough[row]))
+    near = range(max(0, middle_row - _COARSE + 1), min(len(_SPREADS), middle_row + _COARSE))
+    tried = {row: _posterior(light, least, row, _SHIFTS) for row in near}
     best = max(tried, key=lambda row: float(tried[row].max()))
     shift, spread = float(_SHIFTS[tried[best].argmax()]), float(_SPREADS[best])
     return Brightness(float(np.exp(middle + shift)), spread, float(_share_above(shift - least, spread).mean()))
 
 
-def _posterior(light: NDArray[np.float64], least: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
-    """Logarithm of the posterior at every shift, (K,); light and what was needed (N,) are logarithms."""
-    off, cut = (_SHIFTS[:, None] - v for v in (light, least))
+def _posterior(
+    light: NDArray[np.float64], least: NDArray[np.float64], row: int, shifts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Logarithm of the posterior of a spread at shifts (K,); light and what was needed (N,) are logarithms."""
+    spread, (off, cut) = float(_SPREADS[row]), (shifts[:, None] - v for v in (light, least))
     density = sum(s / (w * spread) * np.exp(-0.5 * (off / (w * spread)) ** 2) for s, w in _PARTS)
     seen = np.log(density / _share_above(cut, spread)).sum(1)
     return np.asarray(seen - 0.5 * (np.log(spread / _USUAL_SPREAD) / _SPREAD_KNOWN) ** 2)
