@@ -140,7 +140,7 @@ class Detect(Parameters):
         default=1.28, gt=1, description="chi-squared per degree of freedom above which one signal may be several"
     )
     least_probability: float = Field(
-        default=0.5, ge=0, le=1, description="a lone signal less likely real than this is DIM and ambiguous"
+        default=0.65, ge=0, le=1, description="a lone signal less likely real than this is DIM and ambiguous"
     )
     granule_odds: float = Field(
         default=0.07, ge=0, description="autofluorescent granules in nuclei to one pair of a HER2 and a CEP17 signal"
