@@ -23,7 +23,7 @@ _FAR = np.float32(1e30)
 def cropped(windows: Windows, signals: Owned, frame: Frame, reach: Reach) -> tuple[Crops, Zones]:
     """Which pixels of every window are fitted, and why; see :func:`ctcfish.ops.zones.cropped`."""
     model, photons = frame.model, windows.photons.numpy()
-    sharpness = np.array([1.0 / model.sigma_z_px, 1.0 / model.sigma_xy_px, 1.0 / model.sigma_xy_px])
+    per_px = np.array([1.0 / model.sigma_z_px, 1.0 / model.sigma_xy_px, 1.0 / model.sigma_xy_px])
     limits = tuple(float(own) ** 2 for own in (reach.fit, reach.foreign, reach.add, reach.ring))
     weight, level = np.zeros(photons.shape, np.float32), np.zeros(len(photons), np.float32)
     allowed, ring = np.zeros(photons.shape, np.bool_), np.zeros(photons.shape, np.bool_)
@@ -32,7 +32,7 @@ def cropped(windows: Windows, signals: Owned, frame: Frame, reach: Reach) -> tup
     )
     points = (own, position, signals.region.numpy())
     seen = (windows.region.numpy(), corner, photons, windows.inside.numpy())
-    _crop_all(frame.shape, points, seen, (sharpness, limits), (weight, level, allowed, ring))
+    _crop_all(frame.shape, points, seen, (per_px, limits), (weight, level, allowed, ring))
     crops = Crops(windows.photons + model.read_variance, torch.from_numpy(weight), torch.from_numpy(level))
     return crops, Zones(torch.from_numpy(allowed), torch.from_numpy(ring))
 
@@ -48,13 +48,13 @@ def _near(place: _Array, corner: _Array, shape: tuple[int, int, int], far: _Arra
 
 
 @kernel
-def _nearer(place: _Array, at: tuple[int, int], shape: tuple[int, int, int], sharpness: _Array, out: _Array) -> None:
-    """Lower the squared distances of a row of pixels, z and y of which are given, to that from a place."""
-    across = ((at[1] - place[1]) * sharpness[1]) ** 2
+def _nearer(place: _Array, at: tuple[int, int], shape: tuple[int, int, int], per_px: _Array, out: _Array) -> None:
+    """Lower the squared distances of a row of pixels, z and y of which are given, to those from a place, in widths."""
+    across = ((at[1] - place[1]) * per_px[1]) ** 2
     if shape[0] > 1:
-        across += ((at[0] - place[0]) * sharpness[0]) ** 2
+        across += ((at[0] - place[0]) * per_px[0]) ** 2
     for x in range(0, len(out) // 2, LANES):
-        off = (load(out, len(out) // 2 + x) - place[2]) * sharpness[2]
+        off = (load(out, len(out) // 2 + x) - place[2]) * per_px[2]
         square = off * off + across
         known = load(out, x)
         store(out, x, select(known, square, square, known))
@@ -63,7 +63,7 @@ def _nearer(place: _Array, at: tuple[int, int], shape: tuple[int, int, int], sha
 @maker
 def _crop(shape: tuple[int, int, int], places: Any, inside: _Array, limits: Any, masks: Any) -> None:
     """Weight, allowed and ring of one window."""
-    (own, foreign), (sharpness, (fit, apart, add, beside)), (weight, allowed, ring) = places, limits, masks
+    (own, foreign), (per_px, (fit, apart, add, beside)), (weight, allowed, ring) = places, limits, masks
     width = padded(shape[2])
     from_own, from_foreign = np.zeros(2 * width, np.float32), np.zeros(2 * width, np.float32)
     for x in range(width):  # the second half holds the places of the pixels
@@ -72,9 +72,9 @@ def _crop(shape: tuple[int, int, int], places: Any, inside: _Array, limits: Any,
         at = (row // shape[1], row % shape[1])
         from_own[:width], from_foreign[:width] = _FAR, _FAR
         for k in range(len(own)):
-            _nearer(own[k], at, shape, sharpness, from_own)
+            _nearer(own[k], at, shape, per_px, from_own)
         for k in range(len(foreign)):
-            _nearer(foreign[k], at, shape, sharpness, from_foreign)
+            _nearer(foreign[k], at, shape, per_px, from_foreign)
         for x in range(shape[2]):
             v, mine, theirs = row * shape[2] + x, from_own[x], from_foreign[x]
             if inside[v] and mine <= fit and (theirs > apart or mine < theirs):

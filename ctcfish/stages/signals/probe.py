@@ -268,7 +268,7 @@ def _alone(seen: Seen, rows: Tensor, bits: Tensor | int, scale: _Scale) -> Signa
 
 
 def _dim(signals: Signals, params: Detect, model: SlideModel) -> Signals:
-    """Flag lone signals that are more likely background; not where the slide's own brightness is unknown."""
+    """Flag lone signals that may as well be background; not where the slide's own brightness is unknown."""
     if SlideFlag.FEW_SIGNALS in model.flags:
         return signals
     doubt = signals.probability < params.least_probability
