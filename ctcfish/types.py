@@ -208,7 +208,6 @@ class Nuclei:
         image = np.zeros((len(range(y_start, y_stop, y_step)), len(range(x_start, x_stop, x_step))), np.int32)
         box = self.box_px
         inside = (box[:, 0] < y_stop) & (box[:, 2] > y_start) & (box[:, 1] < x_stop) & (box[:, 3] > x_start)
-        # pixels of the image from and up to which each box reaches
         y_from, y_to = (np.maximum(-((y_start - box[:, k]) // y_step), 0).tolist() for k in (0, 2))
         x_from, x_to = (np.maximum(-((x_start - box[:, k]) // x_step), 0).tolist() for k in (1, 3))
         for row in np.flatnonzero(inside).tolist():
@@ -249,6 +248,8 @@ class ProbeModel:
         Background maxima per nucleus that pass the threshold, whatever becomes of them.
     apparent_um, apparent_log_sd : float
         Width of isolated signals by two templates, as candidates' is measured, and its log standard deviation.
+    crowd_unit, wide_field : float, bool
+        Light of a signal fitted as crowds are over that of its single fit; whether they have light out of focus.
     whole_patch : bool
         Whether signals are held against the threshold by their whole patch rather than by the filter.
     """
@@ -268,6 +269,8 @@ class ProbeModel:
     background_per_nucleus: float = 0.005
     apparent_um: float = 0.15
     apparent_log_sd: float = 0.15
+    crowd_unit: float = 1.0
+    wide_field: bool = False
     whole_patch: bool = False
 
 

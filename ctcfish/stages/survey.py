@@ -16,6 +16,7 @@ from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Detect, Survey
 from ctcfish.stages.signals import camera as cameras
 from ctcfish.stages.signals import colours
+from ctcfish.stages.signals.crowds import merged_units
 from ctcfish.stages.signals.field import ProbeSurvey, sampled_noise, survey_probe
 from ctcfish.stages.signals.optics import FWHM_PER_SIGMA, start_sigma_um
 from ctcfish.stages.signals.population import background_per_nucleus, brightness
@@ -206,6 +207,7 @@ def _populated(model: ProbeModel, parts: Sequence[ProbeSurvey], gains: Sequence[
         np.concatenate([getattr(p.isolated, name) * g for p, g in zip(parts, gains, strict=True)])
         for name in ("photons", "least_photons")
     )
+    wide_field, crowd_unit = merged_units([p.units for p in parts])
     apparent = np.log(np.concatenate([p.isolated.apparent_um for p in parts]))
     light, n_nuclei = brightness(photons, least), max(sum(p.n_nuclei for p in parts), 1.0)
     model = replace(
@@ -215,6 +217,8 @@ def _populated(model: ProbeModel, parts: Sequence[ProbeSurvey], gains: Sequence[
         signals_per_nucleus=sum(p.n_clear for p in parts) / light.seen / n_nuclei,
         background_per_nucleus=model.false_per_nucleus,
         apparent_um=float(np.exp(np.median(apparent))),
+        crowd_unit=crowd_unit,
+        wide_field=wide_field,
         apparent_log_sd=max(_spread(apparent), _LEAST_APPARENT),
     )
     snr, faint, width = (

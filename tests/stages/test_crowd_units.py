@@ -1,64 +1,82 @@
-"""Crowds are counted in their own units of light: in a wide field single fits see less of a signal."""
+"""What lone signals say of the image of a point and of the units of light of crowds."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from ctcfish.ops.emitters import CrowdModel
 from ctcfish.stages.signals.camera import Camera
-from ctcfish.stages.signals.crowds import _WIDE_FIELD as WIDE_FIELD
-from ctcfish.stages.signals.crowds import partition, resolve
-from ctcfish.stages.signals.fits import Fitted, fit_at
+from ctcfish.stages.signals.crowds import Units, crowd_image, crowd_model, merged_units, units
+from ctcfish.types import ProbeModel
 
-CAMERA = Camera(2.0, 100.0, 2.0, "metadata")
-SIGMA, PLANES, SIDE, PHOTONS = (1.4, 1.3), 13, 300, 3000.0
-LONE = [(y, x) for y in range(20, 280, 40) for x in range(20, 280, 40)]
-CROWD, COPIES = (160.0, 160.0), 16
+CAMERA = Camera(2.0, 100.0, 1.5, "configuration")
+MODEL = CrowdModel(1.3, 1.4, 3000.0, 0.36, CAMERA.read_variance)
+CORE, HALO = (0.65, 0.80, 0.81), (3.2, 4.3, 3.5)
 
 
-def stack(copies: int, with_lone: bool) -> np.ndarray:
-    """Lone signals and a compact crowd of equal ones; each has a core and the halo of a wide field."""
-    z, y, x = np.ogrid[:PLANES, :SIDE, :SIDE]
-    light = np.full((PLANES, SIDE, SIDE), 20.0)
-
-    def add(place: tuple[float, float, float], photons: float) -> None:
-        for share, *wide in WIDE_FIELD:
-            deep, lateral = SIGMA[0] * wide[0], SIGMA[1] * wide[1]
-            bell = np.exp(-((y - place[1]) ** 2 + (x - place[2]) ** 2) / (2 * lateral**2)) / (2 * np.pi * lateral**2)
-            along = np.exp(-((z - place[0]) ** 2) / (2 * deep**2)) / (np.sqrt(2 * np.pi) * deep)
-            light[:] += share * photons * along * bell
-
-    rng = np.random.default_rng(11)
-    for place in LONE if with_lone else []:
-        add((6.0, *(np.array(place) + rng.uniform(-0.5, 0.5, 2))), PHOTONS)
-    for _ in range(copies):
-        add(tuple(np.array([6.0, *CROWD]) + rng.normal(0, [0.3, 1.0, 1.0])), PHOTONS)
-    return np.round(100 + 2 * (rng.poisson(light) + rng.normal(0, 2, light.shape))).astype(np.uint16)
-
-
-def fitted_at(pixels: np.ndarray, places: list[tuple[float, float]]) -> Fitted:
-    place = torch.tensor([(6, round(y), round(x)) for y, x in places])
-    return fit_at(pixels, place, SIGMA, CAMERA, free_width=False)
+def stack_of(parts: tuple[tuple[float, float, float], ...], planes: int = 11) -> tuple[np.ndarray, np.ndarray]:
+    """Thirty signals of 3,000 photons on 20 through an image of Gaussians, and their places."""
+    rng = np.random.default_rng(5)
+    z, y, x = np.mgrid[:planes, :240, :200].astype(float)
+    light = np.full(z.shape, 20.0)
+    places = []
+    for row in range(6):
+        for column in range(5):
+            place = np.array([(planes - 1) / 2, 20 + 40 * row, 20 + 40 * column]) + rng.uniform(-0.4, 0.4, 3)
+            for share, deep, wide in parts:
+                sz, sxy = 1.4 * deep, 1.3 * wide
+                bell = np.exp(
+                    -0.5 * (((z - place[0]) / sz) ** 2 + ((y - place[1]) ** 2 + (x - place[2]) ** 2) / sxy**2)
+                )
+                light += 3000.0 * share * bell / ((2 * np.pi) ** 1.5 * sz * sxy**2)
+            places.append(place)
+    return 100 + 2 * rng.poisson(light), np.array(places)
 
 
-def test_a_compact_crowd_is_counted_by_the_light_of_the_lone_signals_beside_it() -> None:
-    pixels = stack(COPIES, with_lone=True)
-    fitted = fitted_at(pixels, [*LONE, CROWD])
-    single = torch.arange(len(LONE) + 1) < len(LONE)
-    split = partition(fitted, single, torch.zeros_like(single), SIGMA)
-    median = float(fitted.fits.photons[: len(LONE)].median())
-    found = resolve(pixels, fitted, split, CAMERA, CrowdModel(SIGMA[1], SIGMA[0], median, 0.3, CAMERA.read_variance))
-    assert len(found.count.estimate) == 1
-    assert abs(int(found.count.estimate[0]) - COPIES) <= 1  # 14 by the light of single fits
-    assert int(found.count.low[0]) <= COPIES <= int(found.count.high[0])
+def told(parts: tuple[tuple[float, float, float], ...]) -> Units:
+    stack, places = stack_of(parts)
+    lone = (torch.tensor(places, dtype=torch.float32), torch.full((30,), 3000.0))
+    return units(crowd_image(stack, CAMERA, torch.device("cpu")), lone, torch.zeros(0, 3), MODEL)
 
 
-def test_without_lone_signals_crowds_are_counted_by_the_slide_alone() -> None:
-    pixels = stack(COPIES, with_lone=False)
-    fitted = fitted_at(pixels, [CROWD])
-    crowd = torch.zeros(1, dtype=torch.bool)
-    split = partition(fitted, crowd, crowd, SIGMA)
-    found = resolve(pixels, fitted, split, CAMERA, CrowdModel(SIGMA[1], SIGMA[0], 2500.0, 0.3, CAMERA.read_variance))
-    assert torch.isfinite(found.photons).all()
-    assert COPIES - 2 <= int(found.count.estimate[0]) <= COPIES + 5
+def test_signals_in_focus_speak_against_light_out_of_focus_and_have_their_own_light() -> None:
+    said = told(((1.0, 1.0, 1.0),))
+    assert len(said.for_wide) == 30
+    wide_field, unit = merged_units([said])
+    assert not wide_field
+    assert unit == pytest.approx(1.0, abs=0.04)
+
+
+def test_signals_through_a_wide_field_speak_for_it_and_the_unit_is_that_of_its_image() -> None:
+    said = told((CORE, HALO))
+    wide_field, unit = merged_units([said])
+    assert wide_field
+    assert unit == pytest.approx(1.0, abs=0.06)  # light is named by the core's own fit
+    assert np.median(said.focused) != pytest.approx(1.0, abs=0.06)
+
+
+def test_fields_are_asked_together_whatever_their_order() -> None:
+    few = Units(np.array([True]), np.array([1.3]), np.array([0.9]))
+    many = Units(np.zeros(9, bool), np.full(9, 1.5), np.linspace(0.8, 1.2, 9))
+    assert merged_units([few, many]) == merged_units([many, few]) == (True, 1.5)
+    assert merged_units([many]) == (False, pytest.approx(1.0))
+    assert merged_units([few]) == (True, 1.0)  # one alone tells no unit
+    assert merged_units([Units(np.zeros(0, bool), np.zeros(0), np.zeros(0))]) == (False, 1.0)
+
+
+def test_a_plane_and_a_field_without_lone_signals_say_nothing() -> None:
+    stack, places = stack_of(((1.0, 1.0, 1.0),), planes=1)
+    image, none = crowd_image(stack, CAMERA, torch.device("cpu")), torch.zeros(0, 3)
+    lone = (torch.tensor(places, dtype=torch.float32), torch.full((30,), 3000.0))
+    assert len(units(image, lone, none, MODEL).for_wide) == 0
+    deep = crowd_image(stack_of(((1.0, 1.0, 1.0),))[0], CAMERA, torch.device("cpu"))
+    assert len(units(deep, (none, torch.zeros(0)), none, MODEL).wide) == 0
+
+
+def test_the_crowd_model_takes_image_and_unit_from_the_slide() -> None:
+    slide = ProbeModel(20.0, 0.13, 0.4, 0.3, 1000.0, 0.4, 5.0, (5.0, 5.0), 0.005, 50, crowd_unit=1.15, wide_field=True)
+    model = crowd_model(slide, (1.0, 1.3), 4.0)
+    assert model.median_photons == pytest.approx(1150.0)
+    assert model.image == (CORE, HALO)

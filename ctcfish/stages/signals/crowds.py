@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,35 +86,79 @@ def resolve(stack: NDArray[np.generic], fitted: Fitted, split: Partition, camera
     photons = fitted.fits.photons
     place = fitted.position_px.to(photons.dtype)
     starts = Starts(place[crowded], photons[crowded], split.region[crowded], place[split.alone])
+    return resolve_crowds(crowd_image(stack, camera, photons.device), starts, model)
+
+
+def crowd_image(stack: NDArray[np.generic], camera: Camera, device: torch.device) -> CrowdImage:
+    """The stack as crowds are fitted to it."""
     native = np.require(stack, stack.dtype.newbyteorder("="), ["C", "W"])  # torch refuses any other array
-    pixels = torch.from_numpy(native).to(photons.device)
-    image = CrowdImage(pixels, camera.offset_adu, camera.gain_adu_per_photon)
-    if len(stack) > 1 and len(starts.photons):
-        model = _with_its_image(image, (place, photons), split.alone, model)
-    return resolve_crowds(image, starts, model)
+    return CrowdImage(torch.from_numpy(native).to(device), camera.offset_adu, camera.gain_adu_per_photon)
 
 
-def _with_its_image(image: CrowdImage, light: tuple[Tensor, Tensor], alone: Tensor, model: CrowdModel) -> CrowdModel:
-    """Choose the image of a point that explains the brightest lone signals, and measure their light by it.
+@dataclass(frozen=True)
+class Units:
+    """What the brightest lone signals of a field say of the image of a point and of the units of light of crowds.
+
+    Attributes
+    ----------
+    for_wide : ndarray of bool, (K,)
+        Whether a signal is better explained with light out of focus.
+    wide, focused : ndarray, (K,)
+        Its light fitted with either image, over that of its single fit.
+    """
+
+    for_wide: NDArray[np.bool_]
+    wide: NDArray[np.float64]
+    focused: NDArray[np.float64]
+
+
+def units(image: CrowdImage, lone: tuple[Tensor, Tensor], others_px: Tensor, model: CrowdModel) -> Units:
+    """Fit the brightest lone signals of a stack as crowds are fitted, with and without light out of focus.
+
+    Parameters
+    ----------
+    image : CrowdImage
+    lone : tuple of Tensor
+        Places (N, 3) in pixels, and photons (N,) of their single fits.
+    others_px : Tensor, (O, 3)
+        Signals beside them.
+    model : CrowdModel
+    """
+    place, photons = lone
+    told = torch.argsort(photons, descending=True, stable=True)[: _TOLD_BY if image.stack.shape[0] > 1 else 0]
+    rest = torch.ones(len(photons), dtype=torch.bool, device=photons.device)
+    rest[told] = False
+    starts = Starts(
+        place[told], photons[told], torch.arange(len(told), device=place.device), torch.cat((place[rest], others_px))
+    )
+    fits = [first_fits(image, starts, replace(model, image=parts)) for parts in (_WIDE_FIELD, _IN_FOCUS)]
+    better = (fits[0][0] > fits[1][0]).cpu().numpy()
+    wide, focused = ((light / photons[told]).cpu().numpy().astype(np.float64) for _, light in fits)
+    return Units(better, wide, focused)
+
+
+def merged_units(fields: Sequence[Units]) -> tuple[bool, float]:
+    """Image of a point and unit of light of a slide.
 
     Loci differ in size, so that single signals through a wide field speak for either image; where there is no light out
     of focus, all speak against it. Emitters of a crowd have other units of light than single fits: an image of other
-    wings, on a background of other freedom; the median brightness is put into theirs.
+    wings, on a background of other freedom.
+
+    Returns
+    -------
+    bool
+        Whether crowds are fitted with light out of focus.
+    float
+        Light of a signal as crowds are fitted over that of its single fit; 1 where too few tell.
     """
-    place, photons = light
-    own = alone.nonzero()[:, 0]
-    told = own[torch.argsort(photons[own], descending=True, stable=True)[:_TOLD_BY]]
-    rest = torch.ones_like(alone)
-    rest[told] = False
-    starts = Starts(place[told], photons[told], torch.arange(len(told), device=place.device), place[rest])
-    wide, focused = (replace(model, image=parts) for parts in (_WIDE_FIELD, _IN_FOCUS))
-    (by_wide, light_wide), (by_focused, light_focused) = (first_fits(image, starts, m) for m in (wide, focused))
-    for_wide = float((by_wide > by_focused).double().mean()) >= _SPEAK_FOR_IT
-    chosen, seen = (wide, light_wide) if for_wide else (focused, light_focused)
-    unit = float((seen / photons[told]).median()) if len(told) >= _FEW_TOLD else 1.0
-    return replace(chosen, median_photons=model.median_photons * unit)
+    for_wide, wide, focused = (np.concatenate([getattr(f, n) for f in fields]) for n in ("for_wide", "wide", "focused"))
+    is_wide = bool(len(for_wide)) and float(for_wide.mean()) >= _SPEAK_FOR_IT
+    seen = wide if is_wide else focused
+    return is_wide, float(np.median(seen)) if len(seen) >= _FEW_TOLD else 1.0
 
 
 def crowd_model(slide: ProbeModel, sigma_px: tuple[float, float], read_variance: float) -> CrowdModel:
-    """What is known of a crowd: the slide's isolated signals."""
-    return CrowdModel(sigma_px[1], sigma_px[0], slide.photons_median, slide.photons_log_sd, read_variance)
+    """What is known of a crowd: the slide's isolated signals, in the units of light of crowds."""
+    image = _WIDE_FIELD if slide.wide_field else _IN_FOCUS
+    median = slide.photons_median * slide.crowd_unit
+    return CrowdModel(sigma_px[1], sigma_px[0], median, slide.photons_log_sd, read_variance, image=image)

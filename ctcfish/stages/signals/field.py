@@ -7,16 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from ctcfish.ops.bands import Bands
 from ctcfish.ops.camera import transfer_points
+from ctcfish.ops.emitters import CrowdModel
 from ctcfish.parameters import Detect
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.candidates import Candidates, Search, find
+from ctcfish.stages.signals.crowds import Units, crowd_image, units
 from ctcfish.stages.signals.inside import label_at
 from ctcfish.stages.signals.lone import Faint, Isolated, alone, clear, faint, isolated
 from ctcfish.stages.signals.measure import Measures, measure, patch_gain
 from ctcfish.stages.signals.optics import patch_half, sigma_px
+from ctcfish.stages.signals.population import USUAL_SPREAD
 from ctcfish.stages.signals.regions import regions, sample
 from ctcfish.stages.signals.threshold import fit_background, histogram
 from ctcfish.types import Nuclei
@@ -43,6 +47,8 @@ class ProbeSurvey:
     faint : Faint
     clear_um : ndarray, (K, 3)
         Places of all clear maxima, lone or not.
+    units : Units
+        What isolated signals say of the light of crowds.
     n_clear : float
         Clear lone maxima inside nuclei.
     bright_photons : float
@@ -60,6 +66,7 @@ class ProbeSurvey:
     isolated: Isolated
     faint: Faint
     clear_um: NDArray[np.float64]
+    units: Units
     n_clear: float
     bright_photons: float
     counts: NDArray[np.float64]
@@ -111,11 +118,13 @@ def survey_probe(
     bands = Bands.of(sigma, len(stack), setting[1].surround)
     bright = inside & (measures.snr > _SURE_SNR) & ~measures.hot
     level = found.surround[inside & (measures.snr < _BRIGHT_SNR)].cpu().numpy()
+    clear_px = found.place_px[measures.snr > clear_snr].cpu().numpy()
     return ProbeSurvey(
         float(np.median(level)) if len(level) else float("nan"),
         own,
         faint(stack, (found, measures, about), by_patch.snr, (sigma, voxel_um), setting[0]),
-        found.place_px[measures.snr > clear_snr].cpu().numpy() * np.array([voxel_um[0] or 1.0, *voxel_um[1:]]),
+        clear_px * _step_um(voxel_um),
+        _units(stack, own, clear_px, (sigma, voxel_um), setting),
         float(inside[rows].sum()),
         float(found.photons[bright].median()) if bool(bright.any()) else float("nan"),
         _histogram(measures, inside),
@@ -124,6 +133,35 @@ def survey_probe(
         float(len(nuclei)),
         axes,
     )
+
+
+def _step_um(voxel_um: tuple[float, float, float]) -> NDArray[np.float64]:
+    return np.array([voxel_um[0] or 1.0, *voxel_um[1:]])
+
+
+def _units(
+    stack: NDArray[np.generic],
+    own: Isolated,
+    clear_px: NDArray[np.int64],
+    scale: tuple[tuple[float, float], tuple[float, float, float]],
+    setting: tuple[Camera, Detect, str],
+) -> Units:
+    """What the field's isolated signals say of the light of crowds; clear maxima beside them are left out."""
+    (sigma, voxel_um), (camera, _, device) = scale, setting
+    place_px = own.position_um / _step_um(voxel_um)
+    away, _ = cKDTree(place_px).query(clear_px)  # infinitely far where there is no isolated one
+    place, photons, others = (
+        torch.from_numpy(values.astype(np.float32)).to(device)
+        for values in (place_px, own.photons, clear_px[away > sigma[1]])
+    )
+    model = CrowdModel(
+        sigma[1],
+        sigma[0],
+        float(np.median(own.photons)) if len(own.photons) else 1.0,
+        USUAL_SPREAD,
+        camera.read_variance,
+    )
+    return units(crowd_image(stack, camera, photons.device), (place, photons), others, model)
 
 
 def _inside(found: Candidates, nuclei: Nuclei) -> torch.Tensor:

@@ -13,7 +13,9 @@ from ctcfish.ops.fit_probability import TAIL_SHARE, TAIL_WIDTH, Candidate, Candi
 _SHIFTS = np.arange(-0.8, 0.2001, 0.02)  # of the median of those seen, in log brightness
 _SPREADS = np.arange(0.16, 0.9001, 0.02)
 _COARSE = 3  # of every so many spreads one is tried, and then those beside the best
-_USUAL_SPREAD, _SPREAD_KNOWN = 0.36, 0.25  # of log brightness: expected, and how well, as a log standard deviation
+USUAL_SPREAD = 0.36
+"""Of log brightness, as expected of a slide."""
+_SPREAD_KNOWN = 0.25  # how well it is expected, as a log standard deviation
 _OUTLYING = 1.5
 _TURNS = 100
 _EXPECTED, _WORTH_NUCLEI = 0.5, 20.0  # background maxima, and in how many nuclei, that a slide is expected to show
@@ -67,7 +69,7 @@ def _posterior(
     spread, (off, cut) = float(_SPREADS[row]), (shifts[:, None] - v for v in (light, least))
     density = sum(s / (w * spread) * np.exp(-0.5 * (off / (w * spread)) ** 2) for s, w in _PARTS)
     seen = np.log(density / _share_above(cut, spread)).sum(1)
-    return np.asarray(seen - 0.5 * (np.log(spread / _USUAL_SPREAD) / _SPREAD_KNOWN) ** 2)
+    return np.asarray(seen - 0.5 * (np.log(spread / USUAL_SPREAD) / _SPREAD_KNOWN) ** 2)
 
 
 def _share_above(cut: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
