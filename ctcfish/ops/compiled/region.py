@@ -65,9 +65,9 @@ class Rows(NamedTuple):
     """Rows along x of one region in which pixels count, Q of them, all cut to the same columns.
 
     Background level; first column and width W, which lanes divide; place z, y (Q, 2); values (5, …, W): data, 0 or 1,
-    light, weight and residual;
-    background series (…, B, W); ``coarse`` (C', 3), the pixels at every other row and column of the window: row and
-    column here, and row of the products.
+    light, weight and residual; background series (…, B, W);
+    ``coarse`` (C', 3), the pixels at every other row and column of the window: row and column here, and row of the
+    products.
     """
 
     level: float
