@@ -33,7 +33,7 @@ class CountRule:
     """
 
     structure: float = 0.9
-    crowding: float = 1.1
+    crowding: float = 1.4
     steepness: float = 8.0
     temper: float = 1.0
     light_error: float = 0.45

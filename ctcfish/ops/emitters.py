@@ -58,7 +58,7 @@ class CrowdModel:
     median_photons: float
     log_sigma: float
     read_variance: float
-    background_cv: float = 0.15
+    background_cv: float = 0.2
     background_scale: tuple[float, float] = (1.8, 6.2)
     room_per_emitter: float = 90.0
     image: tuple[tuple[float, float, float], ...] = ((1.0, 1.0, 1.0),)
@@ -75,7 +75,7 @@ class CrowdModel:
 
 @dataclass(frozen=True)
 class Frame:
-    """What all crops of one shape share: cosine series of the background, its prior, detection profiles."""
+    """What all crops of one shape share: cosine series of the background, its prior, its height under an emitter."""
 
     model: CrowdModel
     shape: tuple[int, int, int]
@@ -93,13 +93,13 @@ class Frame:
         scale = (along_z * model.sigma_z_px, in_plane * model.sigma_xy_px, in_plane * model.sigma_xy_px)
         # spectrum of a white field smoothed by a Gaussian: exp(−k² scale²) at wave number k = π order / length
         highest = [
-            max(0, min(4, int(1.6 * n / (math.pi * s)))) if n > 1 else 0 for n, s in zip(shape, scale, strict=True)
+            max(0, min(4, int(2.0 * n / (math.pi * s)))) if n > 1 else 0 for n, s in zip(shape, scale, strict=True)
         ]
         power = {
             o: math.exp(-sum((math.pi * k / n * s) ** 2 for k, n, s in zip(o, shape, scale, strict=True)))
             for o in itertools.product(*(range(h + 1) for h in highest))
         }
-        orders = tuple(o for o in power if power[o] > 0.02 or o == (0, 0, 0))
+        orders = tuple(o for o in power if power[o] > 0.01 or o == (0, 0, 0))
         rows = [_cosines(o, shape, like) for o in orders]
         basis = torch.stack([r.flatten() for r in rows])
         coarse = torch.stack([r[:, ::2, ::2].flatten() for r in rows])
@@ -111,7 +111,8 @@ class Frame:
         products = (coarse[first] * coarse[second]).T * share
         order = torch.tensor(orders, device=like.device, dtype=like.dtype)
         wave = order * (math.pi / torch.tensor(shape, device=like.device, dtype=like.dtype))
-        height = torch.where(order > 0, math.sqrt(2), 1.0)
+        width = wave.new_tensor((model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px)).square() + PIXEL_VARIANCE
+        height = torch.where(order > 0, math.sqrt(2) * torch.exp(-0.5 * wave.square() * width), 1.0)
         precision = (variance * model.background_cv**2).reciprocal()
         return cls(model, shape, orders, basis, products.contiguous(), precision, height, wave)
 
@@ -121,7 +122,7 @@ class Frame:
         return 3 if self.shape[0] > 1 else 2
 
     def background_at(self, places: Tensor) -> Tensor:
-        """Background functions and their derivatives by the place: (R, M, 1 + D, B)."""
+        """Mean of the background functions under an emitter and its derivatives by the place: (R, M, 1 + D, B)."""
         phase = (places + 0.5)[..., None, :] * self.wave
         value, slope = self.height * torch.cos(phase), -self.height * self.wave * torch.sin(phase)
         columns = [value.prod(-1)]
@@ -273,7 +274,7 @@ def _information(frame: Frame, state: Emitters, local: Tensor, weight: Tensor) -
     return out
 
 
-def refine(frame: Frame, crops: Crops, state: Emitters) -> tuple[Emitters, Tensor]:
+def refine(frame: Frame, crops: Crops, state: Emitters) -> tuple[Emitters, Tensor, Tensor]:
     """One damped scoring step on the log-posterior of all emitters and the background.
 
     Parameters
@@ -288,6 +289,8 @@ def refine(frame: Frame, crops: Crops, state: Emitters) -> tuple[Emitters, Tenso
         State after the step.
     Tensor, (R,)
         Logarithm of the determinant of the information, priors included, at the state before the step.
+    Tensor, (R,)
+        What the step, unbounded, is to gain in log-posterior.
     """
     profiles = _profiles(frame, state.places)
     light = expected_light(frame, state, profiles)
@@ -311,7 +314,7 @@ def refine(frame: Frame, crops: Crops, state: Emitters) -> tuple[Emitters, Tenso
         factor = torch.where((failed > 0)[:, None, None], short, factor)
     log_determinant = 2 * factor.diagonal(dim1=1, dim2=2).log().sum(1) + log_scale
     step = torch.cholesky_solve((gradient * scale)[:, :, None], factor)[:, :, 0] * scale
-    return _moved(frame, crops, state, step), log_determinant
+    return _moved(frame, crops, state, step), log_determinant, 0.5 * (gradient * step).sum(1)
 
 
 def _priors(frame: Frame, crops: Crops, state: Emitters) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,8 @@ from ctcfish.ops.zones import Zones
 _SIMILAR = (2, 5, 9, 14)  # regions of up to so many emitters are refined together
 HOPELESS = 5.0
 """Evidence that an addition in vain may cost before no other is tried: of 450 regions 2 gained by another after it."""
+RESTED = 4.0
+"""Gain of log-posterior that a step promised, under which none follows: counts are the same as to the last step."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Growth:
     patience : int
         Additions without gain of evidence after which a region is left alone.
     first_steps, steps, last_steps : int
-        Scoring steps after the start, after each addition or drop, and at the chosen number.
+        Scoring steps, at most, after the start, after each addition or drop, and at the chosen number.
     drops : int
         Times the faintest emitter of the best number is tried to be left out.
     """
@@ -50,7 +52,7 @@ class Growth:
     patience: int = 2
     first_steps: int = 4
     steps: int = 2
-    last_steps: int = 2
+    last_steps: int = 1
     drops: int = 2
 
 
@@ -118,8 +120,7 @@ def grow(frame: Frame, crops: Crops, start: Emitters, zones: Zones, growth: Grow
             log_photons=state.log_photons[:, :slots],
             used=state.used[:, :slots],
         )
-        for _ in range(steps):
-            narrow, log_determinant = refine(frame, crops, narrow)
+        narrow, log_determinant = _refined(frame, crops, narrow, steps)
         number = narrow.used.sum(1).long()
         _record(frame, path, active, narrow, _judged(frame, crops, narrow, log_determinant))
         significance = missing_light(frame, crops, narrow)
@@ -162,12 +163,28 @@ def _drop_faintest(frame: Frame, crops: Crops, path: Path, steps: int) -> None:
     for values in (state.places, state.log_photons):
         values[row, slot] = values[row, last]
     state.used[row, last] = 0.0
-    for _ in range(steps):
-        state, log_determinant = refine(frame, crops.rows(rows), state)
+    state, log_determinant = _refined(frame, crops.rows(rows), state, steps)
     likelihood, occam = _judged(frame, crops.rows(rows), state, log_determinant)
     better = (likelihood / path.dispersion[rows] + occam > path.log_evidence[rows, last]).nonzero()[:, 0]
     if len(better):
         _record(frame, path, rows[better], state.rows(better), (likelihood[better], occam[better]))
+
+
+def _refined(frame: Frame, crops: Crops, state: Emitters, steps: int) -> tuple[Emitters, Tensor]:
+    """State after so many scoring steps, fewer where it rests, and the log-determinant before the last of them (R,)."""
+    out = state.rows(torch.arange(len(crops.level), device=crops.level.device))
+    log_determinant, moving = torch.zeros_like(crops.level), torch.ones_like(crops.level, dtype=torch.bool)
+    for _ in range(steps):
+        if not bool(moving.any()):
+            break
+        part, log_determinant[moving], gain = refine(frame, crops.rows(moving), out.rows(moving))
+        out.places[moving], out.log_photons[moving], out.background[moving] = (
+            part.places,
+            part.log_photons,
+            part.background,
+        )
+        moving = moving.masked_scatter(moving, gain >= RESTED)
+    return out, log_determinant
 
 
 def _judged(frame: Frame, crops: Crops, state: Emitters, log_determinant: Tensor) -> tuple[Tensor, Tensor]:
@@ -257,7 +274,7 @@ def settle(frame: Frame, crops: Crops, path: Path, number: Tensor, growth: Growt
             slots = int(chosen[rows].max())
             state = _at(path, rows, chosen[rows], slots)
             for _ in range(growth.last_steps):
-                state, _ = refine(frame, crops.rows(rows), state)
+                state, _, _ = refine(frame, crops.rows(rows), state)
             out.places[rows, :slots], out.log_photons[rows, :slots] = state.places, state.log_photons
             out.background[rows] = state.background
     return out

@@ -283,4 +283,4 @@ def test_a_slide_in_parts_goes_the_whole_route(scene: Scene, monkeypatch: pytest
     result = pipeline.score(slide, Config())
     assert len(result.cells) == len(result.nuclei[f"fish/{scene.name}"])
     assert result.cells["call"].isin(["amplified", "not_amplified"]).sum() > 15
-    assert not result.spots.duplicated(["scene", "probe", "y_um", "x_um", "z_um"]).any()
+    assert not result.spots.duplicated(["scene", "probe", "y_um", "x_um", "z_um", "photons"]).any()

@@ -72,8 +72,8 @@ def _shared(frame: Frame) -> Shared:
         math.log(model.room(frame.axes)),
     )
     sharpness, wave = 0.5 / (widths**2 + PIXEL_VARIANCE), math.pi / np.array(frame.shape)
-    orders = np.array(frame.orders, np.int64)
-    return Shared(frame.shape, known, widths, sharpness, parts, products, _doubles(frame.precision), orders, wave)
+    series = (_doubles(frame.precision), np.array(frame.orders, np.int64), _doubles(frame.height.prod(1)))
+    return Shared(frame.shape, known, widths, sharpness, parts, products, *series, wave)
 
 
 def _pixels(frame: Frame, crops: Crops) -> tuple[_Array, ...]:

@@ -26,7 +26,7 @@ from ctcfish.ops.compiled.scoring import refine
 from ctcfish.ops.compiled.vector import LANES, load, spread, store, total_of
 from ctcfish.ops.emitters import SMALLEST_MODEL
 from ctcfish.ops.missing import TEXTURE_POWER
-from ctcfish.ops.resolve import HOPELESS
+from ctcfish.ops.resolve import HOPELESS, RESTED
 
 _Array = NDArray[Any]
 _INV_MEDIAN = 1.0 / 0.455  # of χ² of one degree of freedom
@@ -136,12 +136,14 @@ def _record(region: Region, tried: Tried, number: int, judged: tuple[float, floa
 
 
 @kernel
-def _moved(region: Region, number: int, steps: int) -> float:
-    """Refine the state, whose light the rows hold before and after; the last log-determinant."""
+def _refined(region: Region, number: int, steps: int) -> float:
+    """Refine the state to rest, whose light the rows hold before and after; the last log-determinant."""
     log_determinant = 0.0
     for _ in range(steps):
-        log_determinant = refine(region, number)
+        log_determinant, gain = refine(region, number)
         expected_light(region, number)
+        if gain < RESTED:
+            break
     return log_determinant
 
 
@@ -233,7 +235,7 @@ def grow(region: Region, where: Where, limits: Limits, tried: Tried, number: int
     state, known, steps = region.state, region.shared.known, limits.first_steps
     expected_light(region, number)
     while True:
-        log_determinant = _moved(region, number, steps)
+        log_determinant = _refined(region, number, steps)
         _record(region, tried, number, _judged(region, number, log_determinant))
         tried.dispersion[0], at = _lacking(region.shared.shape, region.rows, where)
         best = _best(tried)
@@ -276,7 +278,7 @@ def _drop_faintest(region: Region, tried: Tried, steps: int) -> bool:
     for a in range(3):
         state.places[faint, a] = state.places[last, a]
     expected_light(region, last)
-    likelihood, occam = _judged(region, last, _moved(region, last, steps))
+    likelihood, occam = _judged(region, last, _refined(region, last, steps))
     if likelihood / tried.dispersion[0] + occam > _evidence(tried, last):
         _record(region, tried, last, (likelihood, occam))
     return _best(tried) == last

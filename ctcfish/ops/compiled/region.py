@@ -39,7 +39,7 @@ class Shared(NamedTuple):
 
     Width of a point's image (3,), one over twice its variance over pixels (3,); parts of it (K, 3): light, width along
     z and in the plane; products of the series at every other row and column (C, B (B + 1) / 2), padded; its precision
-    (B,) and orders (B, 3), and the wave number of the first order along each axis (3,).
+    (B,), orders (B, 3) and height under an emitter (B,), and the wave number of the first order along each axis (3,).
     """
 
     shape: tuple[int, int, int]
@@ -50,6 +50,7 @@ class Shared(NamedTuple):
     products: _Array
     precision: _Array
     orders: _Array
+    height: _Array
     wave: _Array
 
 

@@ -28,7 +28,6 @@ from ctcfish.ops.compiled.vector import LANES, load, spread, store, total_of
 from ctcfish.ops.emitters import DAMPING, FARTHEST, LONGEST_STEP, PLACE_PRECISION, SHORT
 
 _Array = NDArray[Any]
-_ROOT_TWO = math.sqrt(2.0)
 
 
 @kernel
@@ -161,16 +160,17 @@ def _overlap(region: Region, pair: tuple[int, int], axes: int, strength: float) 
 
 @kernel
 def _couple(region: Region, m: int, number: int, axes: int) -> None:
-    """Information between emitter ``m`` and the background: the series at its place."""
+    """Information between emitter ``m`` and the background: the mean of the series under its image."""
     shared, state, work = region.shared, region.state, region.work
-    k, strength, waves, orders = 1 + axes, work.photons[m] * work.seen[m, 4], work.waves, shared.orders
+    k, waves, orders = 1 + axes, work.waves, shared.orders
     for a in range(3):
         phase = (state.places[m, a] + 0.5) * shared.wave[a]
         for order in range(1, waves.shape[1]):
-            waves[a, order, 0] = _ROOT_TWO * math.cos(order * phase)
-            waves[a, order, 1] = -_ROOT_TWO * order * shared.wave[a] * math.sin(order * phase)
+            waves[a, order, 0] = math.cos(order * phase)
+            waves[a, order, 1] = -order * shared.wave[a] * math.sin(order * phase)
     for b in range(len(state.background)):
         row, last = number * k + b, m * k + k - 1
+        strength = work.photons[m] * work.seen[m, 4] * shared.height[b]
         z, by_z = waves[0, orders[b, 0], 0], waves[0, orders[b, 0], 1]
         y, by_y = waves[1, orders[b, 1], 0], waves[1, orders[b, 1], 1]
         x, by_x = waves[2, orders[b, 2], 0], waves[2, orders[b, 2], 1]
@@ -266,8 +266,10 @@ def _solve(size: int, work: Work) -> float:
 
 
 @kernel
-def refine(region: Region, number: int) -> float:
-    """One damped scoring step from the light of the rows, in place; the log-determinant of the information before it.
+def refine(region: Region, number: int) -> tuple[float, float]:
+    """One damped scoring step from the light of the rows, in place.
+
+    Gives the log-determinant of the information before it, and what the step is to gain, in log-posterior.
 
     The light is not that of the state any more.
     """
@@ -278,7 +280,9 @@ def refine(region: Region, number: int) -> float:
     _project(region, number)
     _fill_emitters(region, number, axes)
     _fill_background(region, number * k)
-    log_determinant = _solve(number * k + orders, work)
+    log_determinant, gain = _solve(number * k + orders, work), 0.0
+    for i in range(number * k + orders):
+        gain += 0.5 * work.step[i] * work.gradient[i]
     for m in range(number):
         part = min(max(work.step[m * k], -LONGEST_STEP), LONGEST_STEP)
         state.log_photons[m] = max(state.log_photons[m] + part, shared.known.log_faintest)
@@ -292,4 +296,4 @@ def refine(region: Region, number: int) -> float:
         moved = state.background[b] + min(max(work.step[number * k + b], -spread), spread)
         moved = min(max(moved, middle - FARTHEST * spread), middle + FARTHEST * spread)
         state.background[b] = max(moved, 0.1 * rows.level) if b == 0 else moved
-    return log_determinant
+    return log_determinant, gain
