@@ -232,7 +232,7 @@ def _batches(image: CrowdImage, starts: Starts, model: CrowdModel, reach: Reach)
         rows = (keys == key).all(1).nonzero()[:, 0]
         window = (int(key[0]), int(key[1]), int(key[1]))
         frame = Frame.of((2 * window[0] + 1, 2 * window[1] + 1, 2 * window[2] + 1), model, starts.photons)
-        size = max(1, _BATCH_VALUES // frame.basis.shape[1])
+        size = max(1, _BATCH_VALUES // frame.series.basis.shape[1])
         for chunk in rows.split(size):
             slots = int((table[chunk] >= 0).sum(1).max())
             crops, where, start = _batch(image, starts, (chunk, centre[chunk], table[chunk, :slots]), frame, reach)
@@ -283,7 +283,7 @@ def _batch(
     log_photons = torch.log(
         starts.photons[table.clamp(min=0)].clamp(0.3 * model.median_photons, 3 * model.median_photons)
     )
-    background = places.new_zeros(len(rows), len(frame.orders))
+    background = places.new_zeros(len(rows), len(frame.series.orders))
     background[:, 0] = crops.level
     start = Emitters(torch.where(used[..., None], places, 0.0), log_photons, used.to(places.dtype), background)
     return crops, where, start

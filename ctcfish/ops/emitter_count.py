@@ -32,8 +32,8 @@ class CountRule:
         A region whose interval is wider than this times the estimate is not countable.
     """
 
-    structure: float = 0.9
-    crowding: float = 1.4
+    structure: float = 0.8
+    crowding: float = 1.6
     steepness: float = 8.0
     temper: float = 1.0
     light_error: float = 0.45

@@ -9,13 +9,13 @@ posterior as their fixed point.
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ctcfish.ops.background import Series
 from ctcfish.ops.psf import pixel_profile_shift
 
 SMALLEST_MODEL = 0.5  # photons a pixel, read variance included
@@ -75,71 +75,25 @@ class CrowdModel:
 
 @dataclass(frozen=True)
 class Frame:
-    """What all crops of one shape share: cosine series of the background, its prior, its height under an emitter."""
+    """What all crops of one shape share."""
 
     model: CrowdModel
     shape: tuple[int, int, int]
-    orders: tuple[tuple[int, ...], ...]
-    basis: Tensor
-    coarse_products: Tensor
-    precision: Tensor
-    height: Tensor
-    wave: Tensor
+    series: Series
 
     @classmethod
     def of(cls, shape: tuple[int, int, int], model: CrowdModel, like: Tensor) -> Frame:
         """Build the frame of crops of ``shape`` on the device and in the dtype of ``like``."""
+        sigma = (model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px)
         along_z, in_plane = model.background_scale
-        scale = (along_z * model.sigma_z_px, in_plane * model.sigma_xy_px, in_plane * model.sigma_xy_px)
-        # spectrum of a white field smoothed by a Gaussian: exp(−k² scale²) at wave number k = π order / length
-        highest = [
-            max(0, min(4, int(2.0 * n / (math.pi * s)))) if n > 1 else 0 for n, s in zip(shape, scale, strict=True)
-        ]
-        power = {
-            o: math.exp(-sum((math.pi * k / n * s) ** 2 for k, n, s in zip(o, shape, scale, strict=True)))
-            for o in itertools.product(*(range(h + 1) for h in highest))
-        }
-        orders = tuple(o for o in power if power[o] > 0.01 or o == (0, 0, 0))
-        rows = [_cosines(o, shape, like) for o in orders]
-        basis = torch.stack([r.flatten() for r in rows])
-        coarse = torch.stack([r[:, ::2, ::2].flatten() for r in rows])
-        share = shape[1] * shape[2] / coarse[0].numel() * shape[0]
-        variance = torch.tensor([power[o] for o in orders], device=like.device, dtype=like.dtype)
-        variance = variance / variance.sum()
-        variance[0] += 4.0  # the level itself is known only so well
-        first, second = torch.triu_indices(len(orders), len(orders), device=like.device)
-        products = (coarse[first] * coarse[second]).T * share
-        order = torch.tensor(orders, device=like.device, dtype=like.dtype)
-        wave = order * (math.pi / torch.tensor(shape, device=like.device, dtype=like.dtype))
-        width = wave.new_tensor((model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px)).square() + PIXEL_VARIANCE
-        height = torch.where(order > 0, math.sqrt(2) * torch.exp(-0.5 * wave.square() * width), 1.0)
-        precision = (variance * model.background_cv**2).reciprocal()
-        return cls(model, shape, orders, basis, products.contiguous(), precision, height, wave)
+        smooth = (along_z * sigma[0], in_plane * sigma[1], in_plane * sigma[2])
+        z, y, x = (math.sqrt(s * s + PIXEL_VARIANCE) for s in sigma)
+        return cls(model, shape, Series.of(shape, smooth, (z, y, x), model.background_cv, like))
 
     @property
     def axes(self) -> int:
         """Axes along which an emitter has a place: 3, or 2 in a single plane."""
         return 3 if self.shape[0] > 1 else 2
-
-    def background_at(self, places: Tensor) -> Tensor:
-        """Mean of the background functions under an emitter and its derivatives by the place: (R, M, 1 + D, B)."""
-        phase = (places + 0.5)[..., None, :] * self.wave
-        value, slope = self.height * torch.cos(phase), -self.height * self.wave * torch.sin(phase)
-        columns = [value.prod(-1)]
-        for axis in range(3 - self.axes, 3):
-            others = [value[..., a] for a in range(3) if a != axis]
-            columns.append(slope[..., axis] * others[0] * others[1])
-        return torch.stack(columns, -2)
-
-
-def _cosines(order: tuple[int, ...], shape: tuple[int, int, int], like: Tensor) -> Tensor:
-    """Product of one cosine per axis, of mean square 1: (Z, Y, X)."""
-    out = like.new_ones(shape)
-    for axis, (k, n) in enumerate(zip(order, shape, strict=True)):
-        if k:
-            t = (torch.arange(n, device=like.device, dtype=like.dtype) + 0.5) * (math.pi * k / n)
-            out = out * (math.sqrt(2) * torch.cos(t)).view([-1 if a == axis else 1 for a in range(3)])
-    return out
 
 
 @dataclass(frozen=True)
@@ -209,7 +163,7 @@ def expected_light(frame: Frame, state: Emitters, profiles: _Profiles | None = N
     photons = state.photons.repeat(1, len(frame.model.image))
     zy = ((photons[:, :, None] * z)[..., None] * y[:, :, None]).flatten(2)
     light: Tensor = torch.bmm(zy.transpose(1, 2), x).flatten(1)
-    light += state.background @ frame.basis
+    light += state.background @ frame.series.basis
     light += frame.model.read_variance
     return light.clamp_(min=SMALLEST_MODEL)
 
@@ -258,7 +212,8 @@ def _information(frame: Frame, state: Emitters, local: Tensor, weight: Tensor) -
     exponent = sum((d * u for d, u in zip(apart, slope, strict=True)), start=torch.zeros_like(apart[0]))
     overlap = torch.exp(-0.5 * exponent) * math.prod((2 * math.pi * v) ** -0.5 for v in variance)
     overlap = overlap * strength[:, :, None] * strength[:, None]
-    out: Tensor = overlap.new_zeros(crops, size + len(frame.orders), size + len(frame.orders))
+    both = size + len(frame.series.orders)
+    out: Tensor = overlap.new_zeros(crops, both, both)
     block = out[:, :size, :size].view(crops, slots, k, slots, k)
     block[:, :, 0, :, 0] = overlap
     for a in range(axes):
@@ -266,11 +221,9 @@ def _information(frame: Frame, state: Emitters, local: Tensor, weight: Tensor) -
         block[:, :, 0, :, 1 + a], block[:, :, 1 + a, :, 0] = tilted, -tilted
         for b in range(axes):
             block[:, :, 1 + a, :, 1 + b] = (overlap / variance[a] if a == b else 0.0) - tilted * slope[b]
-    coupling = (frame.background_at(state.places) * (state.photons * local)[..., None, None]).flatten(1, 2)
+    coupling = (frame.series.under(state.places, axes) * (state.photons * local)[..., None, None]).flatten(1, 2)
     out[:, :size, size:], out[:, size:, :size] = coupling, coupling.transpose(1, 2)
-    coarse = weight.view(crops, *frame.shape)[:, :, ::2, ::2].flatten(1)
-    first, second = torch.triu_indices(len(frame.orders), len(frame.orders), device=out.device)
-    out[:, size + first, size + second] = out[:, size + second, size + first] = coarse @ frame.coarse_products
+    out[:, size:, size:] = frame.series.products(weight)
     return out
 
 
@@ -298,7 +251,7 @@ def refine(frame: Frame, crops: Crops, state: Emitters) -> tuple[Emitters, Tenso
     residual = crops.data * weight - crops.weight
     gradient, precision = _priors(frame, crops, state)
     projected = _projections(frame, residual, profiles) * state.photons[..., None]
-    gradient = gradient + torch.cat((projected.flatten(1), residual @ frame.basis.T), 1)
+    gradient = gradient + torch.cat((projected.flatten(1), residual @ frame.series.basis.T), 1)
     local = _overlaps(frame, weight, profiles)
     information = _information(frame, state, local, weight)
     diagonal = information.diagonal(dim1=1, dim2=2)
@@ -324,9 +277,9 @@ def _priors(frame: Frame, crops: Crops, state: Emitters) -> tuple[Tensor, Tensor
     size = k * slots
     level = torch.zeros_like(state.background)
     level[:, 0] = crops.level
-    gradient = state.background.new_zeros(rows, size + len(frame.orders))
+    gradient = state.background.new_zeros(rows, size + len(frame.series.orders))
     gradient[:, :size:k] = -(state.log_photons - math.log(model.median_photons)) / model.log_sigma**2 * state.used
-    stiffness = frame.precision / crops.level[:, None].clamp(min=1.0).square()
+    stiffness = frame.series.precision / crops.level[:, None].clamp(min=1.0).square()
     gradient[:, size:] = -(state.background - level) * stiffness
     precision = torch.full_like(gradient, PLACE_PRECISION)
     precision[:, :size:k] = model.log_sigma**-2
@@ -343,7 +296,7 @@ def _moved(frame: Frame, crops: Crops, state: Emitters, step: Tensor) -> Emitter
     places = state.places.clone()
     places[..., 3 - frame.axes :] += part[..., 1:]
     last = torch.tensor(frame.shape, device=places.device, dtype=places.dtype) - 1
-    level, spread = crops.level[:, None], crops.level[:, None].clamp(min=1.0) * frame.precision.rsqrt()
+    level, spread = crops.level[:, None], crops.level[:, None].clamp(min=1.0) * frame.series.precision.rsqrt()
     first = torch.zeros_like(spread)
     first[:, 0] = crops.level
     background = state.background + torch.maximum(torch.minimum(step[:, k * slots :], spread), -spread)

@@ -211,7 +211,7 @@ def _empty_path(frame: Frame, regions: int, most: int, like: Tensor) -> Path:
         like.new_zeros(regions, most + 1),
         like.new_zeros(regions, most + 1, most, 3),
         like.new_zeros(regions, most + 1, most),
-        like.new_zeros(regions, most + 1, len(frame.orders)),
+        like.new_zeros(regions, most + 1, len(frame.series.orders)),
         like.new_zeros(regions, most + 1),
         like.new_ones(regions),
     )

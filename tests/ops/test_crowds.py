@@ -177,6 +177,6 @@ def test_wide_posteriors_are_not_countable_and_keep_a_lower_bound():
 
 def test_background_series_is_orthogonal_and_starts_with_the_constant():
     frame = Frame.of((1, 31, 31), MODEL, torch.zeros(1))
-    gram = frame.basis @ frame.basis.T / frame.basis.shape[1]
-    torch.testing.assert_close(gram, torch.eye(len(frame.orders)), atol=1e-5, rtol=0)
-    assert frame.orders[0] == (0, 0, 0)
+    gram = frame.series.basis @ frame.series.basis.T / frame.series.basis.shape[1]
+    torch.testing.assert_close(gram, torch.eye(len(frame.series.orders)), atol=1e-5, rtol=0)
+    assert frame.series.orders[0] == (0, 0, 0)

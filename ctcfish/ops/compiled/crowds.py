@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ctcfish.ops.compiled import growth as kernels
+from ctcfish.ops.compiled.background import Sums, Waves
 from ctcfish.ops.compiled.growth import Limits, Tried, Where
 from ctcfish.ops.compiled.kernel import entry, maker
 from ctcfish.ops.compiled.lanes import edges_of, padded
@@ -32,10 +33,10 @@ def grow(frame: Frame, crops: Crops, start: Emitters, zones: Zones, growth: Grow
     """Add emitters to every region; see :func:`ctcfish.ops.resolve.grow`."""
     limits = Limits(growth.most_emitters, growth.patience, growth.first_steps, growth.steps, growth.drops)
     number = start.used.sum(1).long().numpy()
-    tried = _nothing_tried(len(number), limits.most, len(frame.orders))
+    tried = _nothing_tried(len(number), limits.most, len(frame.series.orders))
     state = (_doubles(start.places), _doubles(start.log_photons), _doubles(start.background))
     masks = (zones.allowed.numpy(), zones.ring.numpy())
-    _grow_all(_shared(frame), _pixels(frame, crops), (*masks, *_blur(frame)), (limits, number, state), tried)
+    _grow_all(_shared(frame), _pixels(crops), (*masks, *_blur(frame)), (limits, number, state), tried)
     return Path(*(torch.from_numpy(values).to(start.places) for values in tried))
 
 
@@ -45,7 +46,7 @@ def settle(frame: Frame, crops: Crops, path: Path, number: Tensor, growth: Growt
     chosen = np.zeros(len(number), np.int64)
     state = tuple(np.zeros(v[:, 0].shape) for v in (tried.places, tried.log_photons, tried.background))
     wanted = (number.numpy(), growth.last_steps, chosen)
-    _settle_all(_shared(frame), _pixels(frame, crops), wanted, state, tried)
+    _settle_all(_shared(frame), _pixels(crops), wanted, state, tried)
     most = int(chosen.max())
     used = np.arange(most) < chosen[:, None]
     places, log_photons, background = (torch.from_numpy(values).to(path.places) for values in state)
@@ -61,8 +62,6 @@ def _shared(frame: Frame) -> Shared:
     model = frame.model
     widths = np.array([model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px])
     parts = np.array(model.image) * np.array([1.0, model.sigma_z_px, model.sigma_xy_px])
-    pairs = frame.coarse_products.shape[1]
-    products = np.pad(frame.coarse_products.numpy(), ((0, 0), (0, -pairs % LANES))).astype(np.float32)
     known = Known(
         math.log(model.median_photons),
         model.log_sigma,
@@ -71,15 +70,25 @@ def _shared(frame: Frame) -> Shared:
         math.log(model.median_photons) - FAINTEST * model.log_sigma,
         math.log(model.room(frame.axes)),
     )
-    sharpness, wave = 0.5 / (widths**2 + PIXEL_VARIANCE), math.pi / np.array(frame.shape)
-    series = (_doubles(frame.precision), np.array(frame.orders, np.int64), _doubles(frame.height.prod(1)))
-    return Shared(frame.shape, known, widths, sharpness, parts, products, *series, wave)
+    sharpness = 0.5 / (widths**2 + PIXEL_VARIANCE)
+    return Shared(frame.shape, known, widths, sharpness, parts, _waves(frame))
 
 
-def _pixels(frame: Frame, crops: Crops) -> tuple[_Array, ...]:
-    """Data, 0 or 1, level of every region, and the background's series."""
-    data, counts, basis = (np.ascontiguousarray(t.numpy(), np.float32) for t in (crops.data, crops.weight, frame.basis))
-    return data, counts, _doubles(crops.level), basis
+def _waves(frame: Frame) -> Waves:
+    series, orders = frame.series, np.array(frame.series.orders, np.int64)
+    highest, most = orders.max(0), max(map(len, series.cosines))
+    cosines = np.zeros((3, most, -(-max(frame.shape) // LANES) * LANES), np.float32)
+    for to, table in zip(cosines, series.cosines, strict=True):
+        to[: table.shape[0], : table.shape[1]] = table.numpy()
+    precision, amplitude, height = (_doubles(v) for v in (series.precision, series.amplitude, series.height))
+    first, (z, y, x) = math.pi / np.array(frame.shape), highest.tolist()
+    return Waves(cosines, orders, precision, amplitude, height, first, (z, y, x))
+
+
+def _pixels(crops: Crops) -> tuple[_Array, ...]:
+    """Data, 0 or 1, and level of every region."""
+    data, counts = (np.ascontiguousarray(t.numpy(), np.float32) for t in (crops.data, crops.weight))
+    return data, counts, _doubles(crops.level)
 
 
 def _blur(frame: Frame) -> tuple[_Array, _Array, float]:
@@ -130,14 +139,18 @@ def _of_region(tried: Tried, r: int) -> Tried:
 
 
 @maker
-def _work(most: int, series: _Array) -> Work:
-    orders = len(series)
-    size = 4 * most + orders
-    sums = np.zeros(padded(orders * (orders + 1) // 2), np.float32)
-    waves = np.zeros((3, series.max() + 1, 2))
+def _work(most: int, width: int, series: Waves) -> Work:
+    size, (z, y, x) = 4 * most + len(series.orders), series.highest
+    sums = Sums(np.zeros((2 * z + 1, 2 * y + 1, 2 * x + 1)), np.zeros((y + 1, x + 1)), np.zeros(x + 1), _row(width))
+    waves = np.zeros((3, series.orders.max() + 1, 2))
     waves[:, 0, 0] = 1.0
-    system, vectors = np.zeros((size, padded(size + 1)), np.float32), np.zeros((2, padded(size + 1)), np.float32)
-    return Work(np.zeros(most), np.zeros((most, 5)), waves, system, np.zeros(size), vectors[0], vectors[1], sums)
+    system, step, scale = np.zeros((size, padded(size + 1)), np.float32), _row(size + 1), _row(size + 1)
+    return Work(np.zeros(most), np.zeros((most, 5)), waves, system, np.zeros(size), step, scale, sums)
+
+
+@maker
+def _row(width: int) -> _Array:
+    return np.zeros(padded(width), np.float32)
 
 
 @maker
@@ -149,20 +162,17 @@ def _profiles(shared: Shared, most: int) -> Profiles:
 
 
 @maker
-def _room(shape: tuple[int, int, int], orders: int) -> Rows:
+def _room(shape: tuple[int, int, int]) -> Rows:
     """Rows for a window that counts as a whole."""
     most, width = shape[0] * shape[1], padded(shape[2])
-    at, values = np.zeros((most, 2), np.int64), np.zeros((5, most, width), np.float32)
-    basis, coarse = np.zeros((most, orders, width), np.float32), np.zeros((most * width, 3), np.int64)
-    return Rows(0.0, 0, width, at, values, basis, coarse)
+    return Rows(0.0, 0, width, np.zeros((most, 2), np.int64), np.zeros((5, most, width), np.float32))
 
 
 @maker
-def _rows(shape: tuple[int, int, int], pixels: tuple[_Array, _Array, _Array, _Array], r: int, room: Rows) -> Rows:
+def _rows(shape: tuple[int, int, int], pixels: tuple[_Array, _Array, _Array], r: int, room: Rows) -> Rows:
     """Put the rows of region ``r`` in which pixels count into the room."""
-    data, counts, level, basis = pixels
-    width, half = shape[2], ((shape[1] + 1) // 2, (shape[2] + 1) // 2)
-    q, c, left, right = 0, 0, width, 0
+    data, counts, level = pixels
+    width, q, left, right = shape[2], 0, shape[2], 0
     for row in range(shape[0] * shape[1]):
         used = False
         for x in range(width):
@@ -180,14 +190,7 @@ def _rows(shape: tuple[int, int, int], pixels: tuple[_Array, _Array, _Array, _Ar
             there = left + x < width
             room.values[DATA, row, x] = data[r, first + x] if there else 0.0
             room.values[COUNTS, row, x] = counts[r, first + x] if there else 0.0
-            for b in range(len(basis)):
-                room.basis[row, b, x] = basis[b, first + x] if there else 0.0
-        for x in range(left % 2, wide if y % 2 == 0 else 0, 2):
-            if room.values[COUNTS, row, x] > 0:
-                room.coarse[c, 0], room.coarse[c, 1] = row, x
-                room.coarse[c, 2] = (z * half[0] + y // 2) * half[1] + (left + x) // 2
-                c += 1
-    return Rows(level[r], left, wide, room.at[:q], room.values, room.basis, room.coarse[:c])
+    return Rows(level[r], left, wide, room.at[:q], room.values)
 
 
 @maker
@@ -207,9 +210,9 @@ def _marked(shape: tuple[int, int, int], rows: Rows, mask: _Array, every: int, o
 def _grow_all(shared: Shared, pixels: Any, zones: Any, begin: Any, path: Tried) -> None:
     limits, number, (places, log_photons, background) = begin
     allowed, ring, blur, reach, norm = zones
-    shape, orders = shared.shape, len(shared.precision)
-    work, profiles, room = _work(limits.most, shared.orders), _profiles(shared, limits.most), _room(shape, orders)
-    state = State(np.zeros((limits.most, 3)), np.zeros(limits.most), np.zeros(orders))
+    shape, profiles, room = shared.shape, _profiles(shared, limits.most), _room(shared.shape)
+    work = _work(limits.most, shape[2], shared.waves)
+    state = State(np.zeros((limits.most, 3)), np.zeros(limits.most), np.zeros(len(shared.waves.orders)))
     places_of = np.zeros((2, len(room.at) * shape[2], 2), np.int64)
     images = np.zeros((3, shape[0] * shape[1], padded(shape[2])), np.float32)
     for r in range(len(number)):
@@ -227,8 +230,8 @@ def _grow_all(shared: Shared, pixels: Any, zones: Any, begin: Any, path: Tried) 
 def _settle_all(shared: Shared, pixels: Any, wanted: Any, out: Any, path: Tried) -> None:
     number, steps, chosen = wanted
     places, log_photons, background = out
-    orders, most = len(shared.precision), log_photons.shape[1]
-    work, profiles, room = _work(most, shared.orders), _profiles(shared, most), _room(shared.shape, orders)
+    most, room = log_photons.shape[1], _room(shared.shape)
+    work, profiles = _work(most, shared.shape[2], shared.waves), _profiles(shared, most)
     for r in range(len(number)):
         state = State(places[r], log_photons[r], background[r])
         region = Region(shared, _rows(shared.shape, pixels, r, room), state, profiles, work)

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from ctcfish.ops.compiled.background import Sums, Waves, shine
 from ctcfish.ops.compiled.kernel import kernel
 from ctcfish.ops.compiled.lanes import BELL, SHARE, gaussian
-from ctcfish.ops.compiled.vector import LANES, load, select, spread, store
+from ctcfish.ops.compiled.vector import LANES, load, select, store
 from ctcfish.ops.emitters import SMALLEST_MODEL
 
 DATA, COUNTS, LIGHT, WEIGHT, REST = range(5)
@@ -38,8 +39,7 @@ class Shared(NamedTuple):
     """What all regions of one shape share.
 
     Width of a point's image (3,), one over twice its variance over pixels (3,); parts of it (K, 3): light, width along
-    z and in the plane; products of the series at every other row and column (C, B (B + 1) / 2), padded; its precision
-    (B,), orders (B, 3) and height under an emitter (B,), and the wave number of the first order along each axis (3,).
+    z and in the plane; series of the background.
     """
 
     shape: tuple[int, int, int]
@@ -47,11 +47,7 @@ class Shared(NamedTuple):
     sigma: _Array
     sharpness: _Array
     parts: _Array
-    products: _Array
-    precision: _Array
-    orders: _Array
-    height: _Array
-    wave: _Array
+    waves: Waves
 
 
 class State(NamedTuple):
@@ -63,12 +59,10 @@ class State(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows along x of one region in which pixels count, Q of them, all cut to the same columns.
+    """Rows along x of one region in which pixels count, Q of them, plane by plane, all cut to the same columns.
 
     Background level; first column and width W, which lanes divide; place z, y (Q, 2); values (5, …, W): data, 0 or 1,
-    light, weight and residual; background series (…, B, W);
-    ``coarse`` (C', 3), the pixels at every other row and column of the window: row and column here, and row of the
-    products.
+    light, weight and residual.
     """
 
     level: float
@@ -76,8 +70,6 @@ class Rows(NamedTuple):
     width: int
     at: _Array
     values: _Array
-    basis: _Array
-    coarse: _Array
 
 
 class Profiles(NamedTuple):
@@ -99,7 +91,7 @@ class Work(NamedTuple):
 
     Photons (M,); sums under each emitter (M, 5): value, derivatives by z, y, x, and the weight under its core; cosine
     and slope of every order of the series along each axis (3, H, 2); system (P, P + 1), its rows padded, gradient (P,),
-    step and scale (P + 1,) and products (B (B + 1) / 2,), padded.
+    step and scale (P + 1,); sums over the pixels by the series.
     """
 
     photons: _Array
@@ -109,7 +101,7 @@ class Work(NamedTuple):
     gradient: _Array
     step: _Array
     scale: _Array
-    products: _Array
+    sums: Sums
 
 
 class Region(NamedTuple):
@@ -188,16 +180,10 @@ def add_light(region: Region, first: int, number: int) -> None:
 @kernel
 def expected_light(region: Region, number: int) -> None:
     """Fill the light of the rows: photons plus read variance of the state's ``number`` emitters on its background."""
-    values, basis, background = region.rows.values, region.rows.basis, region.state.background
-    width = region.rows.width
-    for q in range(len(region.rows.at)):
-        for x in range(0, width, LANES):
-            light = spread(region.shared.known.read_variance)
-            for b in range(len(background)):
-                light += background[b] * load(basis, (q, b, x))
-            store(values, (LIGHT, q, x), light)
+    values, width, read_variance = region.rows.values, region.rows.width, region.shared.known.read_variance
+    shine(region.rows, LIGHT, region.shared.waves, region.state.background, region.work.sums)
     add_light(region, 0, number)
     for q in range(len(region.rows.at)):
         for x in range(0, width, LANES):
-            light = load(values, (LIGHT, q, x))
+            light = load(values, (LIGHT, q, x)) + read_variance
             store(values, (LIGHT, q, x), select(light, SMALLEST_MODEL, light, SMALLEST_MODEL))

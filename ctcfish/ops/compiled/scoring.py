@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ctcfish.ops.compiled.background import add_up, product
 from ctcfish.ops.compiled.kernel import kernel
 from ctcfish.ops.compiled.lanes import padded
 from ctcfish.ops.compiled.region import (
@@ -84,30 +85,18 @@ def _project_part(region: Region, row: int, seen: _Array) -> None:
 @kernel
 def _fill_background(region: Region, first: int) -> None:
     """Gradient and information of the background's coefficients from parameter ``first`` on, priors included."""
-    shared, rows, background = region.shared, region.rows, region.state.background
-    pairs, system, gradient = region.work.products, region.work.system, region.work.gradient
-    for k in range(0, len(pairs), LANES):
-        sums = spread(0.0)
-        for c in range(len(rows.coarse)):
-            weight = rows.values[WEIGHT, rows.coarse[c, 0], rows.coarse[c, 1]]
-            sums += weight * load(shared.products, (rows.coarse[c, 2], k))
-        store(pairs, k, sums)
-    k = 0
-    for a in range(len(background)):
-        gradient[first + a] = 0.0
-        for b in range(a, len(background)):
-            system[first + a, first + b] = pairs[k]
-            k += 1
-    for q in range(len(rows.at)):
-        for b in range(len(background)):
-            total = spread(0.0)
-            for x in range(0, rows.width, LANES):
-                total += load(rows.values, (REST, q, x)) * load(rows.basis, (q, b, x))
-            gradient[first + b] += total_of(total)
+    waves, rows, background = region.shared.waves, region.rows, region.state.background
+    sums, system, gradient, most = region.work.sums, region.work.system, region.work.gradient, waves.highest
+    add_up(rows, REST, waves, most, sums)
     for b in range(len(background)):
-        stiffness = shared.precision[b] / max(rows.level, 1.0) ** 2
-        gradient[first + b] -= (background[b] - (rows.level if b == 0 else 0.0)) * stiffness
-        system[first + b, first + b] += stiffness
+        order, stiffness = waves.orders[b], waves.precision[b] / max(rows.level, 1.0) ** 2
+        lacking = waves.amplitude[b] * sums.whole[order[0], order[1], order[2]]
+        gradient[first + b] = lacking - (background[b] - (rows.level if b == 0 else 0.0)) * stiffness
+    add_up(rows, WEIGHT, waves, (2 * most[0], 2 * most[1], 2 * most[2]), sums)
+    for b in range(len(background)):
+        for other in range(b, len(background)):
+            system[first + b, first + other] = product(waves, b, other, sums)
+        system[first + b, first + b] += waves.precision[b] / max(rows.level, 1.0) ** 2
 
 
 @kernel
@@ -161,16 +150,16 @@ def _overlap(region: Region, pair: tuple[int, int], axes: int, strength: float) 
 @kernel
 def _couple(region: Region, m: int, number: int, axes: int) -> None:
     """Information between emitter ``m`` and the background: the mean of the series under its image."""
-    shared, state, work = region.shared, region.state, region.work
-    k, waves, orders = 1 + axes, work.waves, shared.orders
+    series, state, work = region.shared.waves, region.state, region.work
+    k, waves, orders = 1 + axes, work.waves, series.orders
     for a in range(3):
-        phase = (state.places[m, a] + 0.5) * shared.wave[a]
+        phase = (state.places[m, a] + 0.5) * series.first[a]
         for order in range(1, waves.shape[1]):
             waves[a, order, 0] = math.cos(order * phase)
-            waves[a, order, 1] = -order * shared.wave[a] * math.sin(order * phase)
+            waves[a, order, 1] = -order * series.first[a] * math.sin(order * phase)
     for b in range(len(state.background)):
         row, last = number * k + b, m * k + k - 1
-        strength = work.photons[m] * work.seen[m, 4] * shared.height[b]
+        strength = work.photons[m] * work.seen[m, 4] * series.height[b]
         z, by_z = waves[0, orders[b, 0], 0], waves[0, orders[b, 0], 1]
         y, by_y = waves[1, orders[b, 1], 0], waves[1, orders[b, 1], 1]
         x, by_x = waves[2, orders[b, 2], 0], waves[2, orders[b, 2], 1]
@@ -291,7 +280,7 @@ def refine(region: Region, number: int) -> tuple[float, float]:
             part = min(max(work.step[m * k + 1 + a], -LONGEST_STEP), LONGEST_STEP)
             state.places[m, axis] = min(max(state.places[m, axis] + part, 0.0), shared.shape[axis] - 1.0)
     for b in range(orders):
-        spread = max(rows.level, 1.0) / math.sqrt(shared.precision[b])
+        spread = max(rows.level, 1.0) / math.sqrt(shared.waves.precision[b])
         middle = rows.level if b == 0 else 0.0
         moved = state.background[b] + min(max(work.step[number * k + b], -spread), spread)
         moved = min(max(moved, middle - FARTHEST * spread), middle + FARTHEST * spread)

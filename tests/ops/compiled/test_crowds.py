@@ -13,6 +13,7 @@ from ctcfish.ops import crowds
 from ctcfish.ops import resolve as lockstep
 from ctcfish.ops.compiled import crowds as compiled
 from ctcfish.ops.compiled import scoring
+from ctcfish.ops.compiled.background import Sums
 from ctcfish.ops.compiled.median import lower_median
 from ctcfish.ops.compiled.region import Work
 from ctcfish.ops.crowds import CrowdImage, Crowds, Starts, resolve_crowds
@@ -43,7 +44,7 @@ def batch(shape, model, numbers, seed):
         torch.tensor(places, dtype=torch.float32),
         torch.tensor(math.log(model.median_photons) + 0.4 * rng.standard_normal(used.shape), dtype=torch.float32),
         torch.tensor(used, dtype=torch.float32),
-        torch.cat((torch.full((len(numbers), 1), 40.0), torch.zeros(len(numbers), len(frame.orders) - 1)), 1),
+        torch.cat((torch.full((len(numbers), 1), 40.0), torch.zeros(len(numbers), len(frame.series.orders) - 1)), 1),
     )
     light = lockstep_light(frame, truth)
     data = torch.tensor(rng.poisson(light - 4.0) + rng.normal(0, 2, light.shape) + 4.0, dtype=torch.float32)
@@ -173,9 +174,8 @@ def test_a_step_solves_the_damped_system_whatever_lay_beside_it(size):
     room, gradient = np.full((32, 40), np.nan, np.float32), rng.normal(0, 5, 32)
     room[:size, :size] = np.where(np.tri(size, k=-1) > 0, np.nan, information)
     step, scale = np.full((2, 40), np.nan, np.float32)
-    work = Work(
-        np.zeros(1), np.zeros((1, 5)), np.zeros((1, 1, 2)), room, gradient, step, scale, np.zeros(8, np.float32)
-    )
+    sums = Sums(np.zeros((1, 1, 1)), np.zeros((1, 1)), np.zeros(1), np.zeros(8, np.float32))
+    work = Work(np.zeros(1), np.zeros((1, 5)), np.zeros((1, 1, 2)), room, gradient, step, scale, sums)
 
     @numba.njit
     def solved(work):
