@@ -31,6 +31,9 @@ HOPELESS = 5.0
 RESTED = 4.0
 """Gain of log-posterior that a step promised, under which none follows: counts are the same as to the last step."""
 
+CLOSE = 2.5
+"""Widths: an emitter farther from every other is none too many; of 640 tries to leave out the faintest 5 won there."""
+
 
 @dataclass(frozen=True)
 class Growth:
@@ -45,7 +48,7 @@ class Growth:
     first_steps, steps, last_steps : int
         Scoring steps, at most, after the start, after each addition or drop, and at the chosen number.
     drops : int
-        Times the faintest emitter of the best number is tried to be left out.
+        Times the faintest of the emitters close to another is tried to be left out of the best number.
     """
 
     most_emitters: int = 24
@@ -147,11 +150,16 @@ def grow(frame: Frame, crops: Crops, start: Emitters, zones: Zones, growth: Grow
 
 
 def _drop_faintest(frame: Frame, crops: Crops, path: Path, steps: int) -> None:
-    """Leave out the faintest emitter of every region's best number; kept where the evidence of one fewer rises."""
+    """Leave out the faintest emitter that has another close by, of every region's best number.
+
+    Kept where the evidence of one fewer rises.
+    """
     best = path.log_evidence.argmax(1)
     row = torch.arange(len(best), device=best.device)
     used = torch.arange(path.log_photons.shape[2], device=best.device) < best[:, None]
-    faint, slot = torch.where(used, path.log_photons[row, best], torch.inf).min(1)
+    close = _apart(frame, path.places[row, best]) < CLOSE**2
+    paired = (close & used[:, None]).sum(2) > 1  # itself and another
+    faint, slot = torch.where(used & paired, path.log_photons[row, best], torch.inf).min(1)
     tried = (best >= 2) & (faint < math.log(frame.model.median_photons))
     rows = tried.nonzero()[:, 0]
     if len(rows) == 0:
@@ -242,12 +250,16 @@ def _record(frame: Frame, path: Path, active: Tensor, state: Emitters, judged: t
 
 def _crowding(frame: Frame, state: Emitters) -> Tensor:
     """Light under an emitter, in signals of mean brightness, less one; averaged over the light: (R,)."""
-    model = frame.model
-    scale = state.places.new_tensor((model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px))
-    apart = ((state.places[:, :, None] - state.places[:, None]) / scale).square().sum(-1)
-    photons = state.photons
-    under = (torch.exp(-0.25 * apart) * photons[:, None]).sum(2) / model.mean_photons - 1.0
+    model, photons = frame.model, state.photons
+    under = (torch.exp(-0.25 * _apart(frame, state.places)) * photons[:, None]).sum(2) / model.mean_photons - 1.0
     return ((under * photons).sum(1) / photons.sum(1).clamp(min=1.0)).clamp(min=0.0)
+
+
+def _apart(frame: Frame, places: Tensor) -> Tensor:
+    """Squared distance of every two places, in widths of a point's image: (R, M, M)."""
+    model = frame.model
+    scale = places.new_tensor((model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px))
+    return ((places[:, :, None] - places[:, None]) / scale).square().sum(-1)
 
 
 def _with_one_more(state: Emitters, peak: Tensor, frame: Frame) -> Emitters:

@@ -26,7 +26,7 @@ from ctcfish.ops.compiled.scoring import refine
 from ctcfish.ops.compiled.vector import LANES, load, spread, store, total_of
 from ctcfish.ops.emitters import SMALLEST_MODEL
 from ctcfish.ops.missing import TEXTURE_POWER
-from ctcfish.ops.resolve import HOPELESS, RESTED
+from ctcfish.ops.resolve import CLOSE, HOPELESS, RESTED
 
 _Array = NDArray[Any]
 _INV_MEDIAN = 1.0 / 0.455  # of χ² of one degree of freedom
@@ -107,6 +107,15 @@ def _log_occam(region: Region, number: int, log_determinant: float) -> float:
 
 
 @kernel
+def _apart(places: _Array, m: int, other: int, sigma: _Array) -> float:
+    """Squared distance of two emitters, in widths of a point's image."""
+    square = 0.0
+    for a in range(3):
+        square += ((places[m, a] - places[other, a]) / sigma[a]) ** 2
+    return square
+
+
+@kernel
 def _crowding(region: Region, number: int) -> float:
     """Light under an emitter, in signals of mean brightness, less one; averaged over the light."""
     shared, state, work = region.shared, region.state, region.work
@@ -114,10 +123,7 @@ def _crowding(region: Region, number: int) -> float:
     for m in range(number):
         under = 0.0
         for other in range(number):
-            square = 0.0
-            for a in range(3):
-                square += ((state.places[m, a] - state.places[other, a]) / shared.sigma[a]) ** 2
-            under += math.exp(-0.25 * square) * work.photons[other]
+            under += math.exp(-0.25 * _apart(state.places, m, other, shared.sigma)) * work.photons[other]
         weighted += (under / shared.known.mean_photons - 1.0) * work.photons[m]
         total += work.photons[m]
     return max(weighted / max(total, 1.0), 0.0)
@@ -261,16 +267,27 @@ def _take(region: Region, tried: Tried, number: int) -> None:
 
 
 @kernel
+def _faintest_paired(places: _Array, log_photons: _Array, number: int, sigma: _Array) -> int:
+    """The faintest emitter that has another close by; -1 where none has."""
+    faint = -1
+    for m in range(number):
+        paired = False
+        for other in range(number):
+            paired = paired or (other != m and _apart(places, m, other, sigma) < CLOSE * CLOSE)
+        if paired and (faint < 0 or log_photons[m] < log_photons[faint]):
+            faint = m
+    return faint
+
+
+@kernel
 def _drop_faintest(region: Region, tried: Tried, steps: int) -> bool:
-    """Leave out the faintest emitter of the best number, kept where the evidence of one fewer rises.
+    """Leave out the faintest emitter close to another of the best number, kept where the evidence of one fewer rises.
 
     Says whether one fewer is the best number then: else to try again is to do the same.
     """
     best, state = _best(tried), region.state
-    faint = 0
-    for m in range(best):
-        faint = m if tried.log_photons[best, m] < tried.log_photons[best, faint] else faint
-    if best < 2 or tried.log_photons[best, faint] >= region.shared.known.log_median:
+    faint = _faintest_paired(tried.places[best], tried.log_photons[best], best, region.shared.sigma)
+    if faint < 0 or tried.log_photons[best, faint] >= region.shared.known.log_median:
         return False
     _take(region, tried, best)
     last = best - 1
