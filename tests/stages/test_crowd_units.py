@@ -8,31 +8,42 @@ import torch
 
 from ctcfish.ops.emitters import CrowdModel
 from ctcfish.stages.signals.camera import Camera
-from ctcfish.stages.signals.crowds import Units, crowd_image, crowd_model, merged_units, units
+from ctcfish.stages.signals.crowds import (
+    Units,
+    crowd_image,
+    crowd_model,
+    merged_units,
+    partition,
+    resolve,
+    units,
+)
+from ctcfish.stages.signals.fits import fit_at
 from ctcfish.types import ProbeModel
 
 CAMERA = Camera(2.0, 100.0, 1.5, "configuration")
 MODEL = CrowdModel(1.3, 1.4, 3000.0, 0.36, CAMERA.read_variance)
 CORE, HALO = (0.65, 0.80, 0.81), (3.2, 4.3, 3.5)
+CROWD, COPIES = (5.0, 280.0, 100.0), 24
 
 
-def stack_of(parts: tuple[tuple[float, float, float], ...], planes: int = 11) -> tuple[np.ndarray, np.ndarray]:
-    """Thirty signals of 3,000 photons on 20 through an image of Gaussians, and their places."""
+def stack_of(
+    parts: tuple[tuple[float, float, float], ...], planes: int = 11, copies: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Thirty signals of 3,000 photons on 20 through an image of Gaussians, and their places; a crowd beside them."""
     rng = np.random.default_rng(5)
-    z, y, x = np.mgrid[:planes, :240, :200].astype(float)
+    z, y, x = np.mgrid[:planes, : 240 + 80 * (copies > 0), :200].astype(float)
     light = np.full(z.shape, 20.0)
     places = []
     for row in range(6):
         for column in range(5):
-            place = np.array([(planes - 1) / 2, 20 + 40 * row, 20 + 40 * column]) + rng.uniform(-0.4, 0.4, 3)
-            for share, deep, wide in parts:
-                sz, sxy = 1.4 * deep, 1.3 * wide
-                bell = np.exp(
-                    -0.5 * (((z - place[0]) / sz) ** 2 + ((y - place[1]) ** 2 + (x - place[2]) ** 2) / sxy**2)
-                )
-                light += 3000.0 * share * bell / ((2 * np.pi) ** 1.5 * sz * sxy**2)
-            places.append(place)
-    return 100 + 2 * rng.poisson(light), np.array(places)
+            lone = np.array([(planes - 1) / 2, 20 + 40 * row, 20 + 40 * column])
+            places.append(lone + rng.uniform(-0.4, 0.4, 3))
+    for place in [*places, *(np.array(CROWD) + rng.normal(0, [0.3, 1.0, 1.0], (copies, 3)))]:
+        for share, deep, wide in parts:
+            sz, sxy = 1.4 * deep, 1.3 * wide
+            bell = np.exp(-0.5 * (((z - place[0]) / sz) ** 2 + ((y - place[1]) ** 2 + (x - place[2]) ** 2) / sxy**2))
+            light += 3000.0 * share * bell / ((2 * np.pi) ** 1.5 * sz * sxy**2)
+    return np.asarray(100 + 2 * rng.poisson(light), np.uint16), np.array(places)
 
 
 def told(parts: tuple[tuple[float, float, float], ...]) -> Units:
@@ -73,6 +84,26 @@ def test_a_plane_and_a_field_without_lone_signals_say_nothing() -> None:
     assert len(units(image, lone, none, MODEL).for_wide) == 0
     deep = crowd_image(stack_of(((1.0, 1.0, 1.0),))[0], CAMERA, torch.device("cpu"))
     assert len(units(deep, (none, torch.zeros(0)), none, MODEL).wide) == 0
+
+
+def test_a_compact_crowd_is_counted_by_the_light_of_the_lone_signals_beside_it() -> None:
+    """The light of single fits, which see less of a signal through a wide field, is put into that of crowds."""
+    stack, places = stack_of((CORE, HALO), copies=COPIES)
+    pixel = torch.tensor(np.rint(np.vstack([places, CROWD])), dtype=torch.int64)
+    fitted = fit_at(stack, pixel, (1.4, 1.3), CAMERA, free_width=False)
+    single = torch.arange(len(pixel)) < len(places)
+    lone = (fitted.position_px[single].float(), fitted.fits.photons[single])
+    others = fitted.position_px[~single].float()
+    wide_field, unit = merged_units([units(crowd_image(stack, CAMERA, torch.device("cpu")), lone, others, MODEL)])
+    median = float(lone[1].median())
+    slide = ProbeModel(
+        20.0, 0.13, 0.4, 0.3, median, 0.3, 5.0, (5.0, 5.0), 0.005, 50, crowd_unit=unit, wide_field=wide_field
+    )
+    split = partition(fitted, single, torch.zeros_like(single), (1.4, 1.3))
+    found = resolve(stack, fitted, split, CAMERA, crowd_model(slide, (1.4, 1.3), CAMERA.read_variance))
+    assert len(found.count.estimate) == 1
+    assert abs(int(found.count.estimate[0]) - COPIES) <= 1  # 27 by the light of single fits
+    assert int(found.count.low[0]) <= COPIES <= int(found.count.high[0])
 
 
 def test_the_crowd_model_takes_image_and_unit_from_the_slide() -> None:
