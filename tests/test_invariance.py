@@ -69,6 +69,14 @@ def test_the_field_is_counted_at_all(plain: pd.DataFrame) -> None:
     assert (plain["her2_count"] >= 1).all()
 
 
+def test_the_number_of_cores_changes_nothing(
+    field: synth.Field, plain: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for told in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+        pd.testing.assert_frame_equal(scored(field.pixels, field), plain, check_exact=True)
+
+
 def test_gain_and_offset_change_nothing(field: synth.Field, plain: pd.DataFrame) -> None:
     brighter = (field.pixels.astype(np.uint32) * 3 + 50).astype(np.uint16)
     changed = scored(brighter, field, (6.0, 350.0))

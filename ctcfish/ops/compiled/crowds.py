@@ -20,12 +20,14 @@ from ctcfish.ops.compiled.kernel import entry, maker
 from ctcfish.ops.compiled.lanes import edges_of, padded
 from ctcfish.ops.compiled.region import COUNTS, DATA, Known, Profiles, Region, Rows, Shared, State, Work, copied
 from ctcfish.ops.compiled.vector import LANES
+from ctcfish.ops.cores import share_out
 from ctcfish.ops.emitters import FAINTEST, PIXEL_VARIANCE, Crops, Emitters, Frame
 from ctcfish.ops.psf import pixel_profile
 from ctcfish.ops.resolve import Growth, Path
 from ctcfish.ops.zones import Zones
 
 _Array = NDArray[Any]
+_SHARES = 8  # for each core: one region takes as long as thirty others
 _BLUR_REACH = 4.0  # widths; farther out nothing is left in the precision of the pixels
 
 
@@ -36,7 +38,15 @@ def grow(frame: Frame, crops: Crops, start: Emitters, zones: Zones, growth: Grow
     tried = _nothing_tried(len(number), limits.most, len(frame.series.orders))
     state = (_doubles(start.places), _doubles(start.log_photons), _doubles(start.background))
     masks = (zones.allowed.numpy(), zones.ring.numpy())
-    _grow_all(_shared(frame), _pixels(crops), (*masks, *_blur(frame)), (limits, number, state), tried)
+    shared, pixels, blur = _shared(frame), _pixels(crops), _blur(frame)
+
+    def grow_some(first: int, last: int) -> None:
+        seen, where, begin, out = (
+            tuple(values[first:last] for values in every) for every in (pixels, masks, (number, *state), tried)
+        )
+        _grow_all(shared, seen, (*where, *blur), (limits, begin[0], begin[1:]), Tried(*out))
+
+    share_out(grow_some, len(number), _SHARES)
     return Path(*(torch.from_numpy(values).to(start.places) for values in tried))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from ctcfish.ops.bands import Bands
 from ctcfish.ops.buffers import Buffers
+from ctcfish.ops.cores import share_out
 from ctcfish.ops.crops import patches
 from ctcfish.ops.peaks import Floor, Window, peaks
 from ctcfish.stages.signals.camera import Camera
@@ -103,8 +105,13 @@ def find(stack: NDArray[np.generic], where: Sequence[Region], search: Search) ->
     -------
     Candidates
     """
-    camera, bands, buffers = search.camera, search.bands, Buffers()
-    parts = [_find_in(stack, region, search, buffers) for region in where]
+    camera, bands = search.camera, search.bands
+
+    def find_some(first: int, last: int) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        buffers = Buffers()
+        return [_find_in(stack, region, search, buffers) for region in where[first:last]]
+
+    parts = chain.from_iterable(share_out(find_some, len(where), 1))
     side = 2 * search.patch_half + 1
     none = torch.empty(0, device=search.device)
     empty = (torch.empty(0, 3, dtype=torch.int64, device=search.device), none, none, none.view(0, side, side))
