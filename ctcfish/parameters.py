@@ -143,7 +143,7 @@ class Detect(Parameters):
         default=0.65, ge=0, le=1, description="a lone signal less likely real than this is DIM and ambiguous"
     )
     granule_odds: float = Field(
-        default=0.07, ge=0, description="autofluorescent granules in nuclei to one pair of a HER2 and a CEP17 signal"
+        default=0.12, ge=0, description="autofluorescent granules in nuclei to one pair of a HER2 and a CEP17 signal"
     )
     lone_granule_odds: float = Field(
         default=0.1, ge=0, description="granules found in one colour only to one signal with no other colour near it"

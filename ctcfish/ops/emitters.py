@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,6 +27,23 @@ SHORT = 4.0  # divides a step twice
 LONGEST_STEP = 0.5  # pixels, and units of log photons
 PIXEL_VARIANCE = 1.0 / 12.0  # a pixel's own width, px²
 PLACE_PRECISION = 1.0  # px⁻²: emitters that share a place are known to be no farther apart than about this
+
+
+class Part(NamedTuple):
+    """Part of a point's image: a Gaussian, or two halves of it above and below the point, all over those fitted to it.
+
+    Parameters
+    ----------
+    light : float
+    width_z, width_xy : float
+    away_z : float
+        Distance of each half from the point, in widths along z of the Gaussian that was fitted.
+    """
+
+    light: float = 1.0
+    width_z: float = 1.0
+    width_xy: float = 1.0
+    away_z: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,9 +66,8 @@ class CrowdModel:
     room_per_emitter : float
         Room to one emitter where they are as dense as chance makes them, in products of the widths (in stacks times
         3.5): each further emitter must pay its logarithm.
-    image : tuple of tuple of float
-        Gaussians that make up a point's image, its core first, each ``(light, width along z, width in the plane)`` over
-        the light and the widths above.
+    image : tuple of Part
+        What makes up a point's image, its core first, over the light and the widths above.
     """
 
     sigma_xy_px: float
@@ -61,7 +78,7 @@ class CrowdModel:
     background_cv: float = 0.2
     background_scale: tuple[float, float] = (1.8, 6.2)
     room_per_emitter: float = 90.0
-    image: tuple[tuple[float, float, float], ...] = ((1.0, 1.0, 1.0),)
+    image: tuple[Part, ...] = (Part(),)
 
     @property
     def mean_photons(self) -> float:
@@ -143,18 +160,19 @@ def _profiles(frame: Frame, places: Tensor) -> _Profiles:
     return (z[0], z[1]), (y[0], y[1]), (x[0], x[1])
 
 
-def _part(frame: Frame, places: Tensor, part: tuple[float, float, float]) -> _Profiles:
-    """Profiles of one Gaussian of the image, (R, M, L); its light is in those along z."""
+def _part(frame: Frame, places: Tensor, part: Part) -> _Profiles:
+    """Profiles of one part of the image, (R, M, L); its light is in those along z."""
     depth, height, width = frame.shape
-    light, wide_z, wide_xy = part
     # one call for both axes of the plane, cut to their lengths
-    both = pixel_profile_shift(places[..., 1:], wide_xy * frame.model.sigma_xy_px, max(height, width))
+    both = pixel_profile_shift(places[..., 1:], part.width_xy * frame.model.sigma_xy_px, max(height, width))
     (y, x), (y_shift, x_shift) = ((t[..., 0, :height], t[..., 1, :width]) for t in both)
     if depth == 1:
-        one = torch.full_like(places[..., :1], light)
+        one = torch.full_like(places[..., :1], part.light)
         return (one, torch.zeros_like(one)), (y, y_shift), (x, x_shift)
-    z, z_shift = pixel_profile_shift(places[..., 0], wide_z * frame.model.sigma_z_px, depth)
-    return (light * z, light * z_shift), (y, y_shift), (x, x_shift)
+    sigma_z = frame.model.sigma_z_px
+    halves = places[..., :1] + sigma_z * part.away_z * places.new_tensor([-1.0, 1.0])
+    z, z_shift = (t.mean(-2) * part.light for t in pixel_profile_shift(halves, part.width_z * sigma_z, depth))
+    return (z, z_shift), (y, y_shift), (x, x_shift)
 
 
 def expected_light(frame: Frame, state: Emitters, profiles: _Profiles | None = None) -> Tensor:

@@ -17,6 +17,7 @@ from ctcfish.ops.emitters import (
     CrowdModel,
     Emitters,
     Frame,
+    Part,
     expected_light,
     log_likelihood,
     log_occam,
@@ -367,7 +368,7 @@ def test_significance_has_unit_variance_on_plain_background_and_more_on_texture(
     assert values[1][1] > 1.9
 
 
-WIDE_FIELD = ((0.65, 0.80, 0.81), (3.2, 4.3, 3.5))
+WIDE_FIELD = (Part(0.81, 0.76, 0.97), Part(1.42, 0.78, 2.45, 1.63), Part(3.8, 1.6, 5.9, 4.05))
 
 
 def a_point(photons: float) -> torch.Tensor:
@@ -382,7 +383,7 @@ def test_light_out_of_focus_belongs_to_the_emitter() -> None:
     """The image that holds the defocus explains a point through a pupil far better, and finds its place."""
     stack = a_point(2400.0)
     likelihood = []
-    for image in (WIDE_FIELD, ((1.0, 1.0, 1.0),)):
+    for image in (WIDE_FIELD, (Part(),)):
         model = CrowdModel(1.84, 1.19, 2600.0, 0.3, READ_VARIANCE, image=image)
         frame = Frame.of((15, 41, 41), model, stack)
         background = torch.zeros(1, len(frame.series.orders))
@@ -399,7 +400,7 @@ def test_light_out_of_focus_belongs_to_the_emitter() -> None:
 
 
 def test_the_parts_of_an_image_add_up() -> None:
-    """Light of two parts is the sum of two models of one part each, read variance taken once."""
+    """Light of three parts is the sum of three models of one part each, read variance taken once."""
     parts = [replace(STACK, image=(part,)) for part in WIDE_FIELD]
     shape = (9, 21, 21)
     like = torch.zeros(1)
@@ -411,7 +412,7 @@ def test_the_parts_of_an_image_add_up() -> None:
     )
     whole = expected_light(Frame.of(shape, replace(STACK, image=WIDE_FIELD), like), state)
     each = [expected_light(Frame.of(shape, part, like), state) - STACK.read_variance for part in parts]
-    torch.testing.assert_close(whole, each[0] + each[1] + STACK.read_variance, rtol=1e-4, atol=0.02)
+    torch.testing.assert_close(whole, sum(each) + STACK.read_variance, rtol=1e-4, atol=0.02)
 
 
 @pytest.mark.parametrize("through_a_pupil", [True, False])
@@ -429,6 +430,6 @@ def test_signals_that_stand_alone_tell_the_image_of_a_point(through_a_pupil: boo
     )
     wide, focused = (
         float(first_fits(CrowdImage(stack), start, CrowdModel(*sigma, 2600.0, 0.3, READ_VARIANCE, image=image))[0])
-        for image in (WIDE_FIELD, ((1.0, 1.0, 1.0),))
+        for image in (WIDE_FIELD, (Part(),))
     )
     assert (wide > focused + 20) if through_a_pupil else (focused > wide + 20)

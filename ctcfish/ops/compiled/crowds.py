@@ -71,7 +71,7 @@ def _shared(frame: Frame) -> Shared:
     """What the kernels must know of a frame."""
     model = frame.model
     widths = np.array([model.sigma_z_px, model.sigma_xy_px, model.sigma_xy_px])
-    parts = np.array(model.image) * np.array([1.0, model.sigma_z_px, model.sigma_xy_px])
+    parts = np.array(model.image) * np.array([1.0, model.sigma_z_px, model.sigma_xy_px, model.sigma_z_px])
     known = Known(
         math.log(model.median_photons),
         model.log_sigma,
@@ -166,7 +166,7 @@ def _row(width: int) -> _Array:
 @maker
 def _profiles(shared: Shared, most: int) -> Profiles:
     rows, (depth, height, width) = most * len(shared.parts), shared.shape
-    deep, high = np.zeros((2, rows, padded(depth)), np.float32), np.zeros((2, rows, padded(height)), np.float32)
+    deep, high = np.zeros((2, rows + 1, padded(depth)), np.float32), np.zeros((2, rows, padded(height)), np.float32)
     wide, of_row = np.zeros((2, rows, padded(width)), np.float32), np.zeros((4, rows, depth * height), np.float32)
     return Profiles(deep, high, wide, of_row, edges_of(padded(max(shared.shape))))
 

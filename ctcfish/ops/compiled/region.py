@@ -38,8 +38,8 @@ class Known(NamedTuple):
 class Shared(NamedTuple):
     """What all regions of one shape share.
 
-    Width of a point's image (3,), one over twice its variance over pixels (3,); parts of it (K, 3): light, width along
-    z and in the plane; series of the background.
+    Width of a point's image (3,), one over twice its variance over pixels (3,); parts of it (K, 4): light, width along
+    z and in the plane, distance of its halves from the point along z; series of the background.
     """
 
     shape: tuple[int, int, int]
@@ -75,8 +75,8 @@ class Rows(NamedTuple):
 class Profiles(NamedTuple):
     """Profiles of the images along each axis and their derivatives by the centre (2, M K, L), padded; edges.
 
-    Along the columns of the rows for x; ``rows`` (4, M K, Q) holds what each row has of an image: the product of both
-    other profiles, its derivatives by z and by y, and its light.
+    Along z with a row to spare, along the columns of the rows for x; ``rows`` (4, M K, Q) holds what each row has of an
+    image: the product of both other profiles, its derivatives by z and by y, and its light.
     """
 
     z: _Array
@@ -136,6 +136,21 @@ def _axis(centre: float, width: tuple[float, float], pixels: int, row: int, to: 
 
 
 @kernel
+def _along_z(centre: float, part: _Array, depth: int, row: int, to: Profiles) -> None:
+    """Profile of a part of an image along z, which may be in two halves."""
+    light, deep, away = part[0], part[1], part[3]
+    if away == 0.0:
+        _axis(centre, (deep, light), depth, row, to.z, to.edges)
+        return
+    spare = to.z.shape[1] - 1
+    _axis(centre - away, (deep, 0.5 * light), depth, row, to.z, to.edges)
+    _axis(centre + away, (deep, 0.5 * light), depth, spare, to.z, to.edges)
+    for value in (VALUE, SLOPE):
+        for i in range(0, depth, LANES):
+            store(to.z, (value, row, i), load(to.z, (value, row, i)) + load(to.z, (value, spare, i)))
+
+
+@kernel
 def _profile(region: Region, first: int, number: int) -> None:
     """Brightness and profiles of the state's emitters from ``first`` up to ``number``."""
     shared, places, to = region.shared, region.state.places, region.profiles
@@ -144,11 +159,11 @@ def _profile(region: Region, first: int, number: int) -> None:
         region.work.photons[m] = math.exp(region.state.log_photons[m])
         for part in range(len(shared.parts)):
             row = m * len(shared.parts) + part
-            light, deep, wide = shared.parts[part, 0], shared.parts[part, 1], shared.parts[part, 2]
+            wide = shared.parts[part, 2]
             if depth == 1:
-                to.z[VALUE, row, 0], to.z[SLOPE, row, 0] = light, 0.0
+                to.z[VALUE, row, 0], to.z[SLOPE, row, 0] = shared.parts[part, 0], 0.0
             else:
-                _axis(places[m, 0], (deep, light), depth, row, to.z, to.edges)
+                _along_z(places[m, 0], shared.parts[part], depth, row, to)
             _axis(places[m, 1], (wide, 1.0), height, row, to.y, to.edges)
             _axis(places[m, 2] - region.rows.left, (wide, 1.0), region.rows.width, row, to.x, to.edges)
             _rows_of(region.rows.at, to, row, region.work.photons[m])

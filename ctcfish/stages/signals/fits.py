@@ -20,6 +20,7 @@ from ctcfish.types import ProbeModel
 
 _RIDGE = 1e-9  # the slope along z of a window that lies half outside
 _REACH = (1.4, 3.0)  # half window along z and in the plane, in widths
+_FOCAL_REACH = 2.3  # likewise of a plane alone: farther out there is light out of focus
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ def focal_width_px(
 
     Out of focus a signal is wider, so that the width of its whole image in a stack is not its width at half height.
     """
-    half = (0, *window_half(sigma_px, len(stack))[1:])
-    return _fit(stack, place_px, sigma_px, camera, (True, half)).fits.sigma_px[:, 1]
+    lateral = max(2, round(_FOCAL_REACH * sigma_px[1]))
+    return _fit(stack, place_px, sigma_px, camera, (True, (0, lateral, lateral))).fits.sigma_px[:, 1]
 
 
 def _fit(

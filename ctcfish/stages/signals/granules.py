@@ -2,8 +2,8 @@
 
 A granule has a broad emission, so it lies at one place in both channels and is about as bright in both. A HER2 signal
 lies on a CEP17 signal by chance alone: the two loci of a chromosome are about a micrometre apart. The odds of the two
-are told by place, brightness and width; they are told before crowds are resolved, because the image of a bright
-granule is that of no number of signals.
+are told by place, brightness and width, which is that of one body; they are told before crowds are resolved, because
+the image of a bright granule is that of no number of signals.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _PLACE_UM, _DEPTH_UM = 0.035, 0.1  # errors of the distance between both fits
 _FAR_UM, _FAR_DEPTH_UM = 0.8, 0.6  # spread of a HER2 locus around its centromere
 _SIGNAL_WIDTH, _SIGNAL_WIDTH_SD = 0.15, 0.12  # logarithm, over the slide's width, of both colours' mean
 _GRANULE_WIDTH, _GRANULE_WIDTH_SD = 0.25, 0.25
+_ONE_BODY, _ONE_BODY_SD = -0.12, 0.17  # logarithm of HER2's width over CEP17's: a granule has one size
+_TWO_LOCI, _TWO_LOCI_SD = -0.03, 0.19  # likewise, over that of the slide's widths: loci have sizes of their own
 _GRANULE_LIGHT, _GRANULE_LIGHT_SD = 0.4, 0.6  # logarithm over the slide's median, of both colours' mean
 ALIKE_SD = 0.3  # logarithm of the ratio of both colours
 _UNLIKE = 1.5  # of it: a colour so much fainter is leak or none; both normal laws are far beyond what they know of
@@ -114,7 +116,8 @@ def _look_term(
     )
     light = [np.log(np.maximum(n, 1.0) / model.probes[p].photons_median) for p, n in zip(PROBES, net, strict=True)]
     mean, ratio = (light[0] + light[1]) / 2, light[0] - light[1]
-    broad = (width[0] + width[1]) / 2
+    broad, apart = (width[0] + width[1]) / 2, width[0] - width[1]
+    usual = math.log(model.probes["HER2"].sigma_xy_um / model.probes["CEP17"].sigma_xy_um)
     either = math.hypot(*(model.probes[probe].photons_log_sd for probe in PROBES))
     odds = (
         _normal(mean, _GRANULE_LIGHT, _GRANULE_LIGHT_SD)
@@ -123,6 +126,8 @@ def _look_term(
         - _normal(ratio, 0.0, either)
         + _normal(broad, _GRANULE_WIDTH, _GRANULE_WIDTH_SD)
         - _normal(broad, _SIGNAL_WIDTH, _SIGNAL_WIDTH_SD)
+        + _normal(apart + usual, _ONE_BODY, _ONE_BODY_SD)
+        - _normal(apart, _TWO_LOCI, _TWO_LOCI_SD)
     )
     return np.where(np.abs(ratio) < _UNLIKE, odds, -np.inf)
 

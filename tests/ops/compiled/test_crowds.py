@@ -18,13 +18,15 @@ from ctcfish.ops.compiled.median import lower_median
 from ctcfish.ops.compiled.region import Work
 from ctcfish.ops.crowds import CrowdImage, Crowds, Starts, resolve_crowds
 from ctcfish.ops.emitter_count import CountRule, count_posterior
-from ctcfish.ops.emitters import DAMPING, Crops, CrowdModel, Emitters, Frame
+from ctcfish.ops.emitters import DAMPING, Crops, CrowdModel, Emitters, Frame, Part
 from ctcfish.ops.resolve import Growth, Path
 from ctcfish.ops.zones import Zones
 
 PLANE = CrowdModel(1.3, 1.4, 500.0, 0.4, 4.0)
 STACK = CrowdModel(1.3, 1.4, 1500.0, 0.4, 4.0)
-WIDE = CrowdModel(1.3, 1.4, 1500.0, 0.4, 4.0, image=((0.65, 0.80, 0.81), (3.2, 4.3, 3.5)))
+WIDE = CrowdModel(
+    1.3, 1.4, 1500.0, 0.4, 4.0, image=(Part(0.81, 0.76, 0.97), Part(1.42, 0.78, 2.45, 1.63), Part(3.8, 1.6, 5.9, 4.05))
+)
 CASES = [((1, 27, 27), PLANE), ((11, 23, 23), STACK), ((11, 23, 23), WIDE)]
 NAMES = ["plane", "stack", "wide field"]
 
@@ -88,7 +90,7 @@ def test_both_ways_try_the_same_numbers_with_the_same_evidence(shape, model):
 
 @pytest.mark.parametrize(("shape", "model"), CASES, ids=NAMES)
 def test_both_ways_settle_at_the_same_places(shape, model):
-    frame, crops, start, zones = batch(shape, model, (1, 3, 6), 2)
+    frame, crops, start, zones = batch(shape, model, (1, 4, 7), 2)
     path = lockstep.grow(frame, crops, start, zones, Growth())
     number = count_posterior(path, model, CountRule()).estimate
     one, other = (way.settle(frame, crops, path, number, Growth()) for way in (compiled, lockstep))
