@@ -47,6 +47,13 @@ def test_one_object_or_two_signals(offset, photons, widths, granule) -> None:
     assert told(her2, cep17) == [[granule], [granule]]
 
 
+@pytest.mark.parametrize(("widths", "granule"), [((0.21, 0.21), True), ((0.15, 0.294), False)])
+def test_a_granule_has_one_size_in_both_colours(widths: tuple[float, float], granule: bool) -> None:
+    """Equally wide beside the slide's signals, taken together: one body, or two loci of which CEP17's is large."""
+    her2, cep17 = objects((2, 5, 5, 1800, widths[0])), objects((2.05, 5, 5.06, 2700, widths[1]))
+    assert told(her2, cep17) == [[granule], [granule]]
+
+
 def test_the_chromatic_shift_comes_first() -> None:
     her2, cep17 = objects((2, 5, 5, 1500, 0.2)), objects((1.8, 4.8, 5.2, 2400, 0.26))
     assert told(her2, cep17) == [[False], [False]]
