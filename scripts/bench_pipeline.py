@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -103,6 +104,7 @@ def ours(image: Path) -> Run:
     from ctcfish.io.image import Overrides
     from ctcfish.io.open import open_slide
 
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # like for like, unless told
     fix_threads()
     config = Config()
     told = json.loads(image.with_suffix(".json").read_text())

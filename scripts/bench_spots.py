@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -214,6 +215,7 @@ def main() -> None:
         "--hybrid", type=Path, nargs="?", const=HYBRID, help="folder of spots on real backgrounds instead"
     )
     given = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # like for like, unless told
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     if given.hybrid:
