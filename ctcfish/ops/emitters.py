@@ -4,7 +4,7 @@ The likelihood is that of the single fit: Poisson light with read variance added
 log-normal prior, the background is a short cosine series with the prior of a smooth random field. The gradient is
 exact, through one profile per axis; the Fisher information between emitters is the closed overlap of two Gaussians,
 weighted by the local 1/variance, which costs nothing per pixel. Such scoring steps have the maximum of the exact
-posterior as their fixed point.
+posterior as their fixed point. An image of several parts, which a window cuts, takes the products of the derivatives.
 """
 
 from __future__ import annotations
@@ -204,14 +204,25 @@ def _projections(frame: Frame, image: Tensor, profiles: _Profiles) -> Tensor:
 
 
 def _overlaps(frame: Frame, image: Tensor, profiles: _Profiles) -> Tensor:
-    """Mean of ``image`` under the core of each emitter's image: (R, M)."""
+    """Mean of ``image`` under each emitter's image: (R, M)."""
     depth, height, width = frame.shape
-    slots = profiles[0][0].shape[1] // len(frame.model.image)
-    z, y, x = (profile[:, :slots] for profile, _ in profiles)
-    z = z / frame.model.image[0][0]
+    z, y, x = (profile for profile, _ in profiles)
     along_x = torch.bmm(x, image.view(len(image), depth * height, width).transpose(1, 2))
     along_y = (along_x.view(len(image), -1, depth, height) * y[:, :, None]).sum(-1)
     return (along_y * z).sum(-1)
+
+
+def _jacobian(frame: Frame, state: Emitters, profiles: _Profiles) -> Tensor:
+    """Derivatives of the light by (log photons, place) of each emitter and by the background: (R, P, V)."""
+    (z, by_z), (y, by_y), (x, by_x) = profiles
+    columns = [(z, y, x), (by_z, y, x), (z, by_y, x), (z, y, by_x)]
+    if frame.axes == 2:
+        del columns[1]
+    crops, slots = state.log_photons.shape
+    shape = (crops, len(frame.model.image), slots, -1)
+    images = [torch.einsum("rmz,rmy,rmx->rmzyx", *parts).flatten(2).view(shape).sum(1) for parts in columns]
+    emitted = (torch.stack(images, 2) * state.photons[..., None, None]).flatten(1, 2)
+    return torch.cat((emitted, frame.series.basis.expand(crops, -1, -1)), 1)
 
 
 def _information(frame: Frame, state: Emitters, local: Tensor, weight: Tensor) -> Tensor:
@@ -270,8 +281,11 @@ def refine(frame: Frame, crops: Crops, state: Emitters) -> tuple[Emitters, Tenso
     gradient, precision = _priors(frame, crops, state)
     projected = _projections(frame, residual, profiles) * state.photons[..., None]
     gradient = gradient + torch.cat((projected.flatten(1), residual @ frame.series.basis.T), 1)
-    local = _overlaps(frame, weight, profiles)
-    information = _information(frame, state, local, weight)
+    if len(frame.model.image) == 1:
+        information = _information(frame, state, _overlaps(frame, weight, profiles), weight)
+    else:  # overlaps are closed for two Gaussians alone
+        slopes = _jacobian(frame, state, profiles)
+        information = torch.bmm(slopes * weight[:, None], slopes.transpose(1, 2))
     diagonal = information.diagonal(dim1=1, dim2=2)
     diagonal += precision
     log_scale = diagonal.log().sum(1)

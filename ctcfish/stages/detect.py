@@ -13,9 +13,10 @@ from ctcfish.errors import InputError
 from ctcfish.flags import SpotFlag
 from ctcfish.parameters import Detect, Survey
 from ctcfish.stages.signals.alike import alike
+from ctcfish.stages.signals.clusters import Clusters
 from ctcfish.stages.signals.doubts import doubts
 from ctcfish.stages.signals.granules import granules
-from ctcfish.stages.signals.probe import Regions, Signals, camera_of, look, signals_of
+from ctcfish.stages.signals.probe import Signals, camera_of, look, signals_of
 from ctcfish.stages.signals.regions import tiles
 from ctcfish.stages.signals.vetoes import REJECTING
 from ctcfish.stages.survey import SceneInfo, merge, survey
@@ -87,7 +88,7 @@ def _bright_members(spots: pd.DataFrame, probe: Probe, model: SlideModel, n_clus
     return np.bincount(own["cluster"].to_numpy(np.int64), minlength=n_clusters + 1)[1 : n_clusters + 1]
 
 
-def _cluster_frame(probe: Probe, own: Regions, bright: NDArray[np.int64]) -> pd.DataFrame:
+def _cluster_frame(probe: Probe, own: Clusters, bright: NDArray[np.int64]) -> pd.DataFrame:
     """Estimates of the clusters.
 
     The lower end is never above the number of members as bright as signals: light alone may be haze.

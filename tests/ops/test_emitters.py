@@ -31,6 +31,7 @@ from ctcfish.synth import optics
 READ_VARIANCE = 4.0
 PLANE = CrowdModel(1.3, 1.4, 500.0, 0.4, READ_VARIANCE)
 STACK = CrowdModel(1.3, 1.4, 1500.0, 0.4, READ_VARIANCE)
+WIDE_FIELD = (Part(0.81, 0.76, 0.97), Part(1.42, 0.78, 2.45, 1.63), Part(3.8, 1.6, 5.9, 4.05))
 
 
 def profile(centre, sigma, length):
@@ -173,6 +174,25 @@ def test_closed_information_is_that_of_the_images_where_the_weight_is_even(shape
     closed, exact = ((m * scale[:, None] * scale)[: 2 * k] for m in (closed, exact))
     assert closed.shape == (2 * k, size)
     torch.testing.assert_close(closed, exact, atol=0.03, rtol=0)
+
+
+def test_an_image_of_several_parts_has_the_derivatives_of_its_light():
+    """The whole Jacobian against automatic differentiation of the expected light."""
+    shape, model = (9, 21, 23), replace(STACK, image=WIDE_FIELD)
+    frame = Frame.of(shape, model, torch.zeros(1, dtype=torch.float64))
+    places = (np.array(shape) - 1) / 2 + np.array([[0.2, -1.3, 0.4], [1.6, 1.1, 1.7]])
+    state = state_of(frame, places, np.array([1500.0, 900.0]), 45.0)
+    state = Emitters(state.places.double(), state.log_photons.double(), state.used.double(), state.background.double())
+
+    def seen(emitted, background):
+        return expected_light(frame, Emitters(emitted[None, :, 1:], emitted[None, :, 0], state.used, background[None]))[
+            0
+        ]
+
+    emitted = torch.cat((state.log_photons[0, :, None], state.places[0]), 1)
+    by_emitters, by_background = torch.autograd.functional.jacobian(seen, (emitted, state.background[0]))
+    found = emitters._jacobian(frame, state, emitters._profiles(frame, state.places))[0]
+    torch.testing.assert_close(found, torch.cat((by_emitters.flatten(1), by_background), 1).T)
 
 
 def test_residual_peak_is_where_a_signal_is_missing():
@@ -366,9 +386,6 @@ def test_significance_has_unit_variance_on_plain_background_and_more_on_texture(
     assert values[0][0] == pytest.approx(1.0, abs=0.05)
     assert values[0][1] < 1.4
     assert values[1][1] > 1.9
-
-
-WIDE_FIELD = (Part(0.81, 0.76, 0.97), Part(1.42, 0.78, 2.45, 1.63), Part(3.8, 1.6, 5.9, 4.05))
 
 
 def a_point(photons: float) -> torch.Tensor:

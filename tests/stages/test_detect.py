@@ -16,7 +16,7 @@ from ctcfish.flags import SlideFlag
 from ctcfish.parameters import Detect, Survey
 from ctcfish.stages.detect import _bright_members, _cluster_frame, detect, detect_spots
 from ctcfish.stages.nuclei.outlines import from_labels
-from ctcfish.stages.signals.probe import Regions
+from ctcfish.stages.signals.clusters import Clusters
 from ctcfish.stages.survey import SceneInfo, merge, survey
 from ctcfish.types import Detections, Nuclei, SlideModel
 from tests import make
@@ -305,7 +305,7 @@ def test_a_slide_with_too_few_signals_says_so() -> None:
 def test_a_cluster_that_cannot_be_counted_has_no_upper_end() -> None:
     one, yes = np.array([7]), np.array([True, False])
     twice = np.repeat(one, 2)
-    regions = Regions(twice, twice - 2, twice + 9, twice * 1.0, twice, yes, yes)
+    regions = Clusters(twice, twice - 2, twice + 9, twice * 1.0, twice, yes, yes)
     frame = _cluster_frame("HER2", regions, np.array([9, 9]))
     assert frame["copies_low"].tolist() == [5, 5]
     assert frame["copies_high"].iloc[0] == 16
@@ -319,5 +319,5 @@ def test_faint_members_do_not_raise_the_lower_end() -> None:
     assert _bright_members(spots, "HER2", model, 3).tolist() == [2, 1, 0]
     assert _bright_members(spots, "CEP17", model, 2).tolist() == [0, 0]
     one, yes = np.array([12]), np.array([True])
-    frame = _cluster_frame("HER2", Regions(one, one - 4, one, one * 1.0, one, yes, yes), np.array([5]))
+    frame = _cluster_frame("HER2", Clusters(one, one - 4, one, one * 1.0, one, yes, yes), np.array([5]))
     assert (frame["copies_low"][0], frame["copies"][0], frame["copies_high"][0]) == (5, 12, 12)

@@ -149,13 +149,16 @@ def _of_region(tried: Tried, r: int) -> Tried:
 
 
 @maker
-def _work(most: int, width: int, series: Waves) -> Work:
+def _work(most: int, shared: Shared) -> Work:
+    series, (depth, height, width) = shared.waves, shared.shape
     size, (z, y, x) = 4 * most + len(series.orders), series.highest
     sums = Sums(np.zeros((2 * z + 1, 2 * y + 1, 2 * x + 1)), np.zeros((y + 1, x + 1)), np.zeros(x + 1), _row(width))
     waves = np.zeros((3, series.orders.max() + 1, 2))
     waves[:, 0, 0] = 1.0
     system, step, scale = np.zeros((size, padded(size + 1)), np.float32), _row(size + 1), _row(size + 1)
-    return Work(np.zeros(most), np.zeros((most, 5)), waves, system, np.zeros(size), step, scale, sums)
+    columns = 4 * most if len(shared.parts) > 1 else 0
+    slopes = np.zeros((columns, depth * height * padded(width)), np.float32)
+    return Work(np.zeros(most), np.zeros((most, 5)), waves, system, np.zeros(size), step, scale, sums, slopes)
 
 
 @maker
@@ -175,7 +178,7 @@ def _profiles(shared: Shared, most: int) -> Profiles:
 def _room(shape: tuple[int, int, int]) -> Rows:
     """Rows for a window that counts as a whole."""
     most, width = shape[0] * shape[1], padded(shape[2])
-    return Rows(0.0, 0, width, np.zeros((most, 2), np.int64), np.zeros((5, most, width), np.float32))
+    return Rows(0.0, 0, width, np.zeros((most, 2), np.int64), np.zeros((7, most, width), np.float32))
 
 
 @maker
@@ -221,7 +224,7 @@ def _grow_all(shared: Shared, pixels: Any, zones: Any, begin: Any, path: Tried) 
     limits, number, (places, log_photons, background) = begin
     allowed, ring, blur, reach, norm = zones
     shape, profiles, room = shared.shape, _profiles(shared, limits.most), _room(shared.shape)
-    work = _work(limits.most, shape[2], shared.waves)
+    work = _work(limits.most, shared)
     state = State(np.zeros((limits.most, 3)), np.zeros(limits.most), np.zeros(len(shared.waves.orders)))
     places_of = np.zeros((2, len(room.at) * shape[2], 2), np.int64)
     images = np.zeros((3, shape[0] * shape[1], padded(shape[2])), np.float32)
@@ -241,7 +244,7 @@ def _settle_all(shared: Shared, pixels: Any, wanted: Any, out: Any, path: Tried)
     number, steps, chosen = wanted
     places, log_photons, background = out
     most, room = log_photons.shape[1], _room(shared.shape)
-    work, profiles = _work(most, shared.shape[2], shared.waves), _profiles(shared, most)
+    work, profiles = _work(most, shared), _profiles(shared, most)
     for r in range(len(number)):
         state = State(places[r], log_photons[r], background[r])
         region = Region(shared, _rows(shared.shape, pixels, r, room), state, profiles, work)

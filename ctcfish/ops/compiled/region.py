@@ -17,7 +17,7 @@ from ctcfish.ops.compiled.lanes import BELL, SHARE, gaussian
 from ctcfish.ops.compiled.vector import LANES, load, select, store
 from ctcfish.ops.emitters import SMALLEST_MODEL
 
-DATA, COUNTS, LIGHT, WEIGHT, REST = range(5)
+DATA, COUNTS, LIGHT, WEIGHT, REST, ROOT, COLUMN = range(7)
 VALUE, SLOPE = range(2)
 BY_Z, BY_Y, IMAGE_LIGHT = range(1, 4)
 _SQRT_HALF, INV_SQRT_2PI = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi)
@@ -61,8 +61,8 @@ class State(NamedTuple):
 class Rows(NamedTuple):
     """Rows along x of one region in which pixels count, Q of them, plane by plane, all cut to the same columns.
 
-    Background level; first column and width W, which lanes divide; place z, y (Q, 2); values (5, …, W): data, 0 or 1,
-    light, weight and residual.
+    Background level; first column and width W, which lanes divide; place z, y (Q, 2); values (7, …, W): data, 0 or 1,
+    light, weight, residual, and room for the root of the weight and a column of the derivatives.
     """
 
     level: float
@@ -91,7 +91,8 @@ class Work(NamedTuple):
 
     Photons (M,); sums under each emitter (M, 5): value, derivatives by z, y, x, and the weight under its core; cosine
     and slope of every order of the series along each axis (3, H, 2); system (P, P + 1), its rows padded, gradient (P,),
-    step and scale (P + 1,); sums over the pixels by the series.
+    step and scale (P + 1,); sums over the pixels by the series; of an image of several parts the derivatives of the
+    light by every parameter of the emitters times the root of the weight (4 M, Q W).
     """
 
     photons: _Array
@@ -102,6 +103,7 @@ class Work(NamedTuple):
     step: _Array
     scale: _Array
     sums: Sums
+    slopes: _Array
 
 
 class Region(NamedTuple):

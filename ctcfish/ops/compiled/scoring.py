@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ctcfish.ops.compiled.background import add_up, product
 from ctcfish.ops.compiled.kernel import kernel
 from ctcfish.ops.compiled.lanes import padded
+from ctcfish.ops.compiled.products import fill_products
 from ctcfish.ops.compiled.region import (
     BY_Y,
     BY_Z,
@@ -46,40 +47,25 @@ def _weigh(rows: Rows) -> None:
 @kernel
 def _project(region: Region, number: int) -> None:
     """Sum what the model lacks, and the weight, under every emitter."""
-    seen, parts = region.work.seen, len(region.shared.parts)
+    values, images, of_row, seen = region.rows.values, region.profiles, region.profiles.rows, region.work.seen
     for m in range(number):
-        for k in range(5):
-            seen[m, k] = 0.0
-        for part in range(parts):
-            _project_part(region, m * parts + part, seen[m])
-        seen[m, 4] /= region.shared.parts[0, 0]
-
-
-@kernel
-def _project_part(region: Region, row: int, seen: _Array) -> None:
-    """Add the sums under one part of an emitter's image, which the profiles hold in a row, and the core's weight."""
-    values, images, of_row = region.rows.values, region.profiles, region.profiles.rows
-    light, by_z, by_y, by_x, weight = spread(0.0), spread(0.0), spread(0.0), spread(0.0), spread(0.0)
-    for x in range(0, region.rows.width, LANES):
-        down, down_z, down_y, heavy = spread(0.0), spread(0.0), spread(0.0), spread(0.0)
-        for q in range(len(region.rows.at)):
-            rest = load(values, (REST, q, x))
-            down += of_row[VALUE, row, q] * rest
-            down_z += of_row[BY_Z, row, q] * rest
-            down_y += of_row[BY_Y, row, q] * rest
-            heavy += of_row[VALUE, row, q] * load(values, (WEIGHT, q, x))
-        image = load(images.x, (VALUE, row, x))
-        light += down * image
-        by_z += down_z * image
-        by_y += down_y * image
-        by_x += down * load(images.x, (SLOPE, row, x))
-        weight += heavy * image
-    seen[0] += total_of(light)
-    seen[1] += total_of(by_z)
-    seen[2] += total_of(by_y)
-    seen[3] += total_of(by_x)
-    if row % len(region.shared.parts) == 0:
-        seen[4] += total_of(weight)
+        light, by_z, by_y, by_x, weight = spread(0.0), spread(0.0), spread(0.0), spread(0.0), spread(0.0)
+        for x in range(0, region.rows.width, LANES):
+            down, down_z, down_y, heavy = spread(0.0), spread(0.0), spread(0.0), spread(0.0)
+            for q in range(len(region.rows.at)):
+                rest = load(values, (REST, q, x))
+                down += of_row[VALUE, m, q] * rest
+                down_z += of_row[BY_Z, m, q] * rest
+                down_y += of_row[BY_Y, m, q] * rest
+                heavy += of_row[VALUE, m, q] * load(values, (WEIGHT, q, x))
+            image = load(images.x, (VALUE, m, x))
+            light += down * image
+            by_z += down_z * image
+            by_y += down_y * image
+            by_x += down * load(images.x, (SLOPE, m, x))
+            weight += heavy * image
+        seen[m, 0], seen[m, 1], seen[m, 2] = total_of(light), total_of(by_z), total_of(by_y)
+        seen[m, 3], seen[m, 4] = total_of(by_x), total_of(weight)
 
 
 @kernel
@@ -100,28 +86,34 @@ def _fill_background(region: Region, first: int) -> None:
 
 
 @kernel
-def _fill_emitters(region: Region, number: int, axes: int) -> None:
-    """Gradient and information of brightness and places, priors included; upper triangle."""
-    shared, state, work = region.shared, region.state, region.work
-    k, sigma = 1 + axes, shared.known.log_sigma
+def _fill_overlaps(region: Region, number: int, axes: int) -> None:
+    """Gradient and information of the likelihood by brightness and places of Gaussians; upper triangle."""
+    shared, work, k = region.shared, region.work, 1 + axes
     norm = 1.0
     for a in range(axes):
         norm *= INV_SQRT_2PI * math.sqrt(shared.sharpness[3 - axes + a])
+    _project(region, number)
     for m in range(number):
-        own = m * k
-        work.gradient[own] = work.photons[m] * work.seen[m, 0] - (state.log_photons[m] - shared.known.log_median) / (
-            sigma * sigma
-        )
+        work.gradient[m * k] = work.photons[m] * work.seen[m, 0]
         for a in range(axes):
-            work.gradient[own + 1 + a] = work.photons[m] * work.seen[m, 4 - axes + a]
+            work.gradient[m * k + 1 + a] = work.photons[m] * work.seen[m, 4 - axes + a]
         strength = work.photons[m] * math.sqrt(max(work.seen[m, 4], 0.0)) * norm
         for other in range(m + 1):
             theirs = work.photons[other] * math.sqrt(max(work.seen[other, 4], 0.0))
             _overlap(region, (m, other), axes, strength * theirs)
-        work.system[own, own] += 1.0 / (sigma * sigma)
-        for a in range(axes):
-            work.system[own + 1 + a, own + 1 + a] += PLACE_PRECISION
         _couple(region, m, number, axes)
+
+
+@kernel
+def _add_priors(region: Region, number: int, axes: int) -> None:
+    """Add the priors of brightness and places to gradient and information."""
+    known, work, k = region.shared.known, region.work, 1 + axes
+    stiffness = 1.0 / (known.log_sigma * known.log_sigma)
+    for m in range(number):
+        work.gradient[m * k] -= (region.state.log_photons[m] - known.log_median) * stiffness
+        work.system[m * k, m * k] += stiffness
+        for a in range(axes):
+            work.system[m * k + 1 + a, m * k + 1 + a] += PLACE_PRECISION
 
 
 @kernel
@@ -266,8 +258,11 @@ def refine(region: Region, number: int) -> tuple[float, float]:
     axes = 3 if shared.shape[0] > 1 else 2
     k, orders = 1 + axes, len(state.background)
     _weigh(rows)
-    _project(region, number)
-    _fill_emitters(region, number, axes)
+    if len(shared.parts) == 1:
+        _fill_overlaps(region, number, axes)
+    else:
+        fill_products(region, number, axes)
+    _add_priors(region, number, axes)
     _fill_background(region, number * k)
     log_determinant, gain = _solve(number * k + orders, work), 0.0
     for i in range(number * k + orders):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ctcfish.ops.crowds import CrowdImage, Crowds, Starts, first_fits, group_points, resolve_crowds
-from ctcfish.ops.emitters import CrowdModel, Part
+from ctcfish.ops.emitters import FAINTEST, CrowdModel, Part
 from ctcfish.ops.zones import Reach
 from ctcfish.stages.signals.camera import Camera
 from ctcfish.stages.signals.fits import Fitted
@@ -24,6 +25,7 @@ one downwards, as two halves that are wider the farther they are. Fitted to scal
 NA 0.75 to 1.4, where the figures came out alike."""
 _TOLD_BY, _SPEAK_FOR_IT = 40, 0.6  # signals asked, and the share of them that decides for a wide field
 _FEW_TOLD = 5  # fewer do not tell in what units of light crowds are fitted
+_HELD_WITHIN = 0.02
 _FEW = 2  # so many explained signals side by side need no joint fit
 
 
@@ -162,3 +164,9 @@ def crowd_model(slide: ProbeModel, sigma_px: tuple[float, float], read_variance:
     image = _WIDE_FIELD if slide.wide_field else _IN_FOCUS
     median = slide.photons_median * slide.crowd_unit
     return CrowdModel(sigma_px[1], sigma_px[0], median, slide.photons_log_sd, read_variance, image=image)
+
+
+def held(photons: NDArray[np.float64], slide: ProbeModel) -> NDArray[np.bool_]:
+    """Whether emitters of a crowd stand at the least brightness one may have, for which most are no signals, (N,)."""
+    least = slide.photons_median * slide.crowd_unit * math.exp(-FAINTEST * slide.photons_log_sd)
+    return photons < (1.0 + _HELD_WITHIN) * least

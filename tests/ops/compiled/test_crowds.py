@@ -177,7 +177,7 @@ def test_a_step_solves_the_damped_system_whatever_lay_beside_it(size):
     room[:size, :size] = np.where(np.tri(size, k=-1) > 0, np.nan, information)
     step, scale = np.full((2, 40), np.nan, np.float32)
     sums = Sums(np.zeros((1, 1, 1)), np.zeros((1, 1)), np.zeros(1), np.zeros(8, np.float32))
-    work = Work(np.zeros(1), np.zeros((1, 5)), np.zeros((1, 1, 2)), room, gradient, step, scale, sums)
+    work = Work(np.zeros(1), np.zeros((1, 5)), np.zeros((1, 1, 2)), room, gradient, step, scale, sums, room)
 
     @numba.njit
     def solved(work):
