@@ -285,7 +285,8 @@ def _batch(
     )
     background = places.new_zeros(len(rows), len(frame.series.orders))
     background[:, 0] = crops.level
-    start = Emitters(torch.where(used[..., None], places, 0.0), log_photons, used.to(places.dtype), background)
+    point = torch.zeros_like(log_photons)
+    start = Emitters(torch.where(used[..., None], places, 0.0), log_photons, point, used.to(places.dtype), background)
     return crops, where, start
 
 

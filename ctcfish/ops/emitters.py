@@ -4,29 +4,26 @@ The likelihood is that of the single fit: Poisson light with read variance added
 log-normal prior, the background is a short cosine series with the prior of a smooth random field. The gradient is
 exact, through one profile per axis; the Fisher information between emitters is the closed overlap of two Gaussians,
 weighted by the local 1/variance, which costs nothing per pixel. Such scoring steps have the maximum of the exact
-posterior as their fixed point. An image of several parts, which a window cuts, takes the products of the derivatives.
+posterior as their fixed point. Emitters of an image of several parts have a width of their own, and as windows cut such
+images the information is the products of the derivatives.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ctcfish.ops.background import Series
-from ctcfish.ops.psf import pixel_profile_shift
+from ctcfish.ops.psf import pixel_profile_derivatives, pixel_profile_shift
 
 SMALLEST_MODEL = 0.5  # photons a pixel, read variance included
-DAMPING = 0.1
 FAINTEST = 2.5  # σ of the log-normal brightness below its median: fainter is background that is not smooth
-FARTHEST = 3.0  # prior standard deviations a background coefficient may leave its prior
-SHORT = 4.0  # divides a step twice
-LONGEST_STEP = 0.5  # pixels, and units of log photons
 PIXEL_VARIANCE = 1.0 / 12.0  # a pixel's own width, px²
-PLACE_PRECISION = 1.0  # px⁻²: emitters that share a place are known to be no farther apart than about this
+WIDTH_SD = 0.08  # of the logarithm of an emitter's width where it has one: loci have sizes, blobs are none
 
 
 class Part(NamedTuple):
@@ -85,6 +82,11 @@ class CrowdModel:
         """Mean of the log-normal brightness."""
         return self.median_photons * math.exp(self.log_sigma**2 / 2)
 
+    @property
+    def sized(self) -> bool:
+        """Whether emitters have a width of their own, which an image of several parts tells."""
+        return len(self.image) > 1
+
     def room(self, axes: int) -> float:
         """Room per emitter, pixels or voxels, in a plane or in three dimensions."""
         return self.room_per_emitter * self.sigma_xy_px**2 * (3.5 * self.sigma_z_px if axes == 3 else 1.0)
@@ -112,6 +114,11 @@ class Frame:
         """Axes along which an emitter has a place: 3, or 2 in a single plane."""
         return 3 if self.shape[0] > 1 else 2
 
+    @property
+    def columns(self) -> int:
+        """Parameters of an emitter: log photons, place, and log width where it has one."""
+        return 1 + self.axes + self.model.sized
+
 
 @dataclass(frozen=True)
 class Crops:
@@ -130,17 +137,19 @@ class Crops:
 class Emitters:
     """State of R crops.
 
-    Places z, y, x (R, M, 3), log photons (R, M), 1 where a slot is used (R, M), background coefficients (R, B).
+    Places z, y, x (R, M, 3), log photons (R, M), logarithm of the width in the plane over that of a point (R, M), 1
+    where a slot is used (R, M), background coefficients (R, B).
     """
 
     places: Tensor
     log_photons: Tensor
+    log_widths: Tensor
     used: Tensor
     background: Tensor
 
     def rows(self, keep: Tensor) -> Emitters:
         """The crops that ``keep`` names."""
-        return Emitters(self.places[keep], self.log_photons[keep], self.used[keep], self.background[keep])
+        return Emitters(*(getattr(self, f.name)[keep] for f in fields(self)))
 
     @property
     def photons(self) -> Tensor:
@@ -148,84 +157,103 @@ class Emitters:
         return torch.exp(self.log_photons) * self.used
 
 
-_Profiles = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
+class Profiles(NamedTuple):
+    """Profiles along z, y and x, each (R, K M, L) for the K parts of the image, and their derivatives.
+
+    By the centre along each axis, and along y and x by the logarithm of the emitter's width.
+    """
+
+    z: Tensor
+    y: Tensor
+    x: Tensor
+    z_shift: Tensor
+    y_shift: Tensor
+    x_shift: Tensor
+    y_growth: Tensor
+    x_growth: Tensor
 
 
-def _profiles(frame: Frame, places: Tensor) -> _Profiles:
-    """Profile and its derivative by the centre along z, y and x, each (R, K M, L), for the K parts of the image."""
-    parts = [_part(frame, places, part) for part in frame.model.image]
-    if len(parts) == 1:
-        return parts[0]
-    z, y, x = (tuple(torch.cat([p[axis][k] for p in parts], 1) for k in range(2)) for axis in range(3))
-    return (z[0], z[1]), (y[0], y[1]), (x[0], x[1])
+def profiles(frame: Frame, state: Emitters) -> Profiles:
+    """Profiles of the emitters of R crops, for every part of their image."""
+    parts = [_part(frame, state, part) for part in frame.model.image]
+    return parts[0] if len(parts) == 1 else Profiles(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
 
 
-def _part(frame: Frame, places: Tensor, part: Part) -> _Profiles:
-    """Profiles of one part of the image, (R, M, L); its light is in those along z."""
-    depth, height, width = frame.shape
+def _part(frame: Frame, state: Emitters, part: Part) -> Profiles:
+    """Profiles of one part of the image, (R, M, L); its light is in those along z.
+
+    The size of a locus adds the same variance to every part: σ² = (w² + exp(2 u) − 1) σ₀² for log width u.
+    """
+    (depth, height, width), places, own = frame.shape, state.places, torch.exp(2 * state.log_widths)
+    over = (part.width_xy**2 - 1 + own).sqrt()
     # one call for both axes of the plane, cut to their lengths
-    both = pixel_profile_shift(places[..., 1:], part.width_xy * frame.model.sigma_xy_px, max(height, width))
-    (y, x), (y_shift, x_shift) = ((t[..., 0, :height], t[..., 1, :width]) for t in both)
+    sigma = (over * frame.model.sigma_xy_px)[..., None]
+    profile, shift, widening = pixel_profile_derivatives(places[..., 1:], sigma, max(height, width))
+    growth = widening.diff(dim=-1) * (own / over * frame.model.sigma_xy_px)[..., None, None]
+    (y, x), (y_shift, x_shift), (y_growth, x_growth) = (
+        (t[..., 0, :height], t[..., 1, :width]) for t in (profile, shift, growth)
+    )
     if depth == 1:
-        one = torch.full_like(places[..., :1], part.light)
-        return (one, torch.zeros_like(one)), (y, y_shift), (x, x_shift)
-    sigma_z = frame.model.sigma_z_px
-    halves = places[..., :1] + sigma_z * part.away_z * places.new_tensor([-1.0, 1.0])
-    z, z_shift = (t.mean(-2) * part.light for t in pixel_profile_shift(halves, part.width_z * sigma_z, depth))
-    return (z, z_shift), (y, y_shift), (x, x_shift)
+        z = torch.full_like(places[..., :1], part.light)
+        z_shift = torch.zeros_like(z)
+    else:
+        sigma_z = frame.model.sigma_z_px
+        halves = places[..., :1] + sigma_z * part.away_z * places.new_tensor([-1.0, 1.0])
+        z, z_shift = (t.mean(-2) * part.light for t in pixel_profile_shift(halves, part.width_z * sigma_z, depth))
+    return Profiles(z, y, x, z_shift, y_shift, x_shift, y_growth, x_growth)
 
 
-def expected_light(frame: Frame, state: Emitters, profiles: _Profiles | None = None) -> Tensor:
-    """Expected photons plus read variance, (R, V)."""
-    (z, _), (y, _), (x, _) = _profiles(frame, state.places) if profiles is None else profiles
+def expected_light(frame: Frame, state: Emitters, seen: Profiles | None = None) -> Tensor:
+    """Expected photons plus read variance, (R, V); ``seen`` are the profiles where they are known already."""
+    seen = profiles(frame, state) if seen is None else seen
     photons = state.photons.repeat(1, len(frame.model.image))
-    zy = ((photons[:, :, None] * z)[..., None] * y[:, :, None]).flatten(2)
-    light: Tensor = torch.bmm(zy.transpose(1, 2), x).flatten(1)
+    zy = ((photons[:, :, None] * seen.z)[..., None] * seen.y[:, :, None]).flatten(2)
+    light: Tensor = torch.bmm(zy.transpose(1, 2), seen.x).flatten(1)
     light += state.background @ frame.series.basis
     light += frame.model.read_variance
     return light.clamp_(min=SMALLEST_MODEL)
 
 
-def _projections(frame: Frame, image: Tensor, profiles: _Profiles) -> Tensor:
+def projections(frame: Frame, image: Tensor, seen: Profiles) -> Tensor:
     """Sums of ``image`` times each emitter's image and its derivatives by place: (R, M, 1 + D)."""
     depth, height, width = frame.shape
-    (z, z_shift), (y, y_shift), (x, x_shift) = profiles
-    slots = x.shape[1]
-    along_x = torch.bmm(torch.cat((x, x_shift), 1), image.view(len(image), depth * height, width).transpose(1, 2))
-    along_x = along_x.view(len(image), 2, slots, depth, height)
-    along_y = (along_x * y[:, None, :, None]).sum(-1)
-    value_and_x = (along_y * z[:, None]).sum(-1)
-    by_y = ((along_x[:, 0] * y_shift[:, :, None]).sum(-1) * z).sum(-1)
+    slots = seen.x.shape[1]
+    flat = image.view(len(image), depth * height, width).transpose(1, 2)
+    along_x = torch.bmm(torch.cat((seen.x, seen.x_shift), 1), flat).view(len(image), 2, slots, depth, height)
+    along_y = (along_x * seen.y[:, None, :, None]).sum(-1)
+    value_and_x = (along_y * seen.z[:, None]).sum(-1)
+    by_y = ((along_x[:, 0] * seen.y_shift[:, :, None]).sum(-1) * seen.z).sum(-1)
     columns = [value_and_x[:, 0], by_y, value_and_x[:, 1]]
     if frame.axes == 3:
-        columns.insert(1, (along_y[:, 0] * z_shift).sum(-1))
-    parts = torch.stack(columns, -1)
-    return parts.view(len(image), len(frame.model.image), -1, parts.shape[-1]).sum(1)
+        columns.insert(1, (along_y[:, 0] * seen.z_shift).sum(-1))
+    return torch.stack(columns, -1)
 
 
-def _overlaps(frame: Frame, image: Tensor, profiles: _Profiles) -> Tensor:
+def overlaps(frame: Frame, image: Tensor, seen: Profiles) -> Tensor:
     """Mean of ``image`` under each emitter's image: (R, M)."""
     depth, height, width = frame.shape
-    z, y, x = (profile for profile, _ in profiles)
-    along_x = torch.bmm(x, image.view(len(image), depth * height, width).transpose(1, 2))
-    along_y = (along_x.view(len(image), -1, depth, height) * y[:, :, None]).sum(-1)
-    return (along_y * z).sum(-1)
+    along_x = torch.bmm(seen.x, image.view(len(image), depth * height, width).transpose(1, 2))
+    along_y = (along_x.view(len(image), -1, depth, height) * seen.y[:, :, None]).sum(-1)
+    return (along_y * seen.z).sum(-1)
 
 
-def _jacobian(frame: Frame, state: Emitters, profiles: _Profiles) -> Tensor:
-    """Derivatives of the light by (log photons, place) of each emitter and by the background: (R, P, V)."""
-    (z, by_z), (y, by_y), (x, by_x) = profiles
-    columns = [(z, y, x), (by_z, y, x), (z, by_y, x), (z, y, by_x)]
-    if frame.axes == 2:
-        del columns[1]
+def jacobian(frame: Frame, state: Emitters, seen: Profiles) -> Tensor:
+    """Derivatives of the light by (log photons, place, log width) of each emitter and by the background: (R, P, V)."""
+    z, y, x = seen.z, seen.y, seen.x
+    shifts = [(seen.z_shift, y, x), (z, seen.y_shift, x), (z, y, seen.x_shift)][3 - frame.axes :]
     crops, slots = state.log_photons.shape
     shape = (crops, len(frame.model.image), slots, -1)
-    images = [torch.einsum("rmz,rmy,rmx->rmzyx", *parts).flatten(2).view(shape).sum(1) for parts in columns]
-    emitted = (torch.stack(images, 2) * state.photons[..., None, None]).flatten(1, 2)
+
+    def image(*profiles: Tensor) -> Tensor:
+        return torch.einsum("rmz,rmy,rmx->rmzyx", *profiles).flatten(2).view(shape).sum(1)
+
+    growth = image(z, seen.y_growth, x) + image(z, y, seen.x_growth)
+    images = torch.stack([image(z, y, x), *(image(*profiles) for profiles in shifts), growth], 2)
+    emitted = (images * state.photons[..., None, None]).flatten(1, 2)
     return torch.cat((emitted, frame.series.basis.expand(crops, -1, -1)), 1)
 
 
-def _information(frame: Frame, state: Emitters, local: Tensor, weight: Tensor) -> Tensor:
+def closed_information(frame: Frame, state: Emitters, local: Tensor, weight: Tensor) -> Tensor:
     """Fisher information (R, P, P) of (log photons, place) of each emitter and of the background.
 
     Two columns of the Jacobian are Gaussians, so their product sum is the overlap K(Δ) = Π φ(Δ; 2σ²) of the two images
@@ -254,117 +282,3 @@ def _information(frame: Frame, state: Emitters, local: Tensor, weight: Tensor) -
     out[:, :size, size:], out[:, size:, :size] = coupling, coupling.transpose(1, 2)
     out[:, size:, size:] = frame.series.products(weight)
     return out
-
-
-def refine(frame: Frame, crops: Crops, state: Emitters) -> tuple[Emitters, Tensor, Tensor]:
-    """One damped scoring step on the log-posterior of all emitters and the background.
-
-    Parameters
-    ----------
-    frame : Frame
-    crops : Crops
-    state : Emitters
-
-    Returns
-    -------
-    Emitters
-        State after the step.
-    Tensor, (R,)
-        Logarithm of the determinant of the information, priors included, at the state before the step.
-    Tensor, (R,)
-        What the step, unbounded, is to gain in log-posterior.
-    """
-    profiles = _profiles(frame, state.places)
-    light = expected_light(frame, state, profiles)
-    weight = crops.weight / light
-    residual = crops.data * weight - crops.weight
-    gradient, precision = _priors(frame, crops, state)
-    projected = _projections(frame, residual, profiles) * state.photons[..., None]
-    gradient = gradient + torch.cat((projected.flatten(1), residual @ frame.series.basis.T), 1)
-    if len(frame.model.image) == 1:
-        information = _information(frame, state, _overlaps(frame, weight, profiles), weight)
-    else:  # overlaps are closed for two Gaussians alone
-        slopes = _jacobian(frame, state, profiles)
-        information = torch.bmm(slopes * weight[:, None], slopes.transpose(1, 2))
-    diagonal = information.diagonal(dim1=1, dim2=2)
-    diagonal += precision
-    log_scale = diagonal.log().sum(1)
-    scale = diagonal.rsqrt()
-    information = information * scale[:, :, None] * scale[:, None]
-    information.diagonal(dim1=1, dim2=2).add_(DAMPING)
-    factor, failed = torch.linalg.cholesky_ex(information)
-    # the closed overlaps are not exactly of one matrix: where they cannot be factored, a short step along the gradient
-    if bool(failed.any()):
-        short = SHORT * torch.eye(factor.shape[1], device=factor.device, dtype=factor.dtype)
-        factor = torch.where((failed > 0)[:, None, None], short, factor)
-    log_determinant = 2 * factor.diagonal(dim1=1, dim2=2).log().sum(1) + log_scale
-    step = torch.cholesky_solve((gradient * scale)[:, :, None], factor)[:, :, 0] * scale
-    return _moved(frame, crops, state, step), log_determinant, 0.5 * (gradient * step).sum(1)
-
-
-def _priors(frame: Frame, crops: Crops, state: Emitters) -> tuple[Tensor, Tensor]:
-    """Gradient of the log-prior and its precision, both (R, P); an unused slot gets a precision that holds it still."""
-    model, k = frame.model, 1 + frame.axes
-    rows, slots = state.log_photons.shape
-    size = k * slots
-    level = torch.zeros_like(state.background)
-    level[:, 0] = crops.level
-    gradient = state.background.new_zeros(rows, size + len(frame.series.orders))
-    gradient[:, :size:k] = -(state.log_photons - math.log(model.median_photons)) / model.log_sigma**2 * state.used
-    stiffness = frame.series.precision / crops.level[:, None].clamp(min=1.0).square()
-    gradient[:, size:] = -(state.background - level) * stiffness
-    precision = torch.full_like(gradient, PLACE_PRECISION)
-    precision[:, :size:k] = model.log_sigma**-2
-    precision[:, size:] = stiffness
-    return gradient, precision
-
-
-def _moved(frame: Frame, crops: Crops, state: Emitters, step: Tensor) -> Emitters:
-    """State after ``step``, each part bounded: a step, and how far the background may leave its prior."""
-    rows, slots = state.log_photons.shape
-    k = 1 + frame.axes
-    part = (step[:, : k * slots].view(rows, slots, k) * state.used[..., None]).clamp_(-LONGEST_STEP, LONGEST_STEP)
-    lowest = math.log(frame.model.median_photons) - FAINTEST * frame.model.log_sigma
-    places = state.places.clone()
-    places[..., 3 - frame.axes :] += part[..., 1:]
-    last = torch.tensor(frame.shape, device=places.device, dtype=places.dtype) - 1
-    level, spread = crops.level[:, None], crops.level[:, None].clamp(min=1.0) * frame.series.precision.rsqrt()
-    first = torch.zeros_like(spread)
-    first[:, 0] = crops.level
-    background = state.background + torch.maximum(torch.minimum(step[:, k * slots :], spread), -spread)
-    background = torch.maximum(torch.minimum(background, first + FARTHEST * spread), first - FARTHEST * spread)
-    background[:, :1] = torch.maximum(background[:, :1], 0.1 * level)
-    return Emitters(
-        torch.minimum(places.clamp(min=0.0), last),
-        (state.log_photons + part[..., 0]).clamp(min=lowest),
-        state.used,
-        background,
-    )
-
-
-def log_likelihood(frame: Frame, crops: Crops, state: Emitters) -> Tensor:
-    """Logarithm of the likelihood, up to a constant of the crop: (R,)."""
-    light = expected_light(frame, state)
-    null = ((crops.data * crops.weight).sum(1) / crops.weight.sum(1).clamp(min=1.0)).clamp(min=SMALLEST_MODEL)[:, None]
-    return ((crops.data * torch.log(light / null) - (light - null)) * crops.weight).sum(1)
-
-
-def log_occam(frame: Frame, state: Emitters, log_determinant: Tensor) -> Tensor:
-    """Logarithm of prior times volume of the posterior, which the likelihood of its maximum is to be weighed by: (R,).
-
-    Laplace's approximation of the integral over brightness and places. Emitters form a Poisson process whose density
-    is unknown up to scale: n emitters weigh Γ(n) / Vⁿ with V the room per emitter.
-    """
-    model = frame.model
-    number = state.used.sum(1)
-    spread = (state.log_photons - math.log(model.median_photons)) / model.log_sigma
-    brightness = -0.5 * (spread.square() * state.used).sum(1)
-    brightness = brightness - number * math.log(model.log_sigma * math.sqrt(2 * math.pi))
-    process = torch.lgamma(number.clamp(min=1.0)) - number * math.log(model.room(frame.axes))
-    volume = math.log(2 * math.pi) * 0.5 * (1 + frame.axes) * number
-    # an unused slot is in the determinant with its precision and the damping
-    slot = (
-        frame.axes * math.log(PLACE_PRECISION) - 2 * math.log(model.log_sigma) + (1 + frame.axes) * math.log1p(DAMPING)
-    )
-    idle = (state.used.shape[1] - number) * slot
-    return brightness + process + volume - 0.5 * (log_determinant - idle)

@@ -18,11 +18,9 @@ from ctcfish.ops.emitters import (
     Crops,
     Emitters,
     Frame,
-    log_likelihood,
-    log_occam,
-    refine,
 )
 from ctcfish.ops.missing import brightest_pixel, missing_light, overdispersion
+from ctcfish.ops.scoring import log_likelihood, log_occam, refine
 from ctcfish.ops.zones import Zones
 
 _SIMILAR = (2, 5, 9, 14)  # regions of up to so many emitters are refined together
@@ -72,7 +70,7 @@ class Path:
     total_photons : Tensor, (R, most + 1)
         Light of all emitters.
     places : Tensor, (R, most + 1, most, 3)
-    log_photons : Tensor, (R, most + 1, most)
+    log_photons, log_widths : Tensor, (R, most + 1, most)
     background : Tensor, (R, most + 1, B)
     crowding : Tensor, (R, most + 1)
         Light under an emitter, in signals of mean brightness, less one; averaged over the light.
@@ -85,6 +83,7 @@ class Path:
     total_photons: Tensor
     places: Tensor
     log_photons: Tensor
+    log_widths: Tensor
     background: Tensor
     crowding: Tensor
     dispersion: Tensor
@@ -121,6 +120,7 @@ def grow(frame: Frame, crops: Crops, start: Emitters, zones: Zones, growth: Grow
             state,
             places=state.places[:, :slots],
             log_photons=state.log_photons[:, :slots],
+            log_widths=state.log_widths[:, :slots],
             used=state.used[:, :slots],
         )
         narrow, log_determinant = _refined(frame, crops, narrow, steps)
@@ -168,7 +168,7 @@ def _drop_faintest(frame: Frame, crops: Crops, path: Path, steps: int) -> None:
     state = _at(path, rows, best, slots)
     row = torch.arange(len(rows), device=rows.device)
     last = best - 1
-    for values in (state.places, state.log_photons):
+    for values in (state.places, state.log_photons, state.log_widths):
         values[row, slot] = values[row, last]
     state.used[row, last] = 0.0
     state, log_determinant = _refined(frame, crops.rows(rows), state, steps)
@@ -186,11 +186,8 @@ def _refined(frame: Frame, crops: Crops, state: Emitters, steps: int) -> tuple[E
         if not bool(moving.any()):
             break
         part, log_determinant[moving], gain = refine(frame, crops.rows(moving), out.rows(moving))
-        out.places[moving], out.log_photons[moving], out.background[moving] = (
-            part.places,
-            part.log_photons,
-            part.background,
-        )
+        for name in ("places", "log_photons", "log_widths", "background"):
+            getattr(out, name)[moving] = getattr(part, name)
         moving = moving.masked_scatter(moving, gain >= RESTED)
     return out, log_determinant
 
@@ -206,6 +203,7 @@ def _at(path: Path, rows: Tensor, number: Tensor, slots: int) -> Emitters:
     return Emitters(
         path.places[rows, number][:, :slots].clone(),
         path.log_photons[rows, number][:, :slots].clone(),
+        path.log_widths[rows, number][:, :slots].clone(),
         used.to(path.places.dtype),
         path.background[rows, number],
     )
@@ -218,6 +216,7 @@ def _empty_path(frame: Frame, regions: int, most: int, like: Tensor) -> Path:
         like.new_zeros(regions, most + 1),
         like.new_zeros(regions, most + 1),
         like.new_zeros(regions, most + 1, most, 3),
+        like.new_zeros(regions, most + 1, most),
         like.new_zeros(regions, most + 1, most),
         like.new_zeros(regions, most + 1, len(frame.series.orders)),
         like.new_zeros(regions, most + 1),
@@ -233,6 +232,7 @@ def _padded(state: Emitters, slots: int) -> Emitters:
         state,
         places=pad(state.places, (0, 0, 0, more)),
         log_photons=pad(state.log_photons, (0, more)),
+        log_widths=pad(state.log_widths, (0, more)),
         used=pad(state.used, (0, more)),
     )
 
@@ -244,6 +244,7 @@ def _record(frame: Frame, path: Path, active: Tensor, state: Emitters, judged: t
     path.total_photons[active, number] = state.photons.sum(1)
     path.places[active, number, :slots] = state.places
     path.log_photons[active, number, :slots] = state.log_photons
+    path.log_widths[active, number, :slots] = state.log_widths
     path.background[active, number] = state.background
     path.crowding[active, number] = _crowding(frame, state)
 
@@ -266,10 +267,12 @@ def _with_one_more(state: Emitters, peak: Tensor, frame: Frame) -> Emitters:
     """State with one emitter of median brightness added at ``peak`` (R, 3)."""
     row = torch.arange(len(peak), device=peak.device)
     slot = state.used.sum(1).long()
-    places, log_photons, used = state.places.clone(), state.log_photons.clone(), state.used.clone()
-    places[row, slot], used[row, slot] = peak, 1.0
+    places, log_photons, log_widths, used = (
+        values.clone() for values in (state.places, state.log_photons, state.log_widths, state.used)
+    )
+    places[row, slot], log_widths[row, slot], used[row, slot] = peak, 0.0, 1.0
     log_photons[row, slot] = math.log(frame.model.median_photons) - 0.2
-    return Emitters(places, log_photons, used, state.background)
+    return Emitters(places, log_photons, log_widths, used, state.background)
 
 
 def settle(frame: Frame, crops: Crops, path: Path, number: Tensor, growth: Growth) -> Emitters:
@@ -288,5 +291,6 @@ def settle(frame: Frame, crops: Crops, path: Path, number: Tensor, growth: Growt
             for _ in range(growth.last_steps):
                 state, _, _ = refine(frame, crops.rows(rows), state)
             out.places[rows, :slots], out.log_photons[rows, :slots] = state.places, state.log_photons
+            out.log_widths[rows, :slots] = state.log_widths
             out.background[rows] = state.background
     return out

@@ -164,6 +164,7 @@ def test_wide_posteriors_are_not_countable_and_keep_a_lower_bound():
         torch.full((1, most + 1), 12 * MODEL.mean_photons),
         torch.zeros(1, most + 1, most, 3),
         torch.zeros(1, most + 1, most),
+        torch.zeros(1, most + 1, most),
         torch.zeros(1, most + 1, 1),
         torch.full((1, most + 1), 30.0),
         torch.ones(1),

@@ -19,12 +19,10 @@ from ctcfish.ops.emitters import (
     Frame,
     Part,
     expected_light,
-    log_likelihood,
-    log_occam,
-    refine,
 )
 from ctcfish.ops.missing import brightest_pixel, missing_light, overdispersion
 from ctcfish.ops.resolve import Growth, Path, grow
+from ctcfish.ops.scoring import log_likelihood, log_occam, refine
 from ctcfish.ops.zones import Reach, Zones
 from ctcfish.synth import optics
 
@@ -66,9 +64,8 @@ def state_of(frame, places, photons, level):
     places = torch.tensor(places, dtype=torch.float32)[None]
     background = torch.zeros(1, len(frame.series.orders))
     background[:, 0] = level
-    return Emitters(
-        places, torch.tensor(np.log(photons), dtype=torch.float32)[None], torch.ones(1, places.shape[1]), background
-    )
+    used = torch.ones(1, places.shape[1])
+    return Emitters(places, torch.tensor(np.log(photons), dtype=torch.float32)[None], 0 * used, used, background)
 
 
 @pytest.mark.parametrize(("shape", "model"), [((1, 17, 19), PLANE), ((9, 15, 17), STACK)])
@@ -80,7 +77,11 @@ def test_expected_light_is_the_sum_of_images(shape, model):
     np.testing.assert_allclose(found - READ_VARIANCE, light(shape, places, photons, 30.0), rtol=1e-4)
 
 
-@pytest.mark.parametrize(("shape", "model"), [((1, 17, 17), PLANE), ((9, 15, 15), STACK)])
+@pytest.mark.parametrize(
+    ("shape", "model"),
+    [((1, 17, 17), PLANE), ((9, 15, 15), STACK), ((9, 15, 15), replace(STACK, image=WIDE_FIELD))],
+    ids=["plane", "stack", "wide field"],
+)
 def test_steps_end_at_the_maximum_of_the_posterior(shape, model):
     rng = np.random.default_rng(3)
     middle = (np.array(shape) - 1) / 2
@@ -97,8 +98,9 @@ def test_steps_end_at_the_maximum_of_the_posterior(shape, model):
         trial = Emitters(
             torch.cat([state.places[..., : 3 - frame.axes], vector[: 2 * frame.axes].view(1, 2, frame.axes)], 2),
             vector[2 * frame.axes : 2 * frame.axes + 2][None],
+            vector[2 * frame.axes + 2 : 2 * frame.columns][None] if model.sized else state.log_widths,
             state.used,
-            vector[2 * frame.axes + 2 :][None],
+            vector[2 * frame.columns :][None],
         )
         mean = expected_light(frame, trial)
         likelihood = (crops.data * torch.log(mean) - mean).sum()
@@ -106,10 +108,16 @@ def test_steps_end_at_the_maximum_of_the_posterior(shape, model):
         level = torch.zeros_like(trial.background)
         level[:, 0] = 40.0
         smooth = ((trial.background - level).square() * frame.series.precision).sum() / 2 / 40.0**2
-        return likelihood - bright - smooth
+        size = (trial.log_widths / emitters.WIDTH_SD).square().sum() / 2
+        return likelihood - bright - smooth - size
 
     vector = torch.cat(
-        [state.places[..., 3 - frame.axes :].flatten(), state.log_photons.flatten(), state.background.flatten()]
+        [
+            state.places[..., 3 - frame.axes :].flatten(),
+            state.log_photons.flatten(),
+            *([state.log_widths.flatten()] if model.sized else []),
+            state.background.flatten(),
+        ]
     ).clone()
     vector.requires_grad_(True)
     with torch.enable_grad():
@@ -129,9 +137,10 @@ def test_light_under_each_emitter_is_the_first_of_its_projections(shape, model):
         [float(shape[0] > 1), 1, 1]
     )
     image = torch.tensor(rng.uniform(0, 1, (2, *shape)), dtype=torch.float32)
-    profiles = emitters._profiles(frame, places)
-    local = emitters._overlaps(frame, image.flatten(1), profiles)
-    together = emitters._projections(frame, image.flatten(1), profiles)
+    nothing = torch.zeros(2, 3)
+    profiles = emitters.profiles(frame, Emitters(places, nothing, nothing, nothing, nothing))
+    local = emitters.overlaps(frame, image.flatten(1), profiles)
+    together = emitters.projections(frame, image.flatten(1), profiles)
     torch.testing.assert_close(local, together[..., 0], atol=1e-5, rtol=1e-5)
     for r in range(2):
         for m in range(3):
@@ -143,7 +152,7 @@ def test_information_is_symmetric_and_holds_the_products_of_the_background():
     frame = Frame.of((1, 31, 31), PLANE, torch.zeros(1))
     state = state_of(frame, np.array([[0, 12.0, 14.0], [0, 18.0, 16.0]]), np.array([500.0, 700.0]), 45.0)
     local, weight = torch.full((1, 2), 0.02), torch.rand(1, 31 * 31, generator=torch.Generator().manual_seed(4))
-    information = emitters._information(frame, state, local, weight)[0]
+    information = emitters.closed_information(frame, state, local, weight)[0]
     torch.testing.assert_close(information, information.T)
     expected = (frame.series.basis * weight) @ frame.series.basis.T
     torch.testing.assert_close(information[6:, 6:], expected, rtol=1e-4, atol=1e-3)
@@ -160,7 +169,9 @@ def test_closed_information_is_that_of_the_images_where_the_weight_is_even(shape
     def seen(vector):
         part = vector[: 2 * k].view(1, 2, k)
         places = torch.cat((state.places[..., : 4 - k].double(), part[..., 1:]), 2)
-        return expected_light(frame, Emitters(places, part[..., 0], state.used, vector[2 * k :][None]))[0]
+        return expected_light(
+            frame, Emitters(places, part[..., 0], 0 * part[..., 0], state.used, vector[2 * k :][None])
+        )[0]
 
     emitted = torch.cat((state.log_photons[..., None], state.places[..., 4 - k :]), 2)
     at = torch.cat((emitted.flatten(), state.background[0])).double()
@@ -168,8 +179,8 @@ def test_closed_information_is_that_of_the_images_where_the_weight_is_even(shape
     slopes = torch.autograd.functional.jacobian(seen, at)
     exact = slopes.T @ slopes
     weight = torch.ones(1, slopes.shape[0])
-    local = emitters._overlaps(frame, weight, emitters._profiles(frame, state.places))
-    closed = emitters._information(frame, state, local, weight)[0].double()
+    local = emitters.overlaps(frame, weight, emitters.profiles(frame, state))
+    closed = emitters.closed_information(frame, state, local, weight)[0].double()
     scale = exact.diagonal().rsqrt()
     closed, exact = ((m * scale[:, None] * scale)[: 2 * k] for m in (closed, exact))
     assert closed.shape == (2 * k, size)
@@ -182,16 +193,16 @@ def test_an_image_of_several_parts_has_the_derivatives_of_its_light():
     frame = Frame.of(shape, model, torch.zeros(1, dtype=torch.float64))
     places = (np.array(shape) - 1) / 2 + np.array([[0.2, -1.3, 0.4], [1.6, 1.1, 1.7]])
     state = state_of(frame, places, np.array([1500.0, 900.0]), 45.0)
-    state = Emitters(state.places.double(), state.log_photons.double(), state.used.double(), state.background.double())
+    state = replace(state, log_widths=torch.tensor([[0.1, -0.2]]))
+    state = Emitters(*(getattr(state, name).double() for name in Emitters.__dataclass_fields__))
 
     def seen(emitted, background):
-        return expected_light(frame, Emitters(emitted[None, :, 1:], emitted[None, :, 0], state.used, background[None]))[
-            0
-        ]
+        brightness, places, widths = emitted[None, :, 0], emitted[None, :, 1:4], emitted[None, :, 4]
+        return expected_light(frame, Emitters(places, brightness, widths, state.used, background[None]))[0]
 
-    emitted = torch.cat((state.log_photons[0, :, None], state.places[0]), 1)
+    emitted = torch.cat((state.log_photons[0, :, None], state.places[0], state.log_widths[0, :, None]), 1)
     by_emitters, by_background = torch.autograd.functional.jacobian(seen, (emitted, state.background[0]))
-    found = emitters._jacobian(frame, state, emitters._profiles(frame, state.places))[0]
+    found = emitters.jacobian(frame, state, emitters.profiles(frame, state))[0]
     torch.testing.assert_close(found, torch.cat((by_emitters.flatten(1), by_background), 1).T)
 
 
@@ -302,6 +313,7 @@ def path_with(evidence, total, crowding):
         total,
         torch.zeros(rows, columns, columns - 1, 3),
         torch.zeros(rows, columns, columns - 1),
+        torch.zeros(rows, columns, columns - 1),
         torch.zeros(rows, columns, 1),
         crowding,
         torch.ones(rows),
@@ -347,7 +359,7 @@ def test_growth_keeps_every_number_it_tried_and_stays_under_its_limit():
     first = torch.tensor(np.stack([s[1][0] for s in scenes]), dtype=torch.float32)[:, None]
     background = torch.zeros(2, len(frame.series.orders))
     background[:, 0] = 45.0
-    start = Emitters(first, torch.full((2, 1), math.log(500.0)), torch.ones(2, 1), background)
+    start = Emitters(first, torch.full((2, 1), math.log(500.0)), torch.zeros(2, 1), torch.ones(2, 1), background)
     everywhere = torch.ones_like(data, dtype=torch.bool)
     path = grow(frame, crops, start, Zones(everywhere, everywhere), Growth(most_emitters=5))
     tried = torch.isfinite(path.log_evidence)
@@ -377,7 +389,7 @@ def test_significance_has_unit_variance_on_plain_background_and_more_on_texture(
         crops = Crops(data + READ_VARIANCE, torch.ones_like(data), torch.full((40,), 40.0))
         background = torch.zeros(40, len(frame.series.orders))
         background[:, 0] = 40.0
-        empty = Emitters(torch.zeros(40, 0, 3), torch.zeros(40, 0), torch.zeros(40, 0), background)
+        empty = Emitters(torch.zeros(40, 0, 3), *[torch.zeros(40, 0)] * 3, background)
         significance = missing_light(frame, crops, empty)
         inner = torch.zeros(shape, dtype=torch.bool)
         inner[3:-3, 4:-4, 4:-4] = True
@@ -403,12 +415,8 @@ def test_light_out_of_focus_belongs_to_the_emitter() -> None:
     for image in (WIDE_FIELD, (Part(0.65, 0.80, 0.81), Part(3.2, 4.3, 3.5)), (Part(),)):
         model = CrowdModel(1.84, 1.19, 2600.0, 0.3, READ_VARIANCE, image=image)
         frame = Frame.of((15, 41, 41), model, stack)
-        background = torch.zeros(1, len(frame.series.orders))
-        background[:, 0] = 40.0
         crops = Crops(stack.flatten()[None] + READ_VARIANCE, torch.ones(1, stack.numel()), torch.tensor([40.0]))
-        state = Emitters(
-            torch.tensor([[[7.0, 20.0, 20.0]]]), torch.log(torch.tensor([[6000.0]])), torch.ones(1, 1), background
-        )
+        state = state_of(frame, [[7.0, 20.0, 20.0]], [6000.0], 40.0)
         for _ in range(15):
             state, _, _ = refine(frame, crops, state)
         np.testing.assert_allclose(state.places[0, 0].numpy(), [7.2, 20.3, 19.8], atol=0.06)
@@ -425,6 +433,7 @@ def test_the_parts_of_an_image_add_up() -> None:
     state = Emitters(
         torch.tensor([[[4.2, 9.7, 11.1], [3.0, 12.0, 8.0]]]),
         torch.log(torch.tensor([[900.0, 1500.0]])),
+        torch.zeros(1, 2),
         torch.ones(1, 2),
         torch.zeros(1, len(Frame.of(shape, STACK, like).series.orders)),
     )

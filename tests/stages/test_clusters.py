@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,3 +97,10 @@ def test_held_is_who_stands_at_the_floor_of_the_fit():
     model = crowd_model(SLIDE, (1.2, 1.5), 1.0)
     floor = model.median_photons * math.exp(-2.5 * model.log_sigma)
     assert held(np.array([floor, 1.01 * floor, 1.1 * floor]), SLIDE).tolist() == [True, True, False]
+
+
+def test_where_brightness_hardly_varies_nobody_is_held():
+    even = replace(SLIDE, photons_log_sd=0.2)
+    model = crowd_model(even, (1.2, 1.5), 1.0)
+    floor = model.median_photons * math.exp(-2.5 * model.log_sigma)
+    assert held(np.array([floor, 0.49 * model.median_photons]), even).tolist() == [False, True]

@@ -18,7 +18,7 @@ from ctcfish.ops.compiled.background import Sums, Waves
 from ctcfish.ops.compiled.growth import Limits, Tried, Where
 from ctcfish.ops.compiled.kernel import entry, maker
 from ctcfish.ops.compiled.lanes import edges_of, padded
-from ctcfish.ops.compiled.region import COUNTS, DATA, Known, Profiles, Region, Rows, Shared, State, Work, copied
+from ctcfish.ops.compiled.region import COUNTS, DATA, Known, Profiles, Region, Rows, Shared, State, Work, copied, sized
 from ctcfish.ops.compiled.vector import LANES
 from ctcfish.ops.cores import share_out
 from ctcfish.ops.emitters import FAINTEST, PIXEL_VARIANCE, Crops, Emitters, Frame
@@ -36,7 +36,7 @@ def grow(frame: Frame, crops: Crops, start: Emitters, zones: Zones, growth: Grow
     limits = Limits(growth.most_emitters, growth.patience, growth.first_steps, growth.steps, growth.drops)
     number = start.used.sum(1).long().numpy()
     tried = _nothing_tried(len(number), limits.most, len(frame.series.orders))
-    state = (_doubles(start.places), _doubles(start.log_photons), _doubles(start.background))
+    state = tuple(_doubles(v) for v in (start.places, start.log_photons, start.log_widths, start.background))
     masks = (zones.allowed.numpy(), zones.ring.numpy())
     shared, pixels, blur = _shared(frame), _pixels(crops), _blur(frame)
 
@@ -54,13 +54,14 @@ def settle(frame: Frame, crops: Crops, path: Path, number: Tensor, growth: Growt
     """State with ``number`` (R,) emitters, refined to rest; see :func:`ctcfish.ops.resolve.settle`."""
     tried = Tried(*(getattr(path, name).numpy() for name in Tried._fields))
     chosen = np.zeros(len(number), np.int64)
-    state = tuple(np.zeros(v[:, 0].shape) for v in (tried.places, tried.log_photons, tried.background))
+    state = State(*(np.zeros(getattr(tried, name)[:, 0].shape) for name in State._fields))
     wanted = (number.numpy(), growth.last_steps, chosen)
     _settle_all(_shared(frame), _pixels(crops), wanted, state, tried)
     most = int(chosen.max())
     used = np.arange(most) < chosen[:, None]
-    places, log_photons, background = (torch.from_numpy(values).to(path.places) for values in state)
-    return Emitters(places[:, :most], log_photons[:, :most], torch.from_numpy(used).to(path.places), background)
+    places, log_photons, log_widths, background = (torch.from_numpy(values).to(path.places) for values in state)
+    here = torch.from_numpy(used).to(path.places)
+    return Emitters(places[:, :most], log_photons[:, :most], log_widths[:, :most], here, background)
 
 
 def _doubles(values: Tensor) -> _Array:
@@ -128,6 +129,7 @@ def _nothing_tried(regions: int, most: int, orders: int) -> Tried:
         zeros(numbers),
         zeros(numbers, most, 3),
         zeros(numbers, most),
+        zeros(numbers, most),
         zeros(numbers, orders),
         zeros(numbers),
         np.ones(regions, np.float32),
@@ -142,6 +144,7 @@ def _of_region(tried: Tried, r: int) -> Tried:
         tried.total_photons[r],
         tried.places[r],
         tried.log_photons[r],
+        tried.log_widths[r],
         tried.background[r],
         tried.crowding[r],
         tried.dispersion[r : r + 1],
@@ -151,12 +154,12 @@ def _of_region(tried: Tried, r: int) -> Tried:
 @maker
 def _work(most: int, shared: Shared) -> Work:
     series, (depth, height, width) = shared.waves, shared.shape
-    size, (z, y, x) = 4 * most + len(series.orders), series.highest
+    size, (z, y, x) = 5 * most + len(series.orders), series.highest
     sums = Sums(np.zeros((2 * z + 1, 2 * y + 1, 2 * x + 1)), np.zeros((y + 1, x + 1)), np.zeros(x + 1), _row(width))
     waves = np.zeros((3, series.orders.max() + 1, 2))
     waves[:, 0, 0] = 1.0
     system, step, scale = np.zeros((size, padded(size + 1)), np.float32), _row(size + 1), _row(size + 1)
-    columns = 4 * most if len(shared.parts) > 1 else 0
+    columns = 5 * most if sized(shared) else 0
     slopes = np.zeros((columns, depth * height * padded(width)), np.float32)
     return Work(np.zeros(most), np.zeros((most, 5)), waves, system, np.zeros(size), step, scale, sums, slopes)
 
@@ -169,8 +172,8 @@ def _row(width: int) -> _Array:
 @maker
 def _profiles(shared: Shared, most: int) -> Profiles:
     rows, (depth, height, width) = most * len(shared.parts), shared.shape
-    deep, high = np.zeros((2, rows + 1, padded(depth)), np.float32), np.zeros((2, rows, padded(height)), np.float32)
-    wide, of_row = np.zeros((2, rows, padded(width)), np.float32), np.zeros((4, rows, depth * height), np.float32)
+    deep, high = np.zeros((2, rows + 1, padded(depth)), np.float32), np.zeros((3, rows, padded(height)), np.float32)
+    wide, of_row = np.zeros((3, rows, padded(width)), np.float32), np.zeros((5, rows, depth * height), np.float32)
     return Profiles(deep, high, wide, of_row, edges_of(padded(max(shared.shape))))
 
 
@@ -221,11 +224,12 @@ def _marked(shape: tuple[int, int, int], rows: Rows, mask: _Array, every: int, o
 
 @entry
 def _grow_all(shared: Shared, pixels: Any, zones: Any, begin: Any, path: Tried) -> None:
-    limits, number, (places, log_photons, background) = begin
+    limits, number, (places, log_photons, log_widths, background) = begin
     allowed, ring, blur, reach, norm = zones
     shape, profiles, room = shared.shape, _profiles(shared, limits.most), _room(shared.shape)
     work = _work(limits.most, shared)
-    state = State(np.zeros((limits.most, 3)), np.zeros(limits.most), np.zeros(len(shared.waves.orders)))
+    photons, widths = np.zeros(limits.most), np.zeros(limits.most)
+    state = State(np.zeros((limits.most, 3)), photons, widths, np.zeros(len(shared.waves.orders)))
     places_of = np.zeros((2, len(room.at) * shape[2], 2), np.int64)
     images = np.zeros((3, shape[0] * shape[1], padded(shape[2])), np.float32)
     for r in range(len(number)):
@@ -234,7 +238,7 @@ def _grow_all(shared: Shared, pixels: Any, zones: Any, begin: Any, path: Tried) 
         may = _marked(shape, rows, allowed[r], 1, places_of[0])
         beside = _marked(shape, rows, ring[r], 2, places_of[1])
         where = Where(may, beside, blur, reach, norm, images[0], images[1], images[2].ravel())
-        copied(places[r], log_photons[r], background[r], number[r], state)
+        copied(State(places[r], log_photons[r], log_widths[r], background[r]), number[r], state)
         region = Region(shared, rows, state, profiles, work)
         kernels.grow(region, where, limits, _of_region(path, r), number[r])
 
@@ -242,10 +246,10 @@ def _grow_all(shared: Shared, pixels: Any, zones: Any, begin: Any, path: Tried) 
 @entry
 def _settle_all(shared: Shared, pixels: Any, wanted: Any, out: Any, path: Tried) -> None:
     number, steps, chosen = wanted
-    places, log_photons, background = out
+    places, log_photons, log_widths, background = out
     most, room = log_photons.shape[1], _room(shared.shape)
     work, profiles = _work(most, shared), _profiles(shared, most)
     for r in range(len(number)):
-        state = State(places[r], log_photons[r], background[r])
+        state = State(places[r], log_photons[r], log_widths[r], background[r])
         region = Region(shared, _rows(shared.shape, pixels, r, room), state, profiles, work)
         chosen[r] = kernels.settle(region, _of_region(path, r), number[r], steps)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcfish.ops.compiled.kernel import kernel
+from ctcfish.ops.compiled.kernel import kernel, maker
 from ctcfish.ops.compiled.lanes import logarithm
 from ctcfish.ops.compiled.median import lower_median
 from ctcfish.ops.compiled.region import (
@@ -21,10 +21,12 @@ from ctcfish.ops.compiled.region import (
     add_light,
     copied,
     expected_light,
+    move,
+    sized,
 )
-from ctcfish.ops.compiled.scoring import refine
+from ctcfish.ops.compiled.scoring import columns, refine
 from ctcfish.ops.compiled.vector import LANES, load, spread, store, total_of
-from ctcfish.ops.emitters import SMALLEST_MODEL
+from ctcfish.ops.emitters import SMALLEST_MODEL, WIDTH_SD
 from ctcfish.ops.missing import TEXTURE_POWER
 from ctcfish.ops.resolve import CLOSE, HOPELESS, RESTED
 
@@ -50,6 +52,7 @@ class Tried(NamedTuple):
     total_photons: _Array
     places: _Array
     log_photons: _Array
+    log_widths: _Array
     background: _Array
     crowding: _Array
     dispersion: _Array
@@ -95,14 +98,18 @@ def _log_likelihood(rows: Rows) -> float:
 
 @kernel
 def _log_occam(region: Region, number: int, log_determinant: float) -> float:
-    """Logarithm of prior times volume of the posterior: see :func:`ctcfish.ops.emitters.log_occam`."""
+    """Logarithm of prior times volume of the posterior: see :func:`ctcfish.ops.scoring.log_occam`."""
     axes, state = 3 if region.shared.shape[0] > 1 else 2, region.state
     known, brightness = region.shared.known, 0.0
     for m in range(number):
         brightness -= 0.5 * ((state.log_photons[m] - known.log_median) / known.log_sigma) ** 2
     brightness -= number * math.log(known.log_sigma * math.sqrt(2.0 * math.pi))
     process = math.lgamma(max(number, 1)) - number * known.log_room
-    volume = math.log(2.0 * math.pi) * 0.5 * (1 + axes) * number
+    if sized(region.shared):
+        for m in range(number):
+            process -= 0.5 * (state.log_widths[m] / WIDTH_SD) ** 2
+        process -= number * math.log(WIDTH_SD * math.sqrt(2.0 * math.pi))
+    volume = math.log(2.0 * math.pi) * 0.5 * columns(region, axes) * number
     return brightness + process + volume - 0.5 * log_determinant
 
 
@@ -129,12 +136,17 @@ def _crowding(region: Region, number: int) -> float:
     return max(weighted / max(total, 1.0), 0.0)
 
 
+@maker
+def _kept(tried: Tried, number: int) -> State:
+    """The state of a number in the path."""
+    return State(tried.places[number], tried.log_photons[number], tried.log_widths[number], tried.background[number])
+
+
 @kernel
 def _record(region: Region, tried: Tried, number: int, judged: tuple[float, float]) -> None:
     state = region.state
     tried.log_likelihood[number], tried.log_occam[number] = judged
-    kept = State(tried.places[number], tried.log_photons[number], tried.background[number])
-    copied(state.places, state.log_photons, state.background, number, kept)
+    copied(state, number, _kept(tried, number))
     tried.total_photons[number] = 0.0
     for m in range(number):
         tried.total_photons[number] += region.work.photons[m]
@@ -252,7 +264,7 @@ def grow(region: Region, where: Where, limits: Limits, tried: Tried, number: int
         if enough or number >= limits.most:
             break
         state.places[number, 0], state.places[number, 1], state.places[number, 2] = at
-        state.log_photons[number] = known.log_median - 0.2
+        state.log_photons[number], state.log_widths[number] = known.log_median - 0.2, 0.0
         add_light(region, number, number + 1)
         number, steps = number + 1, limits.steps
     fewer = limits.drops
@@ -263,7 +275,7 @@ def grow(region: Region, where: Where, limits: Limits, tried: Tried, number: int
 @kernel
 def _take(region: Region, tried: Tried, number: int) -> None:
     """Copy the state of a number out of the path."""
-    copied(tried.places[number], tried.log_photons[number], tried.background[number], number, region.state)
+    copied(_kept(tried, number), number, region.state)
 
 
 @kernel
@@ -291,9 +303,7 @@ def _drop_faintest(region: Region, tried: Tried, steps: int) -> bool:
         return False
     _take(region, tried, best)
     last = best - 1
-    state.log_photons[faint] = state.log_photons[last]
-    for a in range(3):
-        state.places[faint, a] = state.places[last, a]
+    move(state, last, state, faint)
     expected_light(region, last)
     likelihood, occam = _judged(region, last, _refined(region, last, steps))
     if likelihood / tried.dispersion[0] + occam > _evidence(tried, last):

@@ -7,14 +7,28 @@ from __future__ import annotations
 
 from ctcfish.ops.compiled.background import add_up
 from ctcfish.ops.compiled.kernel import kernel
-from ctcfish.ops.compiled.region import BY_Y, BY_Z, COLUMN, REST, ROOT, SLOPE, VALUE, WEIGHT, Region, Rows, Work
+from ctcfish.ops.compiled.region import (
+    BY_WIDTH,
+    BY_Y,
+    BY_Z,
+    COLUMN,
+    GROWTH,
+    REST,
+    ROOT,
+    SLOPE,
+    VALUE,
+    WEIGHT,
+    Region,
+    Rows,
+    Work,
+)
 from ctcfish.ops.compiled.vector import LANES, load, root, spread, store, total_of
 
 
 @kernel
 def fill_products(region: Region, number: int, axes: int) -> None:
-    """Gradient and information of the likelihood by brightness and places of ``number`` emitters; upper triangle."""
-    size = number * (1 + axes)
+    """Gradient and information of the likelihood by every parameter of ``number`` emitters; upper triangle."""
+    size = number * (2 + axes)
     _take_roots(region.rows)
     for m in range(number):
         _differentiate(region, m, axes)
@@ -32,34 +46,37 @@ def _take_roots(rows: Rows) -> None:
 
 @kernel
 def _differentiate(region: Region, m: int, axes: int) -> None:
-    """Derivatives of the light by brightness and place of an emitter; gradient of the likelihood by these."""
+    """Derivatives of the light by brightness, place and width of an emitter; gradient of the likelihood by these."""
     values, images, work = region.rows.values, region.profiles, region.work
     of_row, parts, photons = images.rows, len(region.shared.parts), work.photons[m]
-    width, first, last = region.rows.width, m * (1 + axes), m * (1 + axes) + axes
-    light, by_z, by_y, by_x = spread(0.0), spread(0.0), spread(0.0), spread(0.0)
+    width, first, last = region.rows.width, m * (2 + axes), m * (2 + axes) + axes
+    light, by_z, by_y, by_x, by_width = spread(0.0), spread(0.0), spread(0.0), spread(0.0), spread(0.0)
     for q in range(len(region.rows.at)):
         for x in range(0, width, LANES):
-            own, own_z, own_y, own_x = spread(0.0), spread(0.0), spread(0.0), spread(0.0)
+            own, own_z, own_y, own_x, wider = spread(0.0), spread(0.0), spread(0.0), spread(0.0), spread(0.0)
             for row in range(m * parts, (m + 1) * parts):
                 image = load(images.x, (VALUE, row, x))
                 own += of_row[VALUE, row, q] * image
                 own_z += of_row[BY_Z, row, q] * image
                 own_y += of_row[BY_Y, row, q] * image
                 own_x += of_row[VALUE, row, q] * load(images.x, (SLOPE, row, x))
+                wider += of_row[VALUE, row, q] * load(images.x, (GROWTH, row, x)) + of_row[BY_WIDTH, row, q] * image
             at, rest, weight = q * width + x, load(values, (REST, q, x)), load(values, (ROOT, q, x)) * photons
             light += own * rest
             by_z += own_z * rest
             by_y += own_y * rest
             by_x += own_x * rest
+            by_width += wider * rest
             if axes == 3:
                 store(work.slopes, (first + 1, at), own_z * weight)
             store(work.slopes, (first, at), own * weight)
             store(work.slopes, (last - 1, at), own_y * weight)
             store(work.slopes, (last, at), own_x * weight)
+            store(work.slopes, (last + 1, at), wider * weight)
     if axes == 3:
         work.gradient[first + 1] = photons * total_of(by_z)
     work.gradient[first], work.gradient[last - 1] = photons * total_of(light), photons * total_of(by_y)
-    work.gradient[last] = photons * total_of(by_x)
+    work.gradient[last], work.gradient[last + 1] = photons * total_of(by_x), photons * total_of(by_width)
 
 
 @kernel

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from ctcfish.ops.compiled.background import Sums, Waves, shine
 from ctcfish.ops.compiled.kernel import kernel
-from ctcfish.ops.compiled.lanes import BELL, SHARE, gaussian
+from ctcfish.ops.compiled.lanes import BELL, PLACE, SHARE, gaussian
 from ctcfish.ops.compiled.vector import LANES, load, select, store
 from ctcfish.ops.emitters import SMALLEST_MODEL
 
 DATA, COUNTS, LIGHT, WEIGHT, REST, ROOT, COLUMN = range(7)
-VALUE, SLOPE = range(2)
-BY_Z, BY_Y, IMAGE_LIGHT = range(1, 4)
+VALUE, SLOPE, GROWTH = range(3)
+BY_Z, BY_Y, IMAGE_LIGHT, BY_WIDTH = range(1, 5)
 _SQRT_HALF, INV_SQRT_2PI = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi)
 _Array = NDArray[Any]
 
@@ -51,10 +51,14 @@ class Shared(NamedTuple):
 
 
 class State(NamedTuple):
-    """Places (M, 3), logarithms of photons (M,) and background coefficients (B,) of one region, changed in place."""
+    """Emitters and background of one region, changed in place.
+
+    Places (M, 3), logarithms of photons and of widths over a point's (M,), background coefficients (B,).
+    """
 
     places: _Array
     log_photons: _Array
+    log_widths: _Array
     background: _Array
 
 
@@ -75,8 +79,9 @@ class Rows(NamedTuple):
 class Profiles(NamedTuple):
     """Profiles of the images along each axis and their derivatives by the centre (2, M K, L), padded; edges.
 
-    Along z with a row to spare, along the columns of the rows for x; ``rows`` (4, M K, Q) holds what each row has of an
-    image: the product of both other profiles, its derivatives by z and by y, and its light.
+    Along y and x a third of each: the derivative by the log width. Along z with a row to spare, along the columns of
+    the rows for x; ``rows`` (5, M K, Q) holds what each row has of an image: the product of both other profiles, its
+    derivatives by z and by y, its light, and its derivative by the log width.
     """
 
     z: _Array
@@ -92,7 +97,7 @@ class Work(NamedTuple):
     Photons (M,); sums under each emitter (M, 5): value, derivatives by z, y, x, and the weight under its core; cosine
     and slope of every order of the series along each axis (3, H, 2); system (P, P + 1), its rows padded, gradient (P,),
     step and scale (P + 1,); sums over the pixels by the series; of an image of several parts the derivatives of the
-    light by every parameter of the emitters times the root of the weight (4 M, Q W).
+    light by every parameter of the emitters times the root of the weight (5 M, Q W).
     """
 
     photons: _Array
@@ -117,14 +122,26 @@ class Region(NamedTuple):
 
 
 @kernel
-def copied(places: _Array, log_photons: _Array, background: _Array, number: int, to: State) -> None:
-    """Write ``number`` emitters and a background into a state."""
+def sized(shared: Shared) -> bool:
+    """Whether emitters have a width of their own: see :class:`ctcfish.ops.emitters.CrowdModel`."""
+    return len(shared.parts) > 1
+
+
+@kernel
+def move(state: State, m: int, to: State, other: int) -> None:
+    """Write emitter ``m`` of a state into the slot ``other`` of another, or of the same."""
+    to.log_photons[other], to.log_widths[other] = state.log_photons[m], state.log_widths[m]
+    for a in range(3):
+        to.places[other, a] = state.places[m, a]
+
+
+@kernel
+def copied(state: State, number: int, to: State) -> None:
+    """Write ``number`` emitters and the background of a state into another."""
     for m in range(number):
-        to.log_photons[m] = log_photons[m]
-        for a in range(3):
-            to.places[m, a] = places[m, a]
-    for b in range(len(background)):
-        to.background[b] = background[b]
+        move(state, m, to, m)
+    for b in range(len(state.background)):
+        to.background[b] = state.background[b]
 
 
 @kernel
@@ -135,6 +152,39 @@ def _axis(centre: float, width: tuple[float, float], pixels: int, row: int, to: 
     for i in range(0, pixels, LANES):
         store(to, (VALUE, row, i), (load(edges, (SHARE, i + 1)) - load(edges, (SHARE, i))) * light)
         store(to, (SLOPE, row, i), (load(edges, (BELL, i + 1)) - load(edges, (BELL, i))) * height)
+
+
+@kernel
+def _grow(centre: float, width: tuple[float, float], pixels: int, row: int, to: _Array, edges: _Array) -> None:
+    """Derivative of a profile by its σ ``width[0]`` times ``width[1]``, from the edges that it has left."""
+    height = -INV_SQRT_2PI / (width[0] * width[0]) * width[1]
+    for i in range(0, pixels, LANES):
+        upper = (load(edges, (PLACE, i + 1)) - centre) * load(edges, (BELL, i + 1))
+        lower = (load(edges, (PLACE, i)) - centre) * load(edges, (BELL, i))
+        store(to, (GROWTH, row, i), (upper - lower) * height)
+
+
+@kernel
+def _in_plane(centre: tuple[float, float], width: tuple[float, float], shape: Any, row: int, to: Profiles) -> None:
+    """Profiles along y and x of a Gaussian of σ ``width[0]``; by log width too, which changes σ by ``width[1]``."""
+    _axis(centre[0], (width[0], 1.0), shape[0], row, to.y, to.edges)
+    if width[1] > 0.0:
+        _grow(centre[0], width, shape[0], row, to.y, to.edges)
+    _axis(centre[1], (width[0], 1.0), shape[1], row, to.x, to.edges)
+    if width[1] > 0.0:
+        _grow(centre[1], width, shape[1], row, to.x, to.edges)
+
+
+@kernel
+def _width_of(shared: Shared, part: int, log_width: float) -> tuple[float, float]:
+    """Width of a part of an emitter's image in the plane, and its derivative by the log width: see ``_part`` there."""
+    wide = shared.parts[part, 2]
+    if not sized(shared):
+        return wide, 0.0
+    point = shared.sigma[2] * shared.sigma[2]
+    own = math.exp(2.0 * log_width) * point
+    wide = math.sqrt(wide * wide - point + own)
+    return wide, own / wide
 
 
 @kernel
@@ -161,13 +211,13 @@ def _profile(region: Region, first: int, number: int) -> None:
         region.work.photons[m] = math.exp(region.state.log_photons[m])
         for part in range(len(shared.parts)):
             row = m * len(shared.parts) + part
-            wide = shared.parts[part, 2]
             if depth == 1:
                 to.z[VALUE, row, 0], to.z[SLOPE, row, 0] = shared.parts[part, 0], 0.0
             else:
                 _along_z(places[m, 0], shared.parts[part], depth, row, to)
-            _axis(places[m, 1], (wide, 1.0), height, row, to.y, to.edges)
-            _axis(places[m, 2] - region.rows.left, (wide, 1.0), region.rows.width, row, to.x, to.edges)
+            width = _width_of(shared, part, region.state.log_widths[m])
+            centre = (places[m, 1], places[m, 2] - region.rows.left)
+            _in_plane(centre, width, (height, region.rows.width), row, to)
             _rows_of(region.rows.at, to, row, region.work.photons[m])
 
 
@@ -179,6 +229,7 @@ def _rows_of(at: _Array, to: Profiles, row: int, photons: float) -> None:
         to.rows[VALUE, row, q], to.rows[IMAGE_LIGHT, row, q] = deep * high, deep * high * photons
         to.rows[BY_Z, row, q] = to.z[SLOPE, row, at[q, 0]] * high
         to.rows[BY_Y, row, q] = deep * to.y[SLOPE, row, at[q, 1]]
+        to.rows[BY_WIDTH, row, q] = deep * to.y[GROWTH, row, at[q, 1]]
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""One scoring step on all emitters of a region and its background: :func:`ctcfish.ops.emitters.refine`."""
+"""One scoring step on all emitters of a region and its background: :func:`ctcfish.ops.scoring.refine`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,19 @@ from ctcfish.ops.compiled.region import (
     Region,
     Rows,
     Work,
+    sized,
 )
 from ctcfish.ops.compiled.vector import LANES, load, spread, store, total_of
-from ctcfish.ops.emitters import DAMPING, FARTHEST, LONGEST_STEP, PLACE_PRECISION, SHORT
+from ctcfish.ops.emitters import WIDTH_SD
+from ctcfish.ops.scoring import DAMPING, FARTHEST, LONGEST_STEP, PLACE_PRECISION, SHORT, WIDEST
 
 _Array = NDArray[Any]
+
+
+@kernel
+def columns(region: Region, axes: int) -> int:
+    """Parameters of an emitter: see :attr:`ctcfish.ops.emitters.Frame.columns`."""
+    return 2 + axes if sized(region.shared) else 1 + axes
 
 
 @kernel
@@ -106,14 +114,17 @@ def _fill_overlaps(region: Region, number: int, axes: int) -> None:
 
 @kernel
 def _add_priors(region: Region, number: int, axes: int) -> None:
-    """Add the priors of brightness and places to gradient and information."""
-    known, work, k = region.shared.known, region.work, 1 + axes
+    """Add the priors of brightness, places and widths to gradient and information."""
+    known, work, k = region.shared.known, region.work, columns(region, axes)
     stiffness = 1.0 / (known.log_sigma * known.log_sigma)
     for m in range(number):
         work.gradient[m * k] -= (region.state.log_photons[m] - known.log_median) * stiffness
         work.system[m * k, m * k] += stiffness
         for a in range(axes):
             work.system[m * k + 1 + a, m * k + 1 + a] += PLACE_PRECISION
+        if sized(region.shared):
+            work.gradient[m * k + k - 1] -= region.state.log_widths[m] / WIDTH_SD**2
+            work.system[m * k + k - 1, m * k + k - 1] += 1.0 / WIDTH_SD**2
 
 
 @kernel
@@ -256,12 +267,12 @@ def refine(region: Region, number: int) -> tuple[float, float]:
     """
     shared, rows, state, work = region.shared, region.rows, region.state, region.work
     axes = 3 if shared.shape[0] > 1 else 2
-    k, orders = 1 + axes, len(state.background)
+    k, orders = columns(region, axes), len(state.background)
     _weigh(rows)
-    if len(shared.parts) == 1:
-        _fill_overlaps(region, number, axes)
-    else:
+    if sized(shared):
         fill_products(region, number, axes)
+    else:
+        _fill_overlaps(region, number, axes)
     _add_priors(region, number, axes)
     _fill_background(region, number * k)
     log_determinant, gain = _solve(number * k + orders, work), 0.0
@@ -274,6 +285,9 @@ def refine(region: Region, number: int) -> tuple[float, float]:
             axis = 3 - axes + a
             part = min(max(work.step[m * k + 1 + a], -LONGEST_STEP), LONGEST_STEP)
             state.places[m, axis] = min(max(state.places[m, axis] + part, 0.0), shared.shape[axis] - 1.0)
+        if sized(shared):
+            part = min(max(work.step[m * k + k - 1], -LONGEST_STEP), LONGEST_STEP)
+            state.log_widths[m] = min(max(state.log_widths[m] + part, -WIDEST * WIDTH_SD), WIDEST * WIDTH_SD)
     for b in range(orders):
         spread = max(rows.level, 1.0) / math.sqrt(shared.waves.precision[b])
         middle = rows.level if b == 0 else 0.0

@@ -25,7 +25,7 @@ one downwards, as two halves that are wider the farther they are. Fitted to scal
 NA 0.75 to 1.4, where the figures came out alike."""
 _TOLD_BY, _SPEAK_FOR_IT = 40, 0.6  # signals asked, and the share of them that decides for a wide field
 _FEW_TOLD = 5  # fewer do not tell in what units of light crowds are fitted
-_HELD_WITHIN = 0.02
+_HELD_WITHIN, _FAINT = 0.02, 0.5
 _FEW = 2  # so many explained signals side by side need no joint fit
 
 
@@ -167,6 +167,9 @@ def crowd_model(slide: ProbeModel, sigma_px: tuple[float, float], read_variance:
 
 
 def held(photons: NDArray[np.float64], slide: ProbeModel) -> NDArray[np.bool_]:
-    """Whether emitters of a crowd stand at the least brightness one may have, for which most are no signals, (N,)."""
-    least = slide.photons_median * slide.crowd_unit * math.exp(-FAINTEST * slide.photons_log_sd)
-    return photons < (1.0 + _HELD_WITHIN) * least
+    """Whether emitters of a crowd stand at the least brightness one may have, and under half the median, (N,).
+
+    Most of these are no signals. Where brightness hardly varies the least is no less than a faint signal has.
+    """
+    median, least = slide.photons_median * slide.crowd_unit, math.exp(-FAINTEST * slide.photons_log_sd)
+    return photons < median * min(least * (1.0 + _HELD_WITHIN), _FAINT)

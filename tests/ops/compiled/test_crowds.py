@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -18,8 +19,9 @@ from ctcfish.ops.compiled.median import lower_median
 from ctcfish.ops.compiled.region import Work
 from ctcfish.ops.crowds import CrowdImage, Crowds, Starts, resolve_crowds
 from ctcfish.ops.emitter_count import CountRule, count_posterior
-from ctcfish.ops.emitters import DAMPING, Crops, CrowdModel, Emitters, Frame, Part
+from ctcfish.ops.emitters import Crops, CrowdModel, Emitters, Frame, Part
 from ctcfish.ops.resolve import Growth, Path
+from ctcfish.ops.scoring import DAMPING
 from ctcfish.ops.zones import Zones
 
 PLANE = CrowdModel(1.3, 1.4, 500.0, 0.4, 4.0)
@@ -45,6 +47,7 @@ def batch(shape, model, numbers, seed):
     truth = Emitters(
         torch.tensor(places, dtype=torch.float32),
         torch.tensor(math.log(model.median_photons) + 0.4 * rng.standard_normal(used.shape), dtype=torch.float32),
+        torch.tensor(0.1 * rng.standard_normal(used.shape) * model.sized, dtype=torch.float32),
         torch.tensor(used, dtype=torch.float32),
         torch.cat((torch.full((len(numbers), 1), 40.0), torch.zeros(len(numbers), len(frame.series.orders) - 1)), 1),
     )
@@ -55,7 +58,7 @@ def batch(shape, model, numbers, seed):
     weight = torch.tensor(np.tile(away < 10.5, (len(numbers), 1)))
     zones = Zones(weight & torch.tensor(away < 5), weight & torch.tensor(away > 8))
     half = torch.tensor(np.arange(size) < -(-np.array(numbers)[:, None] // 2))
-    start = Emitters(truth.places, truth.log_photons, half.float(), truth.background * 0.9)
+    start = replace(truth, log_widths=0 * truth.log_widths, used=half.float(), background=truth.background * 0.9)
     return frame, Crops(data, weight.float(), torch.full((len(numbers),), 38.0)), start, zones
 
 
