@@ -219,6 +219,8 @@ def _profile(region: Region, first: int, number: int) -> None:
             centre = (places[m, 1], places[m, 2] - region.rows.left)
             _in_plane(centre, width, (height, region.rows.width), row, to)
             _rows_of(region.rows.at, to, row, region.work.photons[m])
+            if sized(shared):
+                _grown_rows(region.rows.at, to, row)
 
 
 @kernel
@@ -229,7 +231,13 @@ def _rows_of(at: _Array, to: Profiles, row: int, photons: float) -> None:
         to.rows[VALUE, row, q], to.rows[IMAGE_LIGHT, row, q] = deep * high, deep * high * photons
         to.rows[BY_Z, row, q] = to.z[SLOPE, row, at[q, 0]] * high
         to.rows[BY_Y, row, q] = deep * to.y[SLOPE, row, at[q, 1]]
-        to.rows[BY_WIDTH, row, q] = deep * to.y[GROWTH, row, at[q, 1]]
+
+
+@kernel
+def _grown_rows(at: _Array, to: Profiles, row: int) -> None:
+    """What every row has of the derivative of an image by its log width, that of the profile along x aside."""
+    for q in range(len(at)):
+        to.rows[BY_WIDTH, row, q] = to.z[VALUE, row, at[q, 0]] * to.y[GROWTH, row, at[q, 1]]
 
 
 @kernel

@@ -49,7 +49,7 @@ def clusters_of(
     Three or more emitters that hang together through steps shorter than a width at half height in projection are not
     resolved: where the number of their region is in doubt they are its cluster, counted by the region's estimate less
     the emitters beside it. Where not as many emitters could be placed as were counted, the whole region is. A few
-    emitters within one signal are sisters, no cluster; so are those of two nuclei.
+    emitters within one signal are sisters, no cluster; emitters of two nuclei are none either.
 
     Parameters
     ----------
