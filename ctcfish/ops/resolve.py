@@ -14,11 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ctcfish.ops.emitters import (
-    Crops,
-    Emitters,
-    Frame,
-)
+from ctcfish.ops.emitters import Crops, Emitters, Frame
 from ctcfish.ops.missing import brightest_pixel, missing_light, overdispersion
 from ctcfish.ops.scoring import log_likelihood, log_occam, refine
 from ctcfish.ops.zones import Zones

@@ -30,9 +30,7 @@ from ctcfish.stages.signals.rescue import second_look
 from ctcfish.types import Nuclei, Probe, ProbeModel, SlideModel
 
 _FLOOR = 0.8
-_REAL_IF_HELD = (
-    0.2  # share of real signals among emitters held at the least brightness: 42 on slides of seeds 9600 to 10420
-)
+_REAL_IF_HELD = 0.2  # share of signals among emitters held at the least brightness, on simulated slides
 
 
 @dataclass(frozen=True)
